@@ -1,0 +1,247 @@
+/**
+ * The contract between TypeScript and C: the table image, and the records that cross the FFI boundary.
+ *
+ * An image is a header followed by sections, each an array of one record type or of one scalar.
+ * Integers are little-endian, records have no hidden padding, sections are aligned to 64 bytes,
+ * and offsets (`*_at`) count bytes from the image's start. `native/layout.h` is generated from this
+ * file (`deno task gen`); never edit it by hand.
+ *
+ * How a packet is decided:
+ *
+ * 1. Each *axis* turns the packet into one small class id. The source and the destination axis
+ *    search the address in a sorted array. A scalar axis runs its *steps*: each turns one field
+ *    into a class and folds it into the running class through a product table.
+ * 2. A class has one row of bits an axis. The rows of all axes are ANDed; the first bit left is
+ *    the first rule, in file order, that matches: its number stands in `decide`.
+ * 3. Rules that never decide (`match`) have rows of their own (`effect`); those that match before
+ *    the deciding rule are counted.
+ *
+ * Every hook chain ends in its default, a rule without clauses, so step 2 always finds a bit.
+ *
+ * @module
+ */
+
+const WIDTH = { u8: 1, u16: 2, u32: 4, u64: 8 } as const;
+export type Scalar = keyof typeof WIDTH;
+
+/** A fixed-size record: each field's byte offset, and the size in bytes. */
+export interface Layout<F extends string = string> {
+  readonly doc: string;
+  readonly size: number;
+  readonly fields: Readonly<
+    Record<F, { readonly type: Scalar; readonly at: number; readonly doc: string }>
+  >;
+}
+
+/** Lays fields out in order. Throws if a field would need padding: reorder, or add a `pad` field. */
+function record<F extends string>(
+  doc: string,
+  spec: Record<F, readonly [Scalar, string]>,
+): Layout<F> {
+  let at = 0;
+  let align = 1;
+  const fields = {} as Record<F, { type: Scalar; at: number; doc: string }>;
+  for (const name in spec) {
+    const [type, fieldDoc] = spec[name];
+    if (at % WIDTH[type] !== 0) {
+      throw new Error(`Cannot place "${name}" at ${at}: not ${WIDTH[type]}-aligned`);
+    }
+    fields[name] = { type, at, doc: fieldDoc };
+    at += WIDTH[type];
+    align = Math.max(align, WIDTH[type]);
+  }
+  if (at % align !== 0) throw new Error(`Cannot end a record at ${at}: not ${align}-aligned`);
+  return { doc, size: at, fields };
+}
+
+/** Raised when a field keeps its name and place but changes its meaning. */
+export const FORMAT = 1;
+
+/** "FWB1" in file order. */
+export const MAGIC = 0x31425746;
+
+/** Every section starts at a multiple of this many bytes: a cache line. */
+export const SECTION_ALIGN = 64;
+
+/**
+ * Small numbers with names, in one list a meaning: a value is its position. `native/layout.h`
+ * has them as `enum fw_LIST { FW_LIST_NAME, ... }` and the number of them as `FW_LIST_COUNT`.
+ */
+export const LISTS = {
+  hook: { doc: "Where the packet was seen.", names: ["input", "forward", "output"] },
+  state: {
+    doc: "Conntrack state. In the packet mark it stands plus one; nothing there is untracked.",
+    names: ["new", "established", "related", "invalid", "untracked"],
+  },
+  verdict: {
+    doc: "What a rule does. `next` never decides.",
+    names: ["next", "accept", "drop", "reject"],
+  },
+  reject: {
+    doc:
+      "How to refuse. `auto` is tcp_reset for TCP, else icmp_port, and is settled before a verdict " +
+      "leaves. In the packet mark a reject stands as FW_STATE_COUNT plus its number: 6 to 10.",
+    names: ["auto", "tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"],
+  },
+  field: {
+    doc: "Scalar fields of a packet that a step can read; their values are given in packet.h.",
+    names: [
+      "hook",
+      "family",
+      "proto",
+      "sport",
+      "dport",
+      "type",
+      "code",
+      "flags",
+      "fragment",
+      "state",
+      "mark",
+      "in",
+      "out",
+    ],
+  },
+  step: {
+    doc: "How a step finds a field's class.",
+    names: ["direct", "search", "identity"],
+  },
+  axis: { doc: "What an axis looks at.", names: ["scalar", "source", "destination"] },
+  malformed: {
+    doc: "Why a packet could not be parsed.",
+    names: ["none", "version", "ip_header", "ip_length", "extension", "transport", "cut"],
+  },
+  stat: {
+    doc: "Engine-wide totals since the engine was made. `lost` figures come from the kernel.",
+    names: [
+      "received",
+      "accepted",
+      "dropped",
+      "rejected",
+      "batches",
+      "sends",
+      "bad_version",
+      "bad_ip_header",
+      "bad_ip_length",
+      "bad_extension",
+      "bad_transport",
+      "bad_cut",
+      "verdict_errors",
+      "overruns",
+      "kernel_queued",
+      "kernel_waiting",
+      "kernel_dropped",
+      "user_dropped",
+    ],
+  },
+} as const;
+
+export const RECORDS = {
+  header: record("First bytes of every image.", {
+    magic: ["u32", '0x31425746, "FWB1" in file order'],
+    layout_hash: ["u32", "LAYOUT_HASH; the engine refuses any other value"],
+    size: ["u32", "bytes in the whole image"],
+    checksum: ["u32", "FNV-1a, 32 bits, over every byte after this field"],
+    rules_at: ["u32", "`rule` records in file order, chain after chain"],
+    rule_count: ["u32", "at least 1"],
+    axes_at: ["u32", "`axis` records"],
+    axis_count: ["u32", "1 to 16"],
+    steps_at: ["u32", "`step` records of all scalar axes"],
+    step_count: ["u32", "0 to 64"],
+    decide_at: ["u32", "u32 rule number of each bit of a decide row, ascending"],
+    decide_count: ["u32", "bits in a decide row; a row is this many, rounded up to 64"],
+    effect_at: ["u32", "u32 rule number of each bit of an effect row, ascending"],
+    effect_count: ["u32", "bits in an effect row, 0 if no rule is `match`"],
+    in_names_at: ["u32", "`wide` records: class of an input interface, by name"],
+    in_name_count: ["u32", "at least 1 when a step reads `in`"],
+    out_names_at: ["u32", "`wide` records: class of an output interface, by name"],
+    out_name_count: ["u32", "at least 1 when a step reads `out`"],
+    mark_mask: [
+      "u32",
+      "contiguous packet-mark bits that are ours (state in, reject out), 4 or more, or 0",
+    ],
+    mark_bits: ["u32", "bits of the packet mark that some rule tests"],
+    malformed: ["u32", "verdict for packets that cannot be parsed: accept or drop"],
+    pad: ["u32", "0"],
+  }),
+  rule: record("What one rule does.", {
+    verdict: ["u32", "enum fw_verdict"],
+    reject: ["u32", "enum fw_reject, 0 unless the verdict is reject"],
+  }),
+  axis: record("One way of putting a packet into a class, and the rules of each class.", {
+    kind: ["u32", "enum fw_axis"],
+    classes: ["u32", "classes of this axis, at least 1"],
+    first_step: ["u32", "scalar: its first step"],
+    step_count: ["u32", "scalar: its number of steps, at least 1"],
+    v4_at: ["u32", "address: `narrow` records"],
+    v4_count: ["u32", "address: at least 1"],
+    v6_at: ["u32", "address: `wide` records"],
+    v6_count: ["u32", "address: at least 1"],
+    decide_at: ["u32", "u64 words: one decide row a class"],
+    effect_at: ["u32", "u64 words: one effect row a class"],
+  }),
+  step: record("One field's class, folded into the class of the fields before it.", {
+    field: ["u32", "enum fw_field"],
+    kind: ["u32", "enum fw_step"],
+    classes: ["u32", "classes of this field, at least 1"],
+    table_at: ["u32", "direct: u16 class of each value; search: `narrow` records; identity: 0"],
+    table_count: ["u32", "direct: values, larger ones use the last; search: records; identity: 0"],
+    product_at: ["u32", "u16 [classes so far][classes], or 0 for an axis's first step"],
+    product_classes: ["u32", "classes after this step"],
+    pad: ["u32", "0"],
+  }),
+  narrow: record("Values from `start` to the next record's start are in `class`.", {
+    start: ["u32", "ascending; the first is 0. IPv4 addresses in host order"],
+    class: ["u32", ""],
+  }),
+  wide: record("Values from `hi:lo` to the next record's start are in `class`.", {
+    hi: ["u64", "high half; an address or an interface name is read as a big-endian number"],
+    lo: ["u64", "low half; (hi, lo) ascending, the first is 0"],
+    class: ["u32", ""],
+    pad: ["u32", "0"],
+  }),
+  packet: record("FFI: one packet for fw_engine_replay.", {
+    at: ["u32", "offset of the IP header in the byte buffer"],
+    captured: ["u32", "bytes present from there"],
+    length: ["u32", "bytes the packet had on the wire, >= captured"],
+    mark: ["u32", "packet mark, with the state in the image's mark_mask"],
+    hook: ["u32", "enum fw_hook"],
+    in: ["u16", "index into the interface names; 0 is none"],
+    out: ["u16", "index into the interface names; 0 is none"],
+  }),
+  decision: record("FFI: what became of it.", {
+    rule: ["u32", "index of the deciding rule, NO_RULE if malformed"],
+    verdict: ["u32", "enum fw_verdict: accept, drop or reject"],
+    reject: ["u32", "enum fw_reject, never auto when the verdict is reject"],
+    malformed: ["u32", "enum fw_malformed"],
+  }),
+  counter: record("FFI: one rule's hits.", {
+    packets: ["u64", ""],
+    bytes: ["u64", "IP bytes as on the wire"],
+  }),
+} as const;
+
+/** `decision.rule` of a packet that could not be parsed. */
+export const NO_RULE = 0xffffffff;
+
+/** Bytes of an interface name on its way to C, zero-padded (IFNAMSIZ). */
+export const NAME_SIZE = 16;
+
+/** Limits that `image.c` holds an image to. */
+export const MAX_AXES = 16;
+export const MAX_STEPS = 64;
+/** A class id in a direct or product table is a u16. */
+export const MAX_CLASSES = 65536;
+
+/** FNV-1a over the description itself: any change to a record changes it, so no version to forget. */
+export const LAYOUT_HASH: number = fnv1a(
+  new TextEncoder().encode(
+    JSON.stringify([FORMAT, RECORDS, LISTS], (key, value) => key === "doc" ? undefined : value),
+  ),
+);
+
+/** FNV-1a, 32 bits (Fowler, Noll, Vo; draft-eastlake-fnv). */
+export function fnv1a(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,76 @@
+/*
+ * fw.h - the whole public interface of libbarrage.so.
+ *
+ * Conventions, true of every function here:
+ *  - returns 0, or a negative errno; outputs are untouched on failure
+ *  - pointers are borrowed for the call only: nothing the caller owns is kept
+ *  - numbers are in host byte order; packets are bytes as on the wire
+ *  - one engine may be used from one thread at a time, save fw_engine_wait(), which blocks on a
+ *    thread of its own while the others go on being called
+ */
+#ifndef FW_H
+#define FW_H
+
+#include <stdint.h>
+
+#define FW_EXPORT __attribute__((visibility("default")))
+
+struct fw_engine;
+
+/* FW_LAYOUT_HASH this library was built with; the caller compares it with its own. */
+FW_EXPORT uint32_t fw_layout_hash(void);
+
+/*
+ * Checks an image completely and makes an engine of a copy of it. The caller owns *out until
+ * fw_engine_free(). -ENOEXEC: made for another layout; -EBADMSG: not an image, or damaged; -ENOMEM.
+ */
+FW_EXPORT int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **out);
+
+/*
+ * Decides `count` struct fw_packet whose bytes lie in `bytes` (`size` of them), into as many
+ * struct fw_decision, and counts them. `names` holds name_count interface names of FW_NAME_SIZE
+ * bytes; the first is "none" and is all zero. No kernel queue is touched.
+ * -EINVAL: an offset, a hook or a name index is out of range; nothing was decided.
+ */
+FW_EXPORT int32_t fw_engine_replay(struct fw_engine *engine, const uint8_t *packets, uint32_t count,
+				   const uint8_t *bytes, uint32_t size, const uint8_t *names,
+				   uint32_t name_count, uint8_t *decisions);
+
+/*
+ * Binds one kernel queue (NFQUEUE number 0..65535) of this network namespace; at most 64.
+ * batch: packets received and answered at once, 1..1024. copy: bytes of each packet copied to us,
+ * 64..65535. depth: packets the kernel may hold, 1..65535. fail_open: accept unfiltered what
+ * overflows the queue. -EPERM: no CAP_NET_ADMIN; -EBUSY: bound by another socket;
+ * -EPROTONOSUPPORT: the kernel has no NFQUEUE; -EINVAL; -ENOMEM. Not after fw_engine_start().
+ */
+FW_EXPORT int32_t fw_engine_bind(struct fw_engine *engine, uint32_t queue, uint32_t batch,
+				 uint32_t copy, uint32_t depth, uint32_t fail_open);
+
+/* Starts one thread a bound queue. -EINVAL if none is bound or it was started; -EAGAIN. */
+FW_EXPORT int32_t fw_engine_start(struct fw_engine *engine);
+
+/*
+ * Blocks until every queue thread has ended: 0 if all were stopped, else the first failure,
+ * on which the others are stopped too.
+ */
+FW_EXPORT int32_t fw_engine_wait(struct fw_engine *engine);
+
+/*
+ * Asks the queue threads to answer all that is queued and to end. Returns at once; call it after
+ * the kernel has ceased to queue, then fw_engine_wait(). Any number of times.
+ */
+FW_EXPORT int32_t fw_engine_stop(struct fw_engine *engine);
+
+/* Writes one struct fw_counter a rule. -EINVAL unless count is the image's rule_count. */
+FW_EXPORT int32_t fw_engine_counters(struct fw_engine *engine, uint8_t *counters, uint32_t count);
+
+/* Writes FW_STAT_COUNT totals, see enum fw_stat. -EINVAL if count differs. */
+FW_EXPORT int32_t fw_engine_stats(struct fw_engine *engine, uint8_t *totals, uint32_t count);
+
+/* Closes the queues and frees the engine. -EBUSY while a queue thread runs. */
+FW_EXPORT int32_t fw_engine_free(struct fw_engine *engine);
+
+/* The process id that has `queue` bound, 0 if nobody has or it cannot be told. */
+FW_EXPORT int32_t fw_queue_owner(uint32_t queue);
+
+#endif
