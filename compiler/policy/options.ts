@@ -1,0 +1,133 @@
+/**
+ * The options of a rule file, which the command line may override: one table for both.
+ *
+ * @module
+ */
+
+/** A run of consecutive kernel queues. */
+export interface Queues {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Options {
+  /** Kernel queue numbers. */
+  readonly queue: Queues;
+  /** Packets received, decided and answered at once. */
+  readonly batch: number;
+  /** Bytes of each packet that the kernel hands over. */
+  readonly copy: number;
+  /** `open`: unfiltered when nobody listens. */
+  readonly "fail-listener": "open" | "closed";
+  /** `open`: unfiltered when the queue is full. */
+  readonly "fail-overflow": "open" | "closed";
+  /** What becomes of packets that cannot be parsed. */
+  readonly malformed: "accept" | "drop";
+  /** Contiguous bits of the packet mark that are Barrage's, at least four. */
+  readonly "mark-mask": number;
+  /** Whether `run` installs what sends packets to the queue. */
+  readonly hooks: boolean;
+  /** How `run` reports. */
+  readonly report: "text" | "json";
+}
+
+export const DEFAULTS: Options = {
+  queue: { first: 0, last: 0 },
+  batch: 128,
+  copy: 256,
+  "fail-listener": "closed",
+  "fail-overflow": "closed",
+  malformed: "drop",
+  "mark-mask": 0xff000000,
+  hooks: true,
+  report: "text",
+};
+
+/** Options that LANGUAGE names and that are not there yet. */
+export const FUTURE_OPTIONS: readonly string[] = [
+  ...["workers", "fail-error", "push-down", "log", "metrics", "dry-run", "lint"],
+];
+
+/** What each option takes, in words, and its reading of a text: undefined if it is not that. */
+const READERS: Readonly<
+  Record<string, { takes: string; read: (text: string) => Partial<Options> | undefined }>
+> = {
+  queue: {
+    takes: "a queue number from 0 to 65535, or a range of at most 64 as in 0-3",
+    read: (text) => {
+      const [, a, b] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+      const first = Number(a), last = Number(b ?? a);
+      const good = a !== undefined && first <= last && last <= 65535 && last - first < 64;
+      return good ? { queue: { first, last } } : undefined;
+    },
+  },
+  batch: {
+    takes: "a number from 1 to 1024",
+    read: (text) => number(text, 1, 1024, (batch) => ({ batch })),
+  },
+  copy: {
+    takes: "a number of bytes from 64 to 65535",
+    read: (text) => number(text, 64, 65535, (copy) => ({ copy })),
+  },
+  fail: {
+    takes: "open or closed",
+    read: (text) =>
+      oneOf(text, ["open", "closed"], (f) => ({ "fail-listener": f, "fail-overflow": f })),
+  },
+  "fail-listener": {
+    takes: "open or closed",
+    read: (text) => oneOf(text, ["open", "closed"], (f) => ({ "fail-listener": f })),
+  },
+  "fail-overflow": {
+    takes: "open or closed",
+    read: (text) => oneOf(text, ["open", "closed"], (f) => ({ "fail-overflow": f })),
+  },
+  malformed: {
+    takes: "drop or accept",
+    read: (text) => oneOf(text, ["drop", "accept"], (malformed) => ({ malformed })),
+  },
+  "mark-mask": {
+    takes: "at least four neighbouring bits, as in 0xff000000",
+    read: (text) =>
+      number(
+        text,
+        1,
+        0xffffffff,
+        (mask) => isContiguous(mask, 4) ? { "mark-mask": mask } : undefined,
+      ),
+  },
+  hooks: {
+    takes: "on or off",
+    read: (text) => oneOf(text, ["on", "off"], (hooks) => ({ hooks: hooks === "on" })),
+  },
+  report: {
+    takes: "text or json",
+    read: (text) => oneOf(text, ["text", "json"], (report) => ({ report })),
+  },
+};
+
+export const OPTION_NAMES: readonly string[] = Object.keys(READERS);
+
+/** The options that `name text` sets, or what it takes instead. Throws on a name not in OPTION_NAMES. */
+export function readOption(name: string, text: string): Partial<Options> | { takes: string } {
+  const reader = READERS[name];
+  if (!reader) throw new Error(`Cannot read option "${name}": there is none`);
+  return reader.read(text) ?? { takes: reader.takes };
+}
+
+function number<T>(text: string, min: number, max: number, then: (n: number) => T): T | undefined {
+  if (!/^(\d+|0[xX][0-9A-Fa-f]+)$/.test(text)) return undefined;
+  const value = Number(text);
+  return value >= min && value <= max ? then(value) : undefined;
+}
+
+function oneOf<W extends string, T>(text: string, words: readonly W[], then: (word: W) => T) {
+  const word = words.find((w) => w === text);
+  return word === undefined ? undefined : then(word);
+}
+
+function isContiguous(mask: number, bits: number): boolean {
+  const low = BigInt(mask) & -BigInt(mask);
+  const run = BigInt(mask) / low;
+  return (run & (run + 1n)) === 0n && run >= (1n << BigInt(bits)) - 1n;
+}

@@ -1,0 +1,49 @@
+/**
+ * What a rule file means: an ordered list of rules, each an exact region and a verdict.
+ *
+ * @module
+ */
+import type { Span } from "../source.ts";
+import type { Hook } from "./field.ts";
+import type { Region } from "./region.ts";
+import type { Options } from "./options.ts";
+import type { LISTS } from "../tables/layout.ts";
+
+export type VerdictName = (typeof LISTS.verdict.names)[number];
+export type RejectKind = (typeof LISTS.reject.names)[number];
+
+/** `next` is what `match` does: count, and go on. `reject` is there with the verdict of that name. */
+export interface Verdict {
+  readonly name: VerdictName;
+  readonly reject?: RejectKind;
+}
+
+export interface Rule {
+  /** Its label, else `chain:line`; a chain's default is `chain:default`. */
+  readonly name: string;
+  readonly hook: Hook;
+  readonly verdict: Verdict;
+  /** Includes the hook. Never empty. */
+  readonly region: Region;
+  readonly span: Span;
+}
+
+export interface Policy {
+  /** Hook chains in the order of HOOKS, each in file order with its default last. */
+  readonly rules: readonly Rule[];
+  /** The hooks that have a chain. */
+  readonly hooks: readonly Hook[];
+  /** Bits of the packet mark that some rule tests. */
+  readonly markBits: number;
+  readonly options: Options;
+}
+
+/** Whether some rule asks for the conntrack state. */
+export function usesState(policy: Policy): boolean {
+  return policy.rules.some((rule) => rule.region.state !== undefined);
+}
+
+/** The ways of rejecting that the rules use. */
+export function rejectsOf(policy: Policy): ReadonlySet<RejectKind> {
+  return new Set(policy.rules.flatMap((rule) => rule.verdict.reject ?? []));
+}

@@ -1,0 +1,77 @@
+/**
+ * Source text, and places in it.
+ *
+ * All files of a compilation share one line of offsets: each `Source` begins at its `base`. A span
+ * is therefore two numbers, whichever file it lies in, and line and column are worked out only for
+ * the few spans that are shown.
+ *
+ * @module
+ */
+
+/** A half-open range of UTF-16 offsets, `start <= end`, on the line that all sources share. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Source {
+  /** As the user named it: a path, or "-" for standard input. */
+  readonly name: string;
+  readonly text: string;
+  /** Offset of the text's first character. */
+  readonly base: number;
+}
+
+/** A place as a person reads it: both numbers count from 1, columns in UTF-16 units. */
+export interface Position {
+  readonly source: Source;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** The files of one compilation, in the order they were read. */
+export class Sources {
+  readonly #sources: Source[] = [];
+  readonly #lineStarts = new Map<Source, readonly number[]>();
+
+  /** Adds a file behind the ones before, one offset apart so that no span ends in the next file. */
+  add(name: string, text: string): Source {
+    const last = this.#sources.at(-1);
+    const source = { name, text, base: last ? last.base + last.text.length + 1 : 0 };
+    this.#sources.push(source);
+    return source;
+  }
+
+  /** The place of an offset. Throws if it lies in no source. */
+  position(offset: number): Position {
+    const source = this.#sources.findLast((s) => s.base <= offset);
+    if (!source || offset > source.base + source.text.length) {
+      throw new Error(`Cannot place offset ${offset}: it is in no source`);
+    }
+    const starts = this.#startsOf(source);
+    const at = offset - source.base;
+    let line = 0;
+    for (let step = 1 << 30; step > 0; step >>>= 1) {
+      if (line + step < starts.length && starts[line + step]! <= at) line += step;
+    }
+    return { source, line: line + 1, column: at - starts[line]! + 1 };
+  }
+
+  /** Line `n` (from 1) of a source, without its line end; "" past the last. */
+  line(source: Source, n: number): string {
+    const starts = this.#startsOf(source);
+    return source.text.slice(starts[n - 1] ?? source.text.length, starts[n]).replace(/\r?\n$/, "");
+  }
+
+  #startsOf(source: Source): readonly number[] {
+    let starts = this.#lineStarts.get(source);
+    if (!starts) {
+      const found = [0];
+      for (let at = source.text.indexOf("\n"); at !== -1; at = source.text.indexOf("\n", at + 1)) {
+        found.push(at + 1);
+      }
+      this.#lineStarts.set(source, starts = found);
+    }
+    return starts;
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * Policy to decision tables, as `layout.ts` describes them: which axes, which steps, which rows.
+ *
+ * Every rule is one bit. An axis puts a packet into a class, and each class has the bits of the
+ * rules that its packets can still match. Scalar fields share an axis: the class so far and the
+ * next field's class give the next class, through a table over the combinations that occur. When
+ * such a table would grow past its cap, a further axis begins.
+ *
+ * @module
+ */
+import { DOMAIN, type Field } from "../policy/field.ts";
+import type { IntervalSet } from "../policy/interval.ts";
+import type { Policy } from "../policy/policy.ts";
+import {
+  type Bits,
+  bitsFor,
+  BitsTable,
+  type Classes,
+  classesOf,
+  onesOf,
+  type Piece,
+  setBit,
+} from "./classes.ts";
+import type { LISTS } from "./layout.ts";
+import { MAX_CLASSES } from "./layout.ts";
+
+export type ScalarField = (typeof LISTS.field.names)[number];
+
+/** Small domains first, so that the products stay small for long. */
+const SCALARS: readonly ScalarField[] = [
+  ...["hook", "family", "fragment", "state", "proto", "flags", "type", "code"] as const,
+  ...["in", "out", "mark", "sport", "dport"] as const,
+];
+const ADDRESSES = ["src", "dst"] as const;
+
+/** Entries of one product table. */
+const MAX_PRODUCT = 1 << 20;
+/** Bytes of all rows: beyond it a policy is refused. */
+const MAX_ROW_BYTES = 1 << 29;
+
+export interface Step {
+  readonly field: ScalarField;
+  readonly classes: number;
+  readonly pieces: readonly Piece[];
+  /** `[class so far][class of the field]`, row by row; none for an axis's first step. */
+  readonly product: Uint16Array<ArrayBuffer> | undefined;
+  /** Classes after this step. */
+  readonly productClasses: number;
+}
+
+export interface Axis {
+  readonly kind: "scalar" | "source" | "destination";
+  readonly classes: number;
+  /** Of a scalar axis. */
+  readonly steps: readonly Step[];
+  /** Of an address axis. */
+  readonly pieces: readonly Piece[];
+  /** Row after row, one a class. */
+  readonly decideRows: Bits;
+  readonly effectRows: Bits;
+}
+
+export interface Plan {
+  readonly axes: readonly Axis[];
+  /** Rule number of each bit of a decide row: the rules with a verdict. */
+  readonly decide: readonly number[];
+  /** Rule number of each bit of an effect row: the rules that only count. */
+  readonly effect: readonly number[];
+}
+
+/** A policy that this layout cannot hold. The user's mistake, if any: the caller reports it. */
+export class TooLarge extends Error {
+  override name = "TooLarge";
+}
+
+/** The tables of a policy. Throws TooLarge if they would outgrow their caps. */
+export function plan(policy: Policy): Plan {
+  const numbers = [...policy.rules.keys()];
+  const decide = numbers.filter((i) => policy.rules[i]!.verdict.name !== "next");
+  const effect = numbers.filter((i) => policy.rules[i]!.verdict.name === "next");
+  const rows = new RowMaker(policy.rules.length, decide, effect);
+  return { axes: [...addressAxes(policy, rows), ...scalarAxes(policy, rows)], decide, effect };
+}
+
+/** Words of a row of `bits` bits: rows are whole u64 words, kept here as pairs of u32. */
+export function rowWords(bits: number): number {
+  return 2 * Math.ceil(bits / 64);
+}
+
+/** Turns "the rules of each class" into rows, decide and effect apart. */
+class RowMaker {
+  readonly #place: { readonly effect: boolean; readonly bit: number }[] = [];
+  readonly #decideWords: number;
+  readonly #effectWords: number;
+  #bytes = 0;
+
+  constructor(rules: number, decide: readonly number[], effect: readonly number[]) {
+    this.#place.length = rules;
+    for (const [bit, rule] of decide.entries()) this.#place[rule] = { effect: false, bit };
+    for (const [bit, rule] of effect.entries()) this.#place[rule] = { effect: true, bit };
+    this.#decideWords = rowWords(decide.length);
+    this.#effectWords = rowWords(effect.length);
+  }
+
+  /** `groups` are lists of rules; class `c` has the rules of every group in `members[c]`. */
+  rows(members: readonly Bits[], groups: readonly (readonly number[])[]) {
+    this.#bytes += 4 * members.length * (this.#decideWords + this.#effectWords);
+    if (this.#bytes > MAX_ROW_BYTES) {
+      throw new TooLarge(`its rows would take more than ${MAX_ROW_BYTES >> 20} MB`);
+    }
+    const decideRows = new Uint32Array(members.length * this.#decideWords);
+    const effectRows = new Uint32Array(members.length * this.#effectWords);
+    for (const [cls, bits] of members.entries()) {
+      const decide = decideRows.subarray(cls * this.#decideWords, (cls + 1) * this.#decideWords);
+      const effect = effectRows.subarray(cls * this.#effectWords, (cls + 1) * this.#effectWords);
+      for (const group of onesOf(bits)) {
+        for (const rule of groups[group]!) {
+          const place = this.#place[rule]!;
+          setBit(place.effect ? effect : decide, place.bit);
+        }
+      }
+    }
+    return { decideRows, effectRows };
+  }
+}
+
+/** The distinct sets that rules compare a field with, and the set of each rule. */
+function setsOf(policy: Policy, field: Field): { sets: IntervalSet[]; of: number[] } {
+  const sets: IntervalSet[] = [];
+  const numbers = new Map<string, number>();
+  const of = policy.rules.map(({ region }) => {
+    const set = region[field] ?? DOMAIN[field];
+    const key = set.map(({ lo, hi }) => `${lo}-${hi}`).join();
+    const number = numbers.get(key) ?? sets.push(set) - 1;
+    numbers.set(key, number);
+    return number;
+  });
+  return { sets, of };
+}
+
+/** Lists the positions of each number: `groupBy([1, 0, 1])` is `[[1], [0, 2]]`. */
+function groupBy(numbers: readonly number[], groups: number): number[][] {
+  const lists: number[][] = Array.from({ length: groups }, () => []);
+  for (const [i, n] of numbers.entries()) lists[n]!.push(i);
+  return lists;
+}
+
+function addressAxes(policy: Policy, rows: RowMaker): Axis[] {
+  return ADDRESSES.flatMap((field) => {
+    if (policy.rules.every((rule) => rule.region[field] === undefined)) return [];
+    const { sets, of } = setsOf(policy, field);
+    const { pieces, members } = classesOf(DOMAIN[field], sets);
+    return {
+      kind: field === "src" ? "source" as const : "destination" as const,
+      classes: members.length,
+      steps: [],
+      pieces,
+      ...rows.rows(members, groupBy(of, sets.length)),
+    };
+  });
+}
+
+function scalarAxes(policy: Policy, rows: RowMaker): Axis[] {
+  const used = SCALARS.filter((field) => policy.rules.some((rule) => rule.region[field]));
+  const sets = used.map((field) => setsOf(policy, field));
+
+  // Rules that agree in every scalar field are one combination: few, where rules are many.
+  const numbers = new Map<string, number>();
+  const combinations: number[][] = [];
+  const ofRule = policy.rules.map((_, rule) => {
+    const combination = sets.map(({ of }) => of[rule]!);
+    const key = combination.join();
+    const number = numbers.get(key) ?? combinations.push(combination) - 1;
+    numbers.set(key, number);
+    return number;
+  });
+  const groups = groupBy(ofRule, combinations.length);
+
+  const axes: Axis[] = [];
+  let steps: Step[] = [];
+  let members: readonly Bits[] = [];
+  const close = () => {
+    axes.push({
+      kind: "scalar",
+      classes: members.length,
+      steps,
+      pieces: [],
+      ...rows.rows(members, groups),
+    });
+    steps = [];
+  };
+  for (const [i, field] of used.entries()) {
+    const classes = combinationClasses(field, sets[i]!.sets, combinations.map((c) => c[i]!));
+    const folded = steps.length > 0 ? fold(members, classes.members) : undefined;
+    if (steps.length > 0 && !folded) close();
+    steps.push({
+      field,
+      classes: classes.members.length,
+      pieces: classes.pieces,
+      product: folded?.product,
+      productClasses: (folded?.members ?? classes.members).length,
+    });
+    members = folded?.members ?? classes.members;
+  }
+  close();
+  return axes;
+}
+
+/** A field's classes, with the combinations that each class can still be of. */
+function combinationClasses(
+  field: ScalarField,
+  sets: readonly IntervalSet[],
+  setOfCombination: readonly number[],
+): Classes {
+  const classes = classesOf(DOMAIN[field], sets);
+  if (classes.members.length > MAX_CLASSES) {
+    throw new TooLarge(`its rules tell more than ${MAX_CLASSES} values of \`${field}\` apart`);
+  }
+  const combinationsOf = groupBy(setOfCombination, sets.length);
+  const members = classes.members.map((bits) => {
+    const combinations = bitsFor(setOfCombination.length);
+    for (const set of onesOf(bits)) for (const c of combinationsOf[set]!) setBit(combinations, c);
+    return combinations;
+  });
+  return { pieces: classes.pieces, members };
+}
+
+/** The product of two lists of classes, or undefined if it would be too large. */
+function fold(a: readonly Bits[], b: readonly Bits[]) {
+  if (a.length * b.length > MAX_PRODUCT) return undefined;
+  const product = new Uint16Array(a.length * b.length);
+  const table = new BitsTable();
+  for (const [i, x] of a.entries()) {
+    for (const [j, y] of b.entries()) {
+      const cls = table.number(x.map((word, w) => word & y[w]!));
+      if (cls >= MAX_CLASSES) return undefined;
+      product[i * b.length + j] = cls;
+    }
+  }
+  return { product, members: table.all };
+}
