@@ -1,0 +1,66 @@
+/**
+ * The kernel's side of the firewall: what sends packets to the queue and acts on their verdicts.
+ *
+ * Bind the queues first, then install. To stop: `detach()`, let the engine answer what is queued,
+ * then `remove()`. Nothing here outlives its process unless it is killed; `removeLeftovers()` then
+ * cleans up, and so does the next install.
+ *
+ * @module
+ */
+import type { Backend } from "./backend.ts";
+import { HookError } from "./command.ts";
+import { FAMILIES, iptables, type Variant } from "./iptables.ts";
+import { nft } from "./nft.ts";
+import type { HookPlan } from "./plan.ts";
+
+export type { Backend } from "./backend.ts";
+export { type Command, commandText, HookError } from "./command.ts";
+export { type Hook, type HookPlan, type RejectKind } from "./plan.ts";
+export { probeBackend } from "./probe.ts";
+
+/** Hooks that are in the kernel. Both methods may be called again, and in any order. */
+export interface InstalledHooks {
+  /** Ends queueing; packets that are queued already can still be answered, and rejected. */
+  detach(): Promise<void>;
+  /** Removes the rest. With nft this drops what is still queued. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Puts `plan` into the kernel, in place of whatever an earlier run has left there. On failure
+ * nothing of it stays, and HookError says why.
+ */
+export async function installHooks(plan: HookPlan, backend: Backend): Promise<InstalledHooks> {
+  try {
+    await backend.install(plan);
+  } catch (error) {
+    await backend.remove().catch(() => {});
+    throw error;
+  }
+  return { detach: () => backend.detach(), remove: () => backend.remove() };
+}
+
+/**
+ * Removes everything of ours from every tool this host has, and returns what it removed, in words.
+ * Throws HookError when none of the tools can read its rules, or a removal fails.
+ */
+export async function removeLeftovers(): Promise<string[]> {
+  const removed: string[] = [];
+  const failures: HookError[] = [];
+  // One address family at a time: a host may have the tools of only one.
+  const variants = ["iptables", "iptables-legacy"] as const satisfies readonly Variant[];
+  const backends = [nft, ...variants.flatMap((v) => FAMILIES.map((f) => iptables(v, [f])))];
+  for (const backend of backends) {
+    const found = await backend.find().catch((error) => {
+      // Without the tool, or its part of the kernel, nothing of ours can be there.
+      if (!(error instanceof HookError)) throw error;
+      failures.push(error);
+      return [];
+    });
+    if (found.length === 0) continue;
+    await backend.remove();
+    removed.push(...found);
+  }
+  if (failures.length === backends.length) throw failures[0]!;
+  return removed;
+}
