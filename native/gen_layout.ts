@@ -31,7 +31,8 @@ export function layoutHeader(): string {
   ];
   for (const [list, { doc, names }] of Object.entries(LISTS)) {
     const prefix = `FW_${list.toUpperCase()}_`;
-    out.push(`/* ${doc} */`, `enum fw_${list} {`);
+    // C keeps enum and struct names in one space: where a record has the name, the list goes without.
+    out.push(`/* ${doc} */`, list in RECORDS ? "enum {" : `enum fw_${list} {`);
     for (const name of [...names, "count"]) out.push(`\t${prefix}${name.toUpperCase()},`);
     out.push("};\n");
   }

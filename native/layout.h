@@ -72,7 +72,7 @@ enum fw_field {
 };
 
 /* How a step finds a field's class. */
-enum fw_step {
+enum {
 	FW_STEP_DIRECT,
 	FW_STEP_SEARCH,
 	FW_STEP_IDENTITY,
@@ -80,7 +80,7 @@ enum fw_step {
 };
 
 /* What an axis looks at. */
-enum fw_axis {
+enum {
 	FW_AXIS_SCALAR,
 	FW_AXIS_SOURCE,
 	FW_AXIS_DESTINATION,

@@ -1,0 +1,155 @@
+#include "decide.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch)
+{
+	*d = (struct fw_decider){
+		.tables = tables,
+		.counts = fw_counts_new(tables->header->rule_count),
+		.keys = calloc(batch, sizeof *d->keys),
+		.classes = calloc(batch, sizeof *d->classes),
+		.rules = calloc(batch, sizeof *d->rules),
+		.places = calloc(batch, sizeof *d->places),
+	};
+	if (d->counts && d->keys && d->classes && d->rules && d->places)
+		return 0;
+	fw_decider_clear(d);
+	return -ENOMEM;
+}
+
+void fw_decider_clear(struct fw_decider *d)
+{
+	free(d->counts);
+	free(d->keys);
+	free(d->classes);
+	free(d->rules);
+	free(d->places);
+	*d = (struct fw_decider){ 0 };
+}
+
+static uint32_t state_in(const struct fw_tables *t, uint32_t mark)
+{
+	const uint32_t held = (mark & t->header->mark_mask) >> t->mark_shift;
+
+	return held >= 1 && held <= FW_STATE_COUNT ? held - 1 : FW_STATE_UNTRACKED;
+}
+
+/* The fields that the packet itself does not say. */
+static void complete_key(const struct fw_tables *t, const struct fw_seen *p, struct fw_key *key)
+{
+	const struct fw_header *h = t->header;
+
+	key->scalar[FW_FIELD_HOOK] = p->hook;
+	key->scalar[FW_FIELD_STATE] = state_in(t, p->mark);
+	key->scalar[FW_FIELD_MARK] = p->mark & h->mark_bits & ~h->mark_mask;
+	key->scalar[FW_FIELD_IN] = p->in;
+	key->scalar[FW_FIELD_OUT] = p->out;
+}
+
+/* What the rule says, made final. */
+static struct fw_decision settle(const struct fw_tables *t, const struct fw_key *key, uint32_t rule)
+{
+	struct fw_decision d = { .rule = rule, .verdict = FW_VERDICT_DROP };
+
+	if (rule == FW_NO_RULE)
+		return d;
+	d.verdict = t->rules[rule].verdict;
+	if (d.verdict != FW_VERDICT_REJECT)
+		return d;
+	d.reject = t->rules[rule].reject;
+	if (d.reject == FW_REJECT_AUTO) {
+		/* Only a TCP header that was read has flags. */
+		const bool tcp = key->scalar[FW_FIELD_FLAGS] != FW_NO_FLAGS;
+		d.reject = tcp ? FW_REJECT_TCP_RESET : FW_REJECT_ICMP_PORT;
+	}
+	if (t->header->mark_mask == 0)
+		d = (struct fw_decision){ .rule = rule, .verdict = FW_VERDICT_DROP };
+	return d;
+}
+
+static void count_rule(struct fw_counts *c, uint32_t rule, uint32_t bytes)
+{
+	fw_count(&c->rules[rule].packets, 1);
+	fw_count(&c->rules[rule].bytes, bytes);
+}
+
+/* `match` rules that stand before the deciding rule. */
+static void count_effects(const struct fw_decider *d, uint32_t i, uint32_t rule)
+{
+	const struct fw_tables *t = d->tables;
+	const uint32_t count = t->header->effect_count;
+
+	for (uint32_t bit = fw_next_effect(t, &d->classes[i], 0);
+	     bit < count && t->effect[bit] < rule;
+	     bit = fw_next_effect(t, &d->classes[i], bit + 1))
+		count_rule(d->counts, t->effect[bit], d->keys[i].length);
+}
+
+static void count_verdict(struct fw_counts *c, const struct fw_decision *d)
+{
+	static const uint32_t verdict_stat[FW_VERDICT_COUNT] = {
+		[FW_VERDICT_ACCEPT] = FW_STAT_ACCEPTED,
+		[FW_VERDICT_DROP] = FW_STAT_DROPPED,
+		[FW_VERDICT_REJECT] = FW_STAT_REJECTED,
+	};
+	static const uint32_t malformed_stat[FW_MALFORMED_COUNT] = {
+		[FW_MALFORMED_VERSION] = FW_STAT_BAD_VERSION,
+		[FW_MALFORMED_IP_HEADER] = FW_STAT_BAD_IP_HEADER,
+		[FW_MALFORMED_IP_LENGTH] = FW_STAT_BAD_IP_LENGTH,
+		[FW_MALFORMED_EXTENSION] = FW_STAT_BAD_EXTENSION,
+		[FW_MALFORMED_TRANSPORT] = FW_STAT_BAD_TRANSPORT,
+		[FW_MALFORMED_CUT] = FW_STAT_BAD_CUT,
+	};
+
+	fw_count(&c->stats[verdict_stat[d->verdict]], 1);
+	if (d->malformed)
+		fw_count(&c->stats[malformed_stat[d->malformed]], 1);
+}
+
+void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
+	       struct fw_decision *decisions)
+{
+	const struct fw_tables *t = d->tables;
+	uint32_t well_formed = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fw_seen *p = &packets[i];
+		struct fw_key *key = &d->keys[well_formed];
+		const enum fw_malformed bad = fw_packet_parse(p->bytes, p->captured, p->length, key);
+
+		decisions[i] = (struct fw_decision){
+			.rule = FW_NO_RULE,
+			.verdict = bad ? t->header->malformed : FW_VERDICT_DROP,
+			.malformed = bad,
+		};
+		if (bad || p->hook >= FW_HOOK_COUNT)
+			continue;
+		complete_key(t, p, key);
+		d->places[well_formed++] = i;
+	}
+	fw_classify(t, d->keys, well_formed, d->rules, d->classes);
+	for (uint32_t i = 0; i < well_formed; i++) {
+		const uint32_t rule = d->rules[i];
+
+		decisions[d->places[i]] = settle(t, &d->keys[i], rule);
+		if (t->effect_words)
+			count_effects(d, i, rule);
+		if (rule != FW_NO_RULE)
+			count_rule(d->counts, rule, d->keys[i].length);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		count_verdict(d->counts, &decisions[i]);
+	fw_count(&d->counts->stats[FW_STAT_RECEIVED], n);
+}
+
+uint32_t fw_mark_after(const struct fw_tables *t, uint32_t mark, const struct fw_decision *decision)
+{
+	const uint32_t others = mark & ~t->header->mark_mask;
+
+	if (decision->verdict != FW_VERDICT_REJECT)
+		return others;
+	return others | (FW_STATE_COUNT + decision->reject) << t->mark_shift;
+}

@@ -1,0 +1,48 @@
+/*
+ * decide.h - a batch of packets -> what becomes of each, counted.
+ *
+ * The one path that every packet takes, from the kernel or from a replay: parse, classify (pure),
+ * then in packet order the effects and the counting. Every packet gets a decision that accepts,
+ * drops or rejects. What no rule takes is dropped, and so is a reject that has no mark to travel in.
+ */
+#ifndef FW_DECIDE_H
+#define FW_DECIDE_H
+
+#include "classify.h"
+#include "counts.h"
+
+/* A packet, and where it was seen. */
+struct fw_seen {
+	const uint8_t *bytes; /* from the IP header on */
+	uint32_t captured; /* bytes present, <= length */
+	uint32_t length; /* bytes on the wire */
+	uint32_t mark;
+	uint32_t hook; /* enum fw_hook; a packet seen elsewhere (FW_HOOK_COUNT) is dropped */
+	uint32_t in; /* class of the input interface */
+	uint32_t out;
+};
+
+/* Tables, room for one batch, and the counters of one thread. */
+struct fw_decider {
+	const struct fw_tables *tables;
+	struct fw_counts *counts;
+	struct fw_key *keys;
+	struct fw_classes *classes;
+	uint32_t *rules;
+	uint32_t *places; /* of each key in the batch */
+};
+
+/* Decides up to `batch` packets at once. -ENOMEM. The tables are the caller's, and outlive it. */
+int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch);
+void fw_decider_clear(struct fw_decider *d);
+
+void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
+	       struct fw_decision *decisions);
+
+/*
+ * The mark a packet leaves with: our bits are cleared of the state that came in them, and carry
+ * the reject's number out.
+ */
+uint32_t fw_mark_after(const struct fw_tables *t, uint32_t mark, const struct fw_decision *decision);
+
+#endif

@@ -1,0 +1,261 @@
+#include "fw.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc.h"
+#include "pump.h"
+#include "thread.h"
+
+enum {
+	MAX_QUEUES = 64,
+	MAX_BATCH = 1024,
+	MIN_COPY = 64,
+	MAX_16 = 65535, /* a queue's number, copy range and depth */
+	REPLAY_BATCH = 256,
+};
+
+struct queue {
+	struct fw_engine *engine;
+	struct fw_pump *pump;
+	pthread_t thread;
+};
+
+struct fw_engine {
+	/* Used by the caller's thread; pumps and tables do not change once started. */
+	struct fw_tables *tables;
+	struct fw_decider replay;
+	struct fw_counter *sums; /* one a rule, to add counters up in */
+	struct fw_watch watch;
+	struct queue queues[MAX_QUEUES];
+	uint32_t queue_count;
+	uint32_t thread_count; /* to join */
+	bool started;
+	/* Shared with the queue threads and with fw_engine_wait(), under the lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	uint32_t running;
+	uint32_t waiting;
+	int failure; /* the first */
+};
+
+uint32_t fw_layout_hash(void)
+{
+	return FW_LAYOUT_HASH;
+}
+
+int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **out)
+{
+	struct fw_engine *e = calloc(1, sizeof *e);
+
+	if (!e)
+		return -ENOMEM;
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->ended, NULL);
+	int error = fw_tables_new(image, size, &e->tables);
+	if (error)
+		goto fail;
+	error = fw_decider_init(&e->replay, e->tables, REPLAY_BATCH);
+	if (error)
+		goto fail;
+	error = -ENOMEM;
+	e->sums = calloc(e->tables->header->rule_count, sizeof *e->sums);
+	if (!e->sums)
+		goto fail;
+	*out = e;
+	return 0;
+fail:
+	fw_engine_free(e);
+	return error;
+}
+
+int32_t fw_engine_free(struct fw_engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	const bool busy = e->running > 0 || e->waiting > 0;
+	pthread_mutex_unlock(&e->lock);
+	if (busy)
+		return -EBUSY;
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		pthread_join(e->queues[i].thread, NULL);
+	fw_watch_stop(&e->watch);
+	for (uint32_t i = 0; i < e->queue_count; i++)
+		fw_pump_free(e->queues[i].pump);
+	fw_decider_clear(&e->replay);
+	fw_tables_free(e->tables);
+	free(e->sums);
+	pthread_cond_destroy(&e->ended);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+	return 0;
+}
+
+/* One packet of a replay; the caller's buffers need not be aligned. */
+static struct fw_packet packet_at(const uint8_t *packets, uint32_t i)
+{
+	struct fw_packet p;
+
+	memcpy(&p, packets + (size_t)i * sizeof p, sizeof p);
+	return p;
+}
+
+static bool packet_ok(const struct fw_packet *p, uint32_t size, uint32_t name_count)
+{
+	return p->at <= size && p->captured <= size - p->at && p->captured <= p->length &&
+	       p->hook < FW_HOOK_COUNT && p->in < name_count && p->out < name_count;
+}
+
+int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t count,
+			 const uint8_t *bytes, uint32_t size, const uint8_t *names,
+			 uint32_t name_count, uint8_t *decisions)
+{
+	struct fw_seen seen[REPLAY_BATCH];
+	struct fw_decision decided[REPLAY_BATCH];
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct fw_packet p = packet_at(packets, i);
+		if (!packet_ok(&p, size, name_count))
+			return -EINVAL;
+	}
+	for (uint32_t first = 0, n; first < count; first += n) {
+		n = count - first < REPLAY_BATCH ? count - first : REPLAY_BATCH;
+		for (uint32_t i = 0; i < n; i++) {
+			const struct fw_packet p = packet_at(packets, first + i);
+			seen[i] = (struct fw_seen){
+				.bytes = bytes + p.at,
+				.captured = p.captured,
+				.length = p.length,
+				.mark = p.mark,
+				.hook = p.hook,
+				.in = fw_in_class(e->tables, names + p.in * FW_NAME_SIZE),
+				.out = fw_out_class(e->tables, names + p.out * FW_NAME_SIZE),
+			};
+		}
+		fw_decide(&e->replay, seen, n, decided);
+		memcpy(decisions + (size_t)first * sizeof *decided, decided, n * sizeof *decided);
+	}
+	return 0;
+}
+
+int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint32_t copy,
+		       uint32_t depth, uint32_t fail_open)
+{
+	const struct fw_queue_options options = { queue, batch, copy, depth, fail_open != 0 };
+
+	if (e->started || e->queue_count == MAX_QUEUES || queue > MAX_16 || batch < 1 ||
+	    batch > MAX_BATCH || copy < MIN_COPY || copy > MAX_16 || depth < 1 || depth > MAX_16)
+		return -EINVAL;
+	struct queue *q = &e->queues[e->queue_count];
+	const int error = fw_pump_new(e->tables, &e->watch, &options, &q->pump);
+	if (error)
+		return error;
+	q->engine = e;
+	e->queue_count++;
+	return 0;
+}
+
+static void stop_all(struct fw_engine *e)
+{
+	for (uint32_t i = 0; i < e->queue_count; i++)
+		fw_pump_stop(e->queues[i].pump);
+}
+
+static void *queue_main(void *argument)
+{
+	struct queue *q = argument;
+	struct fw_engine *e = q->engine;
+	const int error = fw_pump_run(q->pump);
+
+	if (error)
+		stop_all(e);
+	pthread_mutex_lock(&e->lock);
+	if (!e->failure)
+		e->failure = error;
+	e->running--;
+	pthread_cond_broadcast(&e->ended);
+	pthread_mutex_unlock(&e->lock);
+	return NULL;
+}
+
+static int start_queue(struct fw_engine *e, struct queue *q)
+{
+	pthread_mutex_lock(&e->lock);
+	e->running++;
+	pthread_mutex_unlock(&e->lock);
+	const int error = fw_thread_start(&q->thread, "barrage/queue", queue_main, q);
+	if (!error) {
+		e->thread_count++;
+		return 0;
+	}
+	pthread_mutex_lock(&e->lock);
+	e->running--;
+	pthread_mutex_unlock(&e->lock);
+	return error;
+}
+
+int32_t fw_engine_start(struct fw_engine *e)
+{
+	if (e->started || e->queue_count == 0)
+		return -EINVAL;
+	int error = fw_watch_start(&e->watch);
+	if (error)
+		return error;
+	e->started = true;
+	for (uint32_t i = 0; i < e->queue_count; i++) {
+		error = start_queue(e, &e->queues[i]);
+		if (error) {
+			stop_all(e);
+			return error;
+		}
+	}
+	return 0;
+}
+
+int32_t fw_engine_wait(struct fw_engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	e->waiting++;
+	while (e->running > 0)
+		pthread_cond_wait(&e->ended, &e->lock);
+	e->waiting--;
+	const int failure = e->failure;
+	pthread_mutex_unlock(&e->lock);
+	return failure;
+}
+
+int32_t fw_engine_stop(struct fw_engine *e)
+{
+	stop_all(e);
+	return 0;
+}
+
+int32_t fw_engine_counters(struct fw_engine *e, uint8_t *counters, uint32_t count)
+{
+	if (count != e->tables->header->rule_count)
+		return -EINVAL;
+	memset(e->sums, 0, count * sizeof *e->sums);
+	fw_counts_add_rules(e->replay.counts, e->sums);
+	for (uint32_t i = 0; i < e->queue_count; i++)
+		fw_pump_add_rules(e->queues[i].pump, e->sums);
+	memcpy(counters, e->sums, count * sizeof *e->sums);
+	return 0;
+}
+
+int32_t fw_engine_stats(struct fw_engine *e, uint8_t *totals, uint32_t count)
+{
+	uint64_t sums[FW_STAT_COUNT] = { 0 };
+
+	if (count != FW_STAT_COUNT)
+		return -EINVAL;
+	fw_counts_add_stats(e->replay.counts, sums);
+	for (uint32_t i = 0; i < e->queue_count; i++)
+		fw_pump_add_stats(e->queues[i].pump, sums);
+	memcpy(totals, sums, sizeof sums);
+	return 0;
+}
+
+int32_t fw_queue_owner(uint32_t queue)
+{
+	return fw_proc_owner(queue);
+}

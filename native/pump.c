@@ -1,0 +1,185 @@
+#include "pump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "netlink.h"
+#include "proc.h"
+
+struct fw_pump {
+	/* Fixed when the pump is made, or touched by its own thread alone. */
+	struct fw_nfq nfq;
+	struct fw_decider decider;
+	struct fw_links links;
+	struct fw_queued *queued;
+	struct fw_seen *seen;
+	struct fw_decision *decisions;
+	struct fw_answer *answers;
+	struct fw_proc_queue last; /* what the kernel said at the end, once `over` */
+	/* Written by others, seldom. */
+	_Alignas(64) _Atomic bool stop;
+	_Atomic bool over;
+};
+
+int fw_pump_new(const struct fw_tables *tables, const struct fw_watch *watch,
+		const struct fw_queue_options *options, struct fw_pump **out)
+{
+	const uint32_t batch = options->batch;
+	struct fw_pump *p = aligned_alloc(_Alignof(struct fw_pump), sizeof *p);
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct fw_pump){ .nfq.fd = -1, .links.fd = -1 };
+	int error = -ENOMEM;
+	p->queued = calloc(batch, sizeof *p->queued);
+	p->seen = calloc(batch, sizeof *p->seen);
+	p->decisions = calloc(batch, sizeof *p->decisions);
+	p->answers = calloc(batch, sizeof *p->answers);
+	if (!p->queued || !p->seen || !p->decisions || !p->answers)
+		goto fail;
+	error = fw_decider_init(&p->decider, tables, batch);
+	if (error)
+		goto fail;
+	error = fw_links_init(&p->links, tables, watch);
+	if (error)
+		goto fail;
+	/* Last: from here on packets come, and wait to be answered. */
+	error = fw_nfq_open(&p->nfq, options);
+	if (error)
+		goto fail;
+	*out = p;
+	return 0;
+fail:
+	fw_pump_free(p);
+	return error;
+}
+
+void fw_pump_free(struct fw_pump *p)
+{
+	fw_nfq_close(&p->nfq);
+	fw_links_clear(&p->links);
+	fw_decider_clear(&p->decider);
+	free(p->queued);
+	free(p->seen);
+	free(p->decisions);
+	free(p->answers);
+	free(p);
+}
+
+static struct fw_seen see(struct fw_links *links, const struct fw_queued *q)
+{
+	return (struct fw_seen){
+		.bytes = q->bytes,
+		.captured = q->captured,
+		.length = q->length,
+		.mark = q->mark,
+		.hook = q->hook,
+		.in = fw_link_find(links, q->in)->in,
+		.out = fw_link_find(links, q->out)->out,
+	};
+}
+
+/* A reject goes on through the kernel's rules, which see to it by its mark. */
+static struct fw_answer answer(const struct fw_tables *t, const struct fw_queued *q,
+			       const struct fw_decision *d)
+{
+	struct fw_answer a = { .id = q->id, .accept = d->verdict != FW_VERDICT_DROP };
+	const uint32_t mark = fw_mark_after(t, q->mark, d);
+
+	if (a.accept && mark != q->mark) {
+		a.marked = true;
+		a.mark = mark;
+	}
+	return a;
+}
+
+/* Decides and answers the n packets in `queued`. */
+static int pass(struct fw_pump *p, uint32_t n)
+{
+	struct fw_counts *counts = p->decider.counts;
+
+	fw_links_refresh(&p->links);
+	for (uint32_t i = 0; i < n; i++)
+		p->seen[i] = see(&p->links, &p->queued[i]);
+	fw_decide(&p->decider, p->seen, n, p->decisions);
+	for (uint32_t i = 0; i < n; i++)
+		p->answers[i] = answer(p->decider.tables, &p->queued[i], &p->decisions[i]);
+	const int error = fw_nfq_answer(&p->nfq, p->answers, n);
+	if (error)
+		return error;
+	fw_count(&counts->stats[FW_STAT_BATCHES], 1);
+	fw_count(&counts->stats[FW_STAT_SENDS], 1);
+	return 0;
+}
+
+/* Takes one batch from the kernel. The number of packets, or as fw_nfq_receive(). */
+static int turn(struct fw_pump *p, bool wait)
+{
+	struct fw_counts *counts = p->decider.counts;
+	const uint64_t errors_before = p->nfq.verdict_errors;
+	const int n = fw_nfq_receive(&p->nfq, wait, p->queued);
+
+	fw_count(&counts->stats[FW_STAT_VERDICT_ERRORS], p->nfq.verdict_errors - errors_before);
+	if (n == -ENOBUFS) {
+		fw_count(&counts->stats[FW_STAT_OVERRUNS], 1);
+		return 0;
+	}
+	if (n <= 0)
+		return n;
+	const int error = pass(p, (uint32_t)n);
+	return error ? error : n;
+}
+
+int fw_pump_run(struct fw_pump *p)
+{
+	int n = 0;
+
+	/* Acquire: pairs with the release in fw_pump_stop(). */
+	while (n >= 0 && !atomic_load_explicit(&p->stop, memory_order_acquire)) {
+		n = turn(p, true);
+		if (n == -EAGAIN)
+			n = 0; /* waited in vain */
+	}
+	/* What was queued before the stop is at most a full queue; new packets must not keep us. */
+	for (uint32_t left = p->nfq.options.depth; n >= 0 && left > 0;) {
+		n = turn(p, false);
+		if (n > 0)
+			left -= (uint32_t)n < left ? (uint32_t)n : left;
+	}
+	p->last = fw_proc_queue(p->nfq.options.queue);
+	/* Release: `last` is read after the acquire in fw_pump_add_stats(). */
+	atomic_store_explicit(&p->over, true, memory_order_release);
+	fw_nfq_unbind(&p->nfq);
+	return n < 0 && n != -EAGAIN ? n : 0;
+}
+
+void fw_pump_stop(struct fw_pump *p)
+{
+	/* Release: pairs with the acquire in fw_pump_run(). */
+	atomic_store_explicit(&p->stop, true, memory_order_release);
+	fw_netlink_wake(p->nfq.fd);
+}
+
+void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals)
+{
+	uint64_t own[FW_STAT_COUNT] = { 0 };
+
+	fw_counts_add_stats(p->decider.counts, own);
+	/* Acquire: pairs with the release in fw_pump_run(). */
+	const bool over = atomic_load_explicit(&p->over, memory_order_acquire);
+	const struct fw_proc_queue q = over ? p->last : fw_proc_queue(p->nfq.options.queue);
+	/* The kernel's count wraps at 2^32, but is never behind what we had received before. */
+	const uint64_t received = own[FW_STAT_RECEIVED];
+	const uint32_t ahead = q.sequence - (uint32_t)received;
+	own[FW_STAT_KERNEL_QUEUED] = q.port ? received + ahead : 0;
+	own[FW_STAT_KERNEL_WAITING] = q.waiting;
+	own[FW_STAT_KERNEL_DROPPED] = q.dropped;
+	own[FW_STAT_USER_DROPPED] = q.user_dropped;
+	for (uint32_t i = 0; i < FW_STAT_COUNT; i++)
+		totals[i] += own[i];
+}
+
+void fw_pump_add_rules(const struct fw_pump *p, struct fw_counter *counters)
+{
+	fw_counts_add_rules(p->decider.counts, counters);
+}
