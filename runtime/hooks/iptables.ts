@@ -72,11 +72,12 @@ export function chainsOf(plan: HookPlan, family: Family): Chain[] {
 
 function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan): string[] {
   const setMark = (value: number) => `-j MARK --set-xmark ${hex(value)}/${hex(mask)}`;
-  const states = LISTS.state.names.map((name) =>
-    `-m conntrack --ctstate ${name.toUpperCase()} ${setMark(stateMark(name, mask))}`
-  );
+  const states = () =>
+    LISTS.state.names.map((name) =>
+      `-m conntrack --ctstate ${name.toUpperCase()} ${setMark(stateMark(name, mask))}`
+    );
   // Without states, a mark that came from elsewhere must still not read as a reject.
-  const marks = state ? states : rejects.length > 0 ? [setMark(0)] : [];
+  const marks = state ? states() : rejects.length > 0 ? [setMark(0)] : [];
   const { first, last } = queues;
   const which = first === last ? `--queue-num ${first}` : `--queue-balance ${first}:${last}`;
   return [...marks, `-j NFQUEUE ${which}${bypass ? " --queue-bypass" : ""}`];

@@ -57,11 +57,10 @@ function install(plan: HookPlan): Command {
 function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan): string[] {
   const setMark = (value: number) =>
     `meta mark set meta mark & ${hex(~mask >>> 0)} | ${hex(value)}`;
-  const states = LISTS.state.names.map((name) =>
-    `ct state ${name} ${setMark(stateMark(name, mask))}`
-  );
+  const states = () =>
+    LISTS.state.names.map((name) => `ct state ${name} ${setMark(stateMark(name, mask))}`);
   // Without states, a mark that came from elsewhere must still not read as a reject.
-  const marks = state ? states : rejects.length > 0 ? [setMark(0)] : [];
+  const marks = state ? states() : rejects.length > 0 ? [setMark(0)] : [];
   const { first, last } = queues;
   const which = first === last ? `${first}` : `${first}-${last}`;
   return [...marks, `queue num ${which}${bypass ? " bypass" : ""}`];
