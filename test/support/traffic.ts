@@ -1,0 +1,164 @@
+/**
+ * Real packets from inside a namespace: what became of a connection, a datagram or a ping.
+ *
+ *     deno run -A test/support/traffic.ts tcp-connect HOST PORT [MS]
+ *
+ * and so on, see COMMANDS; each prints one line of JSON, an `Outcome`. Sockets are the C library's,
+ * because only they tell every ICMP error apart.
+ *
+ * @module
+ */
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { Background, Host } from "./netns.ts";
+
+/** `answered`: connected, echoed or pinged. `errno` is the name the kernel gave, if it gave one. */
+export interface Outcome {
+  readonly result: "answered" | "refused" | "unreachable" | "denied" | "timeout";
+  readonly errno?: string;
+}
+
+const TIMEOUT_MS = 1000;
+const HERE = new URL(import.meta.url).pathname;
+const DENO = [Deno.execPath(), "run", "-A", HERE];
+
+/** Runs one of COMMANDS in a namespace. */
+export async function traffic(host: Host, ...args: (string | number)[]): Promise<Outcome> {
+  return JSON.parse(await host.run([...DENO, ...args.map(String)]));
+}
+
+/** Echoes TCP and UDP on these ports in a namespace, over IPv4 and IPv6; resolves when it does. */
+export async function serve(host: Host, ...ports: number[]): Promise<Background> {
+  const server = host.start([...DENO, "serve", ...ports.map(String)]);
+  await server.line(/listening/);
+  return server;
+}
+
+const ERRNO: Record<number, readonly [Outcome["result"], string]> = {
+  1: ["denied", "EPERM"],
+  13: ["unreachable", "EACCES"], // ICMPv6: administratively prohibited
+  101: ["unreachable", "ENETUNREACH"],
+  104: ["refused", "ECONNRESET"],
+  110: ["timeout", "ETIMEDOUT"],
+  111: ["refused", "ECONNREFUSED"],
+  113: ["unreachable", "EHOSTUNREACH"],
+};
+
+function failure(errno: number): Outcome {
+  const known = ERRNO[errno];
+  if (!known) throw new Error(`unexpected errno ${errno}`);
+  return { result: known[0], errno: known[1] };
+}
+
+const AF_INET = 2, AF_INET6 = 10, STREAM = 1, DATAGRAM = 2, NONBLOCK = 0o4000;
+const SOL_SOCKET = 1, SO_ERROR = 4, EINPROGRESS = 115;
+const RECVERR = { [AF_INET]: [0, 11], [AF_INET6]: [41, 25] } as const;
+const POLLIN = 1, POLLOUT = 4;
+
+function libc() {
+  return Deno.dlopen("libc.so.6", {
+    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+    setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+    getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+    send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+    poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
+    inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+    __errno_location: { parameters: [], result: "pointer" },
+  }).symbols;
+}
+
+/** Connects, and with `echo` sends some bytes and waits for the first answer. */
+function attempt(kind: number, address: string, port: number, echo: boolean, ms: number): Outcome {
+  const c = libc();
+  const family = address.includes(":") ? AF_INET6 : AF_INET;
+  const fd = c.socket(family, kind | NONBLOCK, 0);
+
+  const errno = () => new Deno.UnsafePointerView(c.__errno_location()!).getInt32();
+  /** Waits for an event; returns the error that came instead, or 0. */
+  const wait = (event: number): number => {
+    const pollfd = new Uint32Array([fd, event]); // revents is the high half of the second word
+    if (c.poll(pollfd, 1n, ms) === 0) return 110;
+    const error = new Uint32Array(1);
+    c.getsockopt(fd, SOL_SOCKET, SO_ERROR, error, new Uint32Array([4]));
+    return error[0]!;
+  };
+
+  const [level, option] = RECVERR[family];
+  c.setsockopt(fd, level, option, new Uint32Array([1]), 4);
+  const sockaddr = socketAddress(c, family, address, port);
+  if (c.connect(fd, sockaddr, sockaddr.length) < 0) {
+    const failed = errno();
+    if (failed !== EINPROGRESS) return failure(failed);
+  }
+  const unconnected = wait(POLLOUT);
+  if (unconnected) return failure(unconnected);
+  if (!echo) return { result: "answered" };
+
+  if (c.send(fd, new TextEncoder().encode("echo"), 4n, 0) < 0n) return failure(errno());
+  const unanswered = wait(POLLIN);
+  return unanswered ? failure(unanswered) : { result: "answered" };
+}
+
+/** A struct sockaddr_in or sockaddr_in6. */
+function socketAddress(
+  c: ReturnType<typeof libc>,
+  family: number,
+  address: string,
+  port: number,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(family === AF_INET ? 16 : 28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, family, true);
+  view.setUint16(2, port);
+  const text = new TextEncoder().encode(`${address}\0`);
+  const at = family === AF_INET ? 4 : 8;
+  if (c.inet_pton(family, text, bytes.subarray(at)) !== 1) {
+    throw new TypeError(`not an address: ${address}`);
+  }
+  return bytes;
+}
+
+async function ping(address: string, ms: number): Promise<Outcome> {
+  const args = ["-n", "-c", "1", "-W", `${ms / 1000}`, address];
+  const { code, stdout, stderr } = await new Deno.Command("ping", { args }).output();
+  if (code === 0) return { result: "answered" };
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  if (/not permitted/.test(said)) return { result: "denied", errno: "EPERM" };
+  const refusal = said.match(/^From \S+ icmp_seq=1 (.+)$/m)?.[1];
+  return refusal ? { result: "unreachable", errno: refusal } : { result: "timeout" };
+}
+
+/** Resolves when both servers listen; they go on for as long as the process. */
+async function echo(port: number): Promise<void> {
+  const tcp = createServer((socket) => {
+    socket.on("error", () => {}); // a reset ends one connection, no more
+    socket.pipe(socket);
+  });
+  const udp = createSocket("udp6");
+  udp.on("message", (bytes, from) => udp.send(bytes, from.port, from.address));
+  await once(tcp.listen(port, "::"), "listening");
+  await once(udp.bind(port, "::"), "listening");
+}
+
+/** What each word on the command line does; the rest of the line are its arguments. */
+const COMMANDS: Record<string, (...args: string[]) => unknown> = {
+  "tcp-connect": (to, port, ms) => attempt(STREAM, to!, Number(port), false, timeout(ms)),
+  "tcp-echo": (to, port, ms) => attempt(STREAM, to!, Number(port), true, timeout(ms)),
+  "udp-echo": (to, port, ms) => attempt(DATAGRAM, to!, Number(port), true, timeout(ms)),
+  "ping": (to, ms) => ping(to!, timeout(ms)),
+  async "serve"(...ports) {
+    for (const port of ports) await echo(Number(port));
+    return { listening: ports };
+  },
+};
+
+const timeout = (ms = `${TIMEOUT_MS}`) => Number(ms);
+
+if (import.meta.main) {
+  const [name = "", ...rest] = Deno.args;
+  const command = COMMANDS[name];
+  if (!command) throw new TypeError(`one of ${Object.keys(COMMANDS).join(", ")} is wanted`);
+  console.log(JSON.stringify(await command(...rest)));
+}
