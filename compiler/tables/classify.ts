@@ -7,7 +7,7 @@
  * @module
  */
 import { type Packet, V6_BASE } from "../policy/field.ts";
-import { type Layout, LISTS, NO_RULE, RECORDS, type Scalar } from "./layout.ts";
+import { type Layout, LISTS, NO_RULE, readRecord, RECORDS } from "./layout.ts";
 import { rowWords } from "./plan.ts";
 
 type Read<L> = L extends Layout<infer F> ? Record<F, number> : never;
@@ -133,27 +133,6 @@ function last(count: number, startOf: (i: number) => bigint, value: bigint): num
     else hi = middle;
   }
   return lo;
-}
-
-const READ: Readonly<Record<Scalar, (view: DataView, at: number) => number>> = {
-  u8: (view, at) => view.getUint8(at),
-  u16: (view, at) => view.getUint16(at, true),
-  u32: (view, at) => view.getUint32(at, true),
-  u64: (view, at) => Number(view.getBigUint64(at, true)),
-};
-
-/** Reads one record, little-endian; a u64 comes as a number. */
-export function readRecord<F extends string>(
-  view: DataView,
-  at: number,
-  layout: Layout<F>,
-): Record<F, number> {
-  const record = {} as Record<F, number>;
-  for (const name in layout.fields) {
-    const field = layout.fields[name];
-    record[name] = READ[field.type](view, at + field.at);
-  }
-  return record;
 }
 
 function readRecords<F extends string>(

@@ -13,8 +13,8 @@ import {
   LISTS,
   MAGIC,
   RECORDS,
-  type Scalar,
   SECTION_ALIGN,
+  writeRecord,
 } from "./layout.ts";
 import type { Axis, Plan, Step } from "./plan.ts";
 
@@ -182,25 +182,3 @@ class Writer {
     return at;
   }
 }
-
-/** Writes one record, little-endian. */
-export function writeRecord<F extends string>(
-  view: DataView,
-  at: number,
-  layout: Layout<F>,
-  values: Values<F>,
-): void {
-  for (const name in layout.fields) {
-    const field = layout.fields[name];
-    WRITE[field.type](view, at + field.at, values[name]);
-  }
-}
-
-const WRITE: Readonly<
-  Record<Scalar, (view: DataView, at: number, value: number | bigint) => void>
-> = {
-  u8: (view, at, value) => view.setUint8(at, Number(value)),
-  u16: (view, at, value) => view.setUint16(at, Number(value), true),
-  u32: (view, at, value) => view.setUint32(at, Number(value), true),
-  u64: (view, at, value) => view.setBigUint64(at, BigInt(value), true),
-};

@@ -245,3 +245,46 @@ export function fnv1a(bytes: Uint8Array): number {
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;
 }
+
+/** Writes one record, little-endian. */
+export function writeRecord<F extends string>(
+  view: DataView,
+  at: number,
+  layout: Layout<F>,
+  values: Readonly<Record<F, number | bigint>>,
+): void {
+  for (const name in layout.fields) {
+    const field = layout.fields[name];
+    WRITE[field.type](view, at + field.at, values[name]);
+  }
+}
+
+const WRITE: Readonly<
+  Record<Scalar, (view: DataView, at: number, value: number | bigint) => void>
+> = {
+  u8: (view, at, value) => view.setUint8(at, Number(value)),
+  u16: (view, at, value) => view.setUint16(at, Number(value), true),
+  u32: (view, at, value) => view.setUint32(at, Number(value), true),
+  u64: (view, at, value) => view.setBigUint64(at, BigInt(value), true),
+};
+
+const READ: Readonly<Record<Scalar, (view: DataView, at: number) => number>> = {
+  u8: (view, at) => view.getUint8(at),
+  u16: (view, at) => view.getUint16(at, true),
+  u32: (view, at) => view.getUint32(at, true),
+  u64: (view, at) => Number(view.getBigUint64(at, true)),
+};
+
+/** Reads one record, little-endian; a u64 comes as a number. */
+export function readRecord<F extends string>(
+  view: DataView,
+  at: number,
+  layout: Layout<F>,
+): Record<F, number> {
+  const record = {} as Record<F, number>;
+  for (const name in layout.fields) {
+    const field = layout.fields[name];
+    record[name] = READ[field.type](view, at + field.at);
+  }
+  return record;
+}

@@ -1,0 +1,126 @@
+/**
+ * The one table of commands: it drives parsing, help and the request for permissions.
+ *
+ * @module
+ */
+
+export interface OptionSpec {
+  readonly name: string;
+  /** What its value is called in help; a switch has none. */
+  readonly value?: string;
+  readonly summary: string;
+}
+
+/** Command-line arguments, sorted out. */
+export interface Arguments {
+  /** What stands for itself, in order. */
+  readonly operands: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  /** Names of the operands, all required. */
+  readonly operands: readonly string[];
+  readonly options: readonly OptionSpec[];
+  /** Permissions of Deno it cannot do without, as flags. */
+  readonly needs: (args: Arguments) => readonly Need[];
+  /** The exit code; the module is loaded only when the command is used. */
+  readonly run: (args: Arguments) => Promise<number>;
+}
+
+/** A permission, and the flag that grants it. */
+export interface Need {
+  readonly permission: Deno.PermissionDescriptor;
+  readonly flag: string;
+}
+
+const READ: Need = { permission: { name: "read" }, flag: "--allow-read" };
+const WRITE: Need = { permission: { name: "write" }, flag: "--allow-write" };
+const FFI: Need = { permission: { name: "ffi" }, flag: "--allow-ffi" };
+const HOOK_TOOLS: Need = {
+  permission: { name: "run", command: "iptables-restore" },
+  flag: "--allow-run",
+};
+
+/** Options that stand for `option`s of the rule file, and win over them. */
+const POLICY_OPTIONS: readonly OptionSpec[] = [
+  { name: "queue", value: "N", summary: "kernel queue, or queues as N-M" },
+  { name: "batch", value: "N", summary: "packets answered at once, 1 to 1024" },
+  { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
+  { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
+];
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "run",
+    summary: "filter the packets of this network namespace until interrupted",
+    operands: ["RULES"],
+    options: [
+      ...POLICY_OPTIONS,
+      { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
+      { name: "json", summary: "print the summary as JSON" },
+    ],
+    needs: ({ options }) => [READ, FFI, ...(options["no-hooks"] ? [] : [HOOK_TOOLS])],
+    run: async (args) => await (await import("./run.ts")).run(args),
+  },
+  {
+    name: "lint",
+    summary: "say what is wrong with a rule file",
+    operands: ["RULES"],
+    options: [],
+    needs: () => [READ],
+    run: async (args) => await (await import("./lint.ts")).lint(args),
+  },
+  {
+    name: "compile",
+    summary: "write the table image of a rule file, or print its tables",
+    operands: ["RULES"],
+    options: [
+      { name: "output", value: "FILE", summary: "write the image here (also -o)" },
+      { name: "print", summary: "print the tables as text" },
+    ],
+    needs: ({ options }) => [READ, ...(options.output ? [WRITE] : [])],
+    run: async (args) => await (await import("./compile.ts")).compile(args),
+  },
+  {
+    name: "replay",
+    summary: "decide the packets of a capture file, without root or kernel",
+    operands: ["RULES"],
+    options: [
+      { name: "pcap", value: "FILE", summary: "the capture to read" },
+      { name: "chain", value: "NAME", summary: "input, forward or output" },
+      { name: "in-dev", value: "IF", summary: "interface the packets came in by" },
+      { name: "out-dev", value: "IF", summary: "interface the packets leave by" },
+      { name: "state", value: "NAME", summary: "conntrack state of every packet (default new)" },
+      {
+        name: "format",
+        value: "pretty|jsonl",
+        summary: "one line a packet, for people or programs",
+      },
+      { name: "accepted", value: "FILE", summary: "write the accepted packets to a capture" },
+    ],
+    needs: ({ options }) => [READ, FFI, ...(options.accepted ? [WRITE] : [])],
+    run: async (args) => await (await import("./replay.ts")).replay(args),
+  },
+  {
+    name: "hooks",
+    summary: "show the commands that send packets to the queue",
+    operands: ["RULES"],
+    options: [...POLICY_OPTIONS, {
+      name: "print",
+      summary: "print them, change nothing (the default)",
+    }],
+    needs: () => [READ, HOOK_TOOLS],
+    run: async (args) => await (await import("./hooks.ts")).hooks(args),
+  },
+  {
+    name: "down",
+    summary: "remove what a killed run has left in the kernel",
+    operands: [],
+    options: [],
+    needs: () => [HOOK_TOOLS],
+    run: async () => await (await import("./down.ts")).down(),
+  },
+];

@@ -1,0 +1,118 @@
+/**
+ * The command line: finds the command, sorts out its arguments, asks for its permissions, and
+ * turns what it throws into one line and an exit code.
+ *
+ * Exit codes: 0 good; 1 findings, or the machine said no; 2 usage or a file; 70 a bug of ours.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { type Arguments, COMMANDS, type CommandSpec } from "./commands.ts";
+import { complain, UsageError } from "./report.ts";
+
+const VERSION = "0.1.0";
+
+/** Carries out a command line; resolves to the exit code. Never rejects. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(argv);
+  } catch (error) {
+    return complain(error);
+  }
+}
+
+async function dispatch(argv: readonly string[]): Promise<number> {
+  const [first] = argv;
+  if (first === "--version") return say(`barrage ${VERSION}`);
+  if (first === "--help" || first === "-h" || first === "help") return say(help());
+  if (first === undefined) {
+    console.error(help());
+    return 2;
+  }
+  const named = COMMANDS.find((command) => command.name === first);
+  const command = named ?? COMMANDS[0]!;
+  const rest = named ? argv.slice(1) : argv;
+  if (rest.includes("--help") || rest.includes("-h")) return say(commandHelp(command));
+  const args = parse(command, rest);
+  requirePermissions(command, args, argv);
+  return await command.run(args);
+}
+
+function say(text: string): number {
+  console.log(text);
+  return 0;
+}
+
+/** Sorts arguments into operands and options. Throws UsageError on what the command does not know. */
+function parse(command: CommandSpec, argv: readonly string[]): Arguments {
+  const known = command.options.map(({ name, value }) => [name, {
+    type: value === undefined ? "boolean" as const : "string" as const,
+    ...(name === "output" && { short: "o" }),
+  }]);
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...argv],
+      options: Object.fromEntries(known),
+      allowPositionals: true,
+    });
+  } catch (error) {
+    const why = error instanceof Error ? error.message.split(". ")[0]! : String(error);
+    throw new UsageError(`${why[0]!.toLowerCase()}${why.slice(1)}`, command.name);
+  }
+  const { positionals, values } = parsed;
+  const missing = command.operands[positionals.length];
+  if (missing) throw new UsageError(`${missing} is missing`, command.name);
+  const extra = positionals[command.operands.length];
+  if (extra !== undefined) {
+    const known = COMMANDS.map(({ name }) => name).join(", ");
+    throw new UsageError(
+      `"${extra}" is one argument too many (the commands are ${known})`,
+      command.name,
+    );
+  }
+  return { operands: positionals, options: values as Arguments["options"] };
+}
+
+/** On a terminal Deno asks by itself; elsewhere one line says which flags are missing. */
+function requirePermissions(command: CommandSpec, args: Arguments, argv: readonly string[]): void {
+  if (Deno.stdin.isTerminal()) return;
+  const needs = command.needs(args);
+  const missing = needs.filter(({ permission }) =>
+    Deno.permissions.querySync(permission).state !== "granted"
+  );
+  if (missing.length === 0) return;
+  const set = needs.length === 1 ? "-P=lint" : "-P=run";
+  const flags = [...new Set(needs.map(({ flag }) => flag))].join(" ");
+  const rest = argv.join(" ");
+  throw new UsageError(
+    `${command.name} lacks permissions: use \`deno run ${set} fw.ts ${rest}\`, ` +
+      `or \`deno run ${flags} fw.ts ${rest}\``,
+  );
+}
+
+function help(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  return [
+    "Barrage filters packets by a rule file that is checked before it runs.",
+    "",
+    "usage: deno run -A fw.ts [COMMAND] [OPTIONS] RULES",
+    "",
+    ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    "",
+    "Without a command, `run`. `fw.ts COMMAND --help` says more.",
+  ].join("\n");
+}
+
+function commandHelp({ name, summary, operands, options }: CommandSpec): string {
+  const left = options.map((o) => `--${o.name}${o.value ? ` ${o.value}` : ""}`);
+  const width = Math.max(0, ...left.map((text) => text.length));
+  const usage = [name, ...(options.length > 0 ? ["[OPTIONS]"] : []), ...operands].join(" ");
+  return [
+    `usage: fw.ts ${usage}`,
+    "",
+    summary,
+    ...(options.length > 0 ? [""] : []),
+    ...options.map((option, i) => `  ${left[i]!.padEnd(width)}  ${option.summary}`),
+  ].join("\n");
+}

@@ -1,0 +1,67 @@
+/**
+ * From a rule file named on the command line to a sound policy, or to what is wrong with it.
+ *
+ * @module
+ */
+import {
+  check,
+  compile,
+  type Diagnostic,
+  type Options,
+  type Policy,
+  readOption,
+  type Sources,
+} from "../compiler/mod.ts";
+import type { Arguments } from "./commands.ts";
+import { render } from "./render.ts";
+import { readFile, UsageError } from "./report.ts";
+
+/** A rule file that compiles, and its table image. */
+export interface Compiled {
+  readonly policy: Policy;
+  readonly image: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Reads, checks and compiles the rule file; what was found goes to standard error. Undefined if
+ * there is an error among it. Throws UsageError if the file cannot be read.
+ */
+export async function compileFile(args: Arguments): Promise<Compiled | undefined> {
+  const { sources, diagnostics, policy } = await checkFile(args);
+  const image = policy && compile(policy);
+  const good = image instanceof Uint8Array;
+  const found = image && !good ? [...diagnostics, image] : diagnostics;
+  for (const diagnostic of found) console.error(`${show(diagnostic, sources, Deno.stderr)}\n`);
+  return policy && good ? { policy, image } : undefined;
+}
+
+/** Reads and checks the rule file. Throws UsageError if it cannot be read. */
+export async function checkFile(args: Arguments): Promise<ReturnType<typeof check>> {
+  const path = args.operands[0]!;
+  const text = new TextDecoder().decode(await readFile(path));
+  return check(path, text, overrides(args));
+}
+
+/** A diagnostic as text, in colour if the stream is a terminal and NO_COLOR is not set. */
+export function show(
+  diagnostic: Diagnostic,
+  sources: Sources,
+  stream: { isTerminal(): boolean },
+): string {
+  return render(diagnostic, sources, stream.isTerminal() && !Deno.noColor);
+}
+
+/** The options that the command line gives. Throws UsageError on a value that one cannot have. */
+function overrides({ options }: Arguments): Partial<Options> {
+  let override: Partial<Options> = {};
+  for (const name of ["queue", "batch", "copy", "fail"]) {
+    const text = options[name];
+    if (typeof text !== "string") continue;
+    const read = readOption(name, text);
+    if ("takes" in read) throw new UsageError(`--${name} takes ${read.takes}, found "${text}"`);
+    override = { ...override, ...read };
+  }
+  if (options["no-hooks"]) override = { ...override, hooks: false };
+  if (options.json) override = { ...override, report: "json" };
+  return override;
+}

@@ -1,0 +1,67 @@
+/**
+ * What goes wrong outside the rule file: one clear line each, and an exit code.
+ *
+ * @module
+ */
+import { HookError, LibraryError, NativeError, ServiceError } from "../runtime/mod.ts";
+
+/** The command line or a file it names is wrong: exit code 2. */
+export class UsageError extends Error {
+  override name = "UsageError";
+  constructor(message: string, readonly command?: string) {
+    super(message);
+  }
+}
+
+/** Errors of the machine: it said no, and the message says what to do. Exit code 1. */
+const OF_THE_MACHINE = [HookError, LibraryError, NativeError, ServiceError];
+
+/** Prints an error for the user; the exit code. */
+export function complain(error: unknown): number {
+  if (error instanceof UsageError) {
+    const more = error.command ? `\ntry \`fw.ts ${error.command} --help\`` : "";
+    console.error(`barrage: ${error.message}${more}`);
+    return 2;
+  }
+  if (OF_THE_MACHINE.some((kind) => error instanceof kind)) {
+    console.error(`barrage: ${(error as Error).message}`);
+    return 1;
+  }
+  if (error instanceof Deno.errors.NotCapable) {
+    console.error(`barrage: ${error.message.split("\n")[0]}`);
+    return 2;
+  }
+  console.error("barrage: internal error; please report it with the rule file");
+  console.error(error);
+  return 70;
+}
+
+/** Reads a file, or standard input for "-". Throws UsageError that says why not. */
+export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    if (path === "-") return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new UsageError(`cannot read ${path}: ${why(error)}`);
+  }
+}
+
+/** Writes a file. Throws UsageError that says why not. */
+export async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await Deno.writeFile(path, bytes);
+  } catch (error) {
+    throw new UsageError(`cannot write ${path}: ${why(error)}`);
+  }
+}
+
+function why(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a directory";
+  if (error instanceof Deno.errors.NotCapable) throw error;
+  if (error instanceof Error && error.message.includes("Is a directory")) {
+    return "it is a directory";
+  }
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,71 @@
+import { type Policy, rejectsOf, usesState } from "../compiler/mod.ts";
+import { type HookPlan, startService, type Stats } from "../runtime/mod.ts";
+import type { Arguments } from "./commands.ts";
+import { compileFile } from "./policy.ts";
+import { summary } from "./summary.ts";
+
+/** Packets that the kernel may hold for us; more than this only costs latency and cache. */
+const DEPTH = 2048;
+
+/** Filters packets until interrupted, then prints what each rule did. */
+export async function run(args: Arguments): Promise<number> {
+  const compiled = await compileFile(args);
+  if (!compiled) return 1;
+  const { policy, image } = compiled;
+  const { options } = policy;
+  const service = await startService({
+    image,
+    queues: options.queue,
+    binding: {
+      batch: options.batch,
+      copy: options.copy,
+      depth: DEPTH,
+      failOpen: options["fail-overflow"] === "open",
+    },
+    hooks: options.hooks ? hookPlan(policy) : undefined,
+  });
+  const interrupted = Promise.withResolvers<void>();
+  const interrupt = () => interrupted.resolve();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupt);
+  try {
+    console.error(banner(policy, service.backend));
+    await Promise.race([interrupted.promise, service.ended]);
+  } finally {
+    try {
+      await service.stop();
+    } finally {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        Deno.removeSignalListener(signal, interrupt);
+      }
+    }
+    const stats: Stats = service.engine.stats();
+    console.log(summary(policy, service.engine.counters(), stats, options.report));
+    await service.engine[Symbol.asyncDispose]();
+  }
+  return 0;
+}
+
+/** What the kernel has to do for a policy. */
+export function hookPlan(policy: Policy): HookPlan {
+  const { options } = policy;
+  const rejects = [...rejectsOf(policy)].flatMap((kind) =>
+    kind === "auto" ? ["tcp_reset" as const, "icmp_port" as const] : [kind]
+  );
+  return {
+    hooks: policy.hooks,
+    queues: options.queue,
+    bypass: options["fail-listener"] === "open",
+    state: usesState(policy),
+    rejects: [...new Set(rejects)],
+    markMask: options["mark-mask"],
+  };
+}
+
+function banner({ hooks, options }: Policy, backend: string | undefined): string {
+  const { first, last } = options.queue;
+  const queues = first === last ? `queue ${first}` : `queues ${first}-${last}`;
+  const how = backend ? `hooks by ${backend}` : "no hooks installed";
+  const fail = `listener ${options["fail-listener"]}, overflow ${options["fail-overflow"]}`;
+  return `barrage: filtering ${hooks.join(", ")} on ${queues}; ${how}; fails ${fail}; ` +
+    "interrupt to stop";
+}

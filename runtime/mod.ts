@@ -1,0 +1,18 @@
+/**
+ * The runtime: a table image and the kernel's packets to verdicts and counters. It knows no
+ * language: rules are numbers here.
+ *
+ * @module
+ */
+export { type Capture, CaptureError, type Frame, readCapture } from "./capture.ts";
+export {
+  type Backend,
+  commandText,
+  HookError,
+  type HookPlan,
+  probeBackend,
+  removeLeftovers,
+} from "./hooks/mod.ts";
+export { Engine, LibraryError, NativeError, type Stats } from "./native.ts";
+export { type Outcome, replay, type Scene } from "./replay.ts";
+export { type Service, ServiceError, startService } from "./service.ts";

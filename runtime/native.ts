@@ -1,0 +1,220 @@
+/**
+ * The only module that touches native memory: it opens libbarrage.so and wraps it in `Engine`.
+ *
+ * Nothing here leaks a pointer. Buffers passed down are borrowed for one call; the engine copies
+ * what it keeps. The C side of every symbol is documented in `native/fw.h`.
+ *
+ * @module
+ */
+import { LAYOUT_HASH, LISTS, RECORDS } from "../compiler/tables/layout.ts";
+
+/** Name and shape of every native function; `fw.h` says what each does. */
+export const symbols = {
+  fw_layout_hash: { parameters: [], result: "u32" },
+  fw_engine_new: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
+  fw_engine_replay: {
+    parameters: ["pointer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"],
+    result: "i32",
+  },
+  fw_engine_bind: { parameters: ["pointer", "u32", "u32", "u32", "u32", "u32"], result: "i32" },
+  fw_engine_start: { parameters: ["pointer"], result: "i32" },
+  fw_engine_wait: { parameters: ["pointer"], result: "i32", nonblocking: true },
+  fw_engine_stop: { parameters: ["pointer"], result: "i32" },
+  fw_engine_counters: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_stats: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_free: { parameters: ["pointer"], result: "i32" },
+  fw_queue_owner: { parameters: ["u32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The errors that the library can give (errno.h of Linux), by number. */
+const ERRNO: Readonly<Record<number, string>> = {
+  1: "EPERM",
+  8: "ENOEXEC",
+  11: "EAGAIN",
+  12: "ENOMEM",
+  16: "EBUSY",
+  22: "EINVAL",
+  74: "EBADMSG",
+  93: "EPROTONOSUPPORT",
+  105: "ENOBUFS",
+};
+
+/** A native call that failed. `errno` is the positive Linux error number. */
+export class NativeError extends Error {
+  override name = "NativeError";
+  /** "EPERM" and the like, or "errno 5". */
+  readonly code: string;
+
+  constructor(readonly action: string, readonly errno: number) {
+    const code = ERRNO[errno] ?? `errno ${errno}`;
+    super(`cannot ${action}: ${code}`);
+    this.code = code;
+  }
+}
+
+/** The library is not there, or is not the one that this compiler needs. */
+export class LibraryError extends Error {
+  override name = "LibraryError";
+}
+
+function check(action: string, result: number): void {
+  if (result < 0) throw new NativeError(action, -result);
+}
+
+type Library = Deno.DynamicLibrary<typeof symbols>["symbols"];
+
+/** Opens the library. Throws LibraryError if it is missing, or was built for another layout. */
+function open(path: URL): Library {
+  let lib: Library;
+  try {
+    lib = Deno.dlopen(path, symbols).symbols;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new LibraryError(
+      /cannot open shared object|No such file/.test(why) && why.includes("libbarrage")
+        ? "the native library is not built: run `deno task build`"
+        : `the native library cannot be opened (${why}): run \`deno task build\``,
+    );
+  }
+  const built = lib.fw_layout_hash();
+  if (built !== LAYOUT_HASH) {
+    throw new LibraryError(
+      `the native library was built for table layout ${hex(built)}, and this compiler makes ` +
+        `${hex(LAYOUT_HASH)}: run \`deno task build\``,
+    );
+  }
+  return lib;
+}
+
+function hex(n: number): string {
+  return n.toString(16).padStart(8, "0");
+}
+
+let library: Library | undefined;
+
+/** The library, opened on first use: what needs none works with none built. */
+function native(): Library {
+  return library ??= open(new URL("../native/build/libbarrage.so", import.meta.url));
+}
+
+/** Process that holds a kernel queue of this network namespace, 0 if none or not to be told. */
+export function queueOwner(queue: number): number {
+  return native().fw_queue_owner(queue);
+}
+
+/** How a queue is bound; see fw_engine_bind in `fw.h` for the ranges. */
+export interface Binding {
+  readonly queue: number;
+  readonly batch: number;
+  readonly copy: number;
+  readonly depth: number;
+  readonly failOpen: boolean;
+}
+
+/** Packets for a replay: `packet` records over `bytes`, and 16-byte interface names. */
+export interface Packets {
+  readonly records: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly names: Uint8Array<ArrayBuffer>;
+}
+
+/** A packet engine with the tables of one image. Dispose it: threads are not garbage. */
+export class Engine implements AsyncDisposable {
+  readonly #lib = native();
+  readonly #rules: number;
+  #handle: Deno.PointerObject | null;
+  #ended: Promise<number> | undefined;
+
+  /** Checks and copies `image`. NativeError EBADMSG if it is damaged, ENOEXEC if of another layout. */
+  constructor(image: Uint8Array<ArrayBuffer>) {
+    const out = new BigUint64Array(1);
+    check("load the table image", this.#lib.fw_engine_new(image, image.byteLength, out));
+    this.#handle = Deno.UnsafePointer.create(out[0]!);
+    this.#rules = new DataView(image.buffer, image.byteOffset)
+      .getUint32(RECORDS.header.fields.rule_count.at, true);
+  }
+
+  /** Decides packets without the kernel: one `decision` record for each. */
+  replay({ records, bytes, names }: Packets): Uint8Array<ArrayBuffer> {
+    const count = records.byteLength / RECORDS.packet.size;
+    const decisions = new Uint8Array(count * RECORDS.decision.size);
+    check(
+      "replay packets",
+      this.#lib.fw_engine_replay(
+        this.#live(),
+        records,
+        count,
+        bytes,
+        bytes.byteLength,
+        names,
+        names.byteLength / 16,
+        decisions,
+      ),
+    );
+    return decisions;
+  }
+
+  /** Binds a kernel queue. NativeError EPERM, EBUSY, EPROTONOSUPPORT. Before `start()`. */
+  bind({ queue, batch, copy, depth, failOpen }: Binding): void {
+    check(
+      `bind queue ${queue}`,
+      this.#lib.fw_engine_bind(this.#live(), queue, batch, copy, depth, failOpen ? 1 : 0),
+    );
+  }
+
+  /** Starts to answer the bound queues, one thread each. */
+  start(): void {
+    check("start the queue threads", this.#lib.fw_engine_start(this.#live()));
+    this.#ended = this.#lib.fw_engine_wait(this.#live());
+  }
+
+  /** Resolves when all queue threads have ended: rejects with NativeError if one failed. */
+  async ended(): Promise<void> {
+    if (this.#ended) check("serve the queue", await this.#ended);
+  }
+
+  /** Answers what is queued, then ends: `ended()` tells when. */
+  stop(): void {
+    check("stop the queue threads", this.#lib.fw_engine_stop(this.#live()));
+  }
+
+  /** Hits of each rule, by rule number. */
+  counters(): { packets: bigint; bytes: bigint }[] {
+    const { size, fields } = RECORDS.counter;
+    const buffer = new Uint8Array(this.#rules * size);
+    check("read counters", this.#lib.fw_engine_counters(this.#live(), buffer, this.#rules));
+    const view = new DataView(buffer.buffer);
+    return Array.from({ length: this.#rules }, (_, i) => ({
+      packets: view.getBigUint64(i * size + fields.packets.at, true),
+      bytes: view.getBigUint64(i * size + fields.bytes.at, true),
+    }));
+  }
+
+  /** Totals since the engine was made. */
+  stats(): Stats {
+    const totals = new BigUint64Array(LISTS.stat.names.length);
+    const buffer = new Uint8Array(totals.buffer);
+    check("read totals", this.#lib.fw_engine_stats(this.#live(), buffer, totals.length));
+    return Object.fromEntries(LISTS.stat.names.map((name, i) => [name, totals[i]!])) as Stats;
+  }
+
+  /** Stops, waits for the threads to end, then frees. Safe to call twice. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#handle === null) return;
+    if (this.#ended) {
+      this.stop();
+      await this.#ended;
+    }
+    const handle = this.#handle;
+    this.#handle = null;
+    check("free the engine", this.#lib.fw_engine_free(handle));
+  }
+
+  #live(): Deno.PointerObject {
+    if (this.#handle === null) throw new Error("Cannot use a disposed engine");
+    return this.#handle;
+  }
+}
+
+export type Stats = Readonly<Record<(typeof LISTS.stat.names)[number], bigint>>;

@@ -1,0 +1,99 @@
+/**
+ * The main job: a compiled policy on the kernel's queues, from the first packet to the last.
+ *
+ * Start: bind the queues, start their threads, then install the hooks: no packet meets a queue
+ * that nobody answers. Stop: detach the hooks, answer what is queued, then remove them.
+ *
+ * @module
+ */
+import { type HookPlan, installHooks, probeBackend } from "./hooks/mod.ts";
+import { type Binding, Engine, NativeError, queueOwner } from "./native.ts";
+
+export interface ServiceConfig {
+  readonly image: Uint8Array<ArrayBuffer>;
+  /** How each queue is bound; the queue numbers are those of `hooks`. */
+  readonly binding: Omit<Binding, "queue">;
+  readonly queues: { readonly first: number; readonly last: number };
+  /** What to install in the kernel; undefined to leave that to the user. */
+  readonly hooks: HookPlan | undefined;
+}
+
+export interface Service {
+  /** "nft" or "iptables", undefined when the hooks are left to the user. */
+  readonly backend: string | undefined;
+  readonly engine: Engine;
+  /** Rejects when a queue thread fails; resolves when all have ended. */
+  readonly ended: Promise<void>;
+  /** Ends in order; every packet that was queued has its verdict. Figures stay readable. */
+  stop(): Promise<void>;
+}
+
+/** Something of the machine that stands in the way, and what to do about it. */
+export class ServiceError extends Error {
+  override name = "ServiceError";
+}
+
+/**
+ * Puts a policy in force. Throws ServiceError, HookError or LibraryError, and has then undone what
+ * it had done.
+ */
+export async function startService(config: ServiceConfig): Promise<Service> {
+  const { image, binding, queues, hooks } = config;
+  const engine = new Engine(image);
+  try {
+    for (let queue = queues.first; queue <= queues.last; queue++) {
+      bind(engine, { ...binding, queue });
+    }
+    engine.start();
+    const backend = hooks && await probeBackend();
+    const installed = hooks && backend && await installHooks(hooks, backend);
+    const ended = engine.ended();
+    let stopping: Promise<void> | undefined;
+    const stop = async () => {
+      try {
+        await installed?.detach();
+      } finally {
+        engine.stop();
+        await ended.finally(() => installed?.remove());
+      }
+    };
+    return { backend: backend?.name, engine, ended, stop: () => stopping ??= stop() };
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function bind(engine: Engine, binding: Binding): void {
+  try {
+    engine.bind(binding);
+  } catch (error) {
+    if (!(error instanceof NativeError)) throw error;
+    const what = `cannot bind queue ${binding.queue}: ${error.code}`;
+    switch (error.code) {
+      case "EBUSY": {
+        const pid = queueOwner(binding.queue);
+        const holder = pid > 0 ? ` (held by pid ${pid}${processName(pid)})` : "";
+        throw new ServiceError(`${what}${holder}; stop it, or choose another with --queue N`);
+      }
+      case "EPERM":
+        throw new ServiceError(`${what}; run as root, or with CAP_NET_ADMIN`);
+      case "EPROTONOSUPPORT":
+        throw new ServiceError(
+          `${what}; this kernel has no NFQUEUE: it needs CONFIG_NETFILTER_NETLINK_QUEUE ` +
+            "(try `modprobe nfnetlink_queue`)",
+        );
+      default:
+        throw new ServiceError(what);
+    }
+  }
+}
+
+/** ", NAME" of a process, "" if that cannot be told. */
+function processName(pid: number): string {
+  try {
+    return `, ${Deno.readTextFileSync(`/proc/${pid}/comm`).trim()}`;
+  } catch {
+    return "";
+  }
+}
