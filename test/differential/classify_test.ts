@@ -1,0 +1,113 @@
+import { assertEquals } from "@std/assert";
+import { check, compile, type Policy, usesState } from "../../compiler/mod.ts";
+import { decide } from "../../compiler/policy/decide.ts";
+import { HOOKS, type Packet } from "../../compiler/policy/field.ts";
+import { valueText } from "../../compiler/policy/text.ts";
+import { classify, openImage } from "../../compiler/tables/classify.ts";
+import { NO_RULE, RECORDS, writeRecord } from "../../compiler/tables/layout.ts";
+import { Engine } from "../../runtime/native.ts";
+import { interfaceNames, outcome } from "../../runtime/replay.ts";
+import { packetBytes } from "../support/packet.ts";
+import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
+
+const PACKETS = 2500;
+
+Deno.test("the tables, in TypeScript and in C, decide as the rules do by definition", async () => {
+  const { seed, cases } = randomCases(500);
+  let packets = 0;
+  for (let s = seed; s < seed + cases; s++) {
+    const random = new Random(s);
+    const text = randomRules(random, 12);
+    const { policy, diagnostics } = check("random.fw", text);
+    const where = `seed ${s}\n${text}`;
+    // A random rule may ask for what no packet can be; the file is then refused, and tried without.
+    if (!policy) {
+      assertEquals(
+        diagnostics.every((d) => d.code === "FW302" || d.code === "FW215" || d.code === "FW213"),
+        true,
+        where,
+      );
+      continue;
+    }
+    const markBits = BigInt(policy.markBits);
+    const sample = Array.from({ length: PACKETS }, () => {
+      const packet = randomPacket(random, policy.hooks);
+      return { ...packet, mark: packet.mark & markBits };
+    });
+    await compare(policy, sample, where);
+    packets += sample.length;
+  }
+  console.log(`${packets} packets`);
+});
+
+async function compare(policy: Policy, sample: readonly Packet[], where: string): Promise<void> {
+  const image = compile(policy);
+  if (!(image instanceof Uint8Array)) throw new Error(image.message);
+  const tables = openImage(image);
+  const byDefinition = sample.map((packet) => decide(policy, packet));
+  const numberOf = new Map(policy.rules.map((rule, i) => [rule, i]));
+  for (const [i, packet] of sample.entries()) {
+    const { rule, passed } = classify(tables, packet);
+    const by = byDefinition[i]!;
+    const expected = by.rule ? numberOf.get(by.rule)! : NO_RULE;
+    if (rule !== expected || passed.join() !== by.passed.map((r) => numberOf.get(r)!).join()) {
+      throw new Error(
+        `the tables differ on ${describe(packet)}: ${rule}, not ${expected}\n${where}`,
+      );
+    }
+  }
+
+  await using engine = new Engine(image);
+  const decisions = replayAll(engine, policy, sample);
+  const hits = policy.rules.map(() => 0n);
+  for (const [i, packet] of sample.entries()) {
+    const by = byDefinition[i]!;
+    const actual = outcome(decisions, i);
+    const expected = by.rule && numberOf.get(by.rule)!;
+    if (actual.rule !== expected || actual.verdict !== by.rule?.verdict.name) {
+      throw new Error(
+        `the engine differs on ${describe(packet)}: ${actual.rule}, not ${expected}\n${where}`,
+      );
+    }
+    for (const rule of [...by.passed, by.rule!]) hits[numberOf.get(rule)!]!++;
+  }
+  assertEquals(engine.counters().map((counter) => counter.packets), hits, where);
+}
+
+/** The sample through the native parser and classifier, as bytes. */
+function replayAll(engine: Engine, policy: Policy, sample: readonly Packet[]): DataView {
+  const names = new Map<bigint, number>([[0n, 0]]);
+  const indexOf = (name: bigint) => names.get(name) ?? names.set(name, names.size).get(name)!;
+  const packets = sample.map(packetBytes);
+  const bytes = new Uint8Array(packets.reduce((size, packet) => size + packet.length, 0));
+  const records = new Uint8Array(sample.length * RECORDS.packet.size);
+  const view = new DataView(records.buffer);
+  const mask = policy.options["mark-mask"];
+  let at = 0;
+  for (const [i, packet] of sample.entries()) {
+    bytes.set(packets[i]!, at);
+    const state = usesState(policy) ? (Number(packet.state) + 1) * ((mask & -mask) >>> 0) : 0;
+    writeRecord(view, i * RECORDS.packet.size, RECORDS.packet, {
+      at,
+      captured: packets[i]!.length,
+      length: packets[i]!.length,
+      // A bit that no rule tests must not matter.
+      mark: state + Number(packet.mark) + (policy.markBits & 0x100 ? 0 : 0x100),
+      hook: Number(packet.hook),
+      in: indexOf(packet.in),
+      out: indexOf(packet.out),
+    });
+    at += packets[i]!.length;
+  }
+  const texts = [...names.keys()].filter((name) => name !== 0n).map((name) =>
+    valueText("in", name)
+  );
+  const decisions = engine.replay({ records, bytes, names: interfaceNames(texts) });
+  return new DataView(decisions.buffer);
+}
+
+function describe(packet: Packet): string {
+  const fields = Object.entries(packet) as [keyof Packet, bigint][];
+  const text = fields.map(([field, value]) => `${field} ${valueText(field, value)}`).join(", ");
+  return `${HOOKS[Number(packet.hook)]} (${text})`;
+}
