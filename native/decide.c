@@ -82,10 +82,16 @@ static void count_effects(const struct fw_decider *d, uint32_t i, uint32_t rule)
 	const struct fw_tables *t = d->tables;
 	const uint32_t count = t->header->effect_count;
 
+	uint32_t last = FW_NO_RULE;
+
 	for (uint32_t bit = fw_next_effect(t, &d->classes[i], 0);
 	     bit < count && t->effect[bit] < rule;
-	     bit = fw_next_effect(t, &d->classes[i], bit + 1))
-		count_rule(d->counts, t->effect[bit], d->keys[i].length);
+	     bit = fw_next_effect(t, &d->classes[i], bit + 1)) {
+		if (t->effect[bit] == last)
+			continue; /* another region of the same rule */
+		last = t->effect[bit];
+		count_rule(d->counts, last, d->keys[i].length);
+	}
 }
 
 static void count_verdict(struct fw_counts *c, const struct fw_decision *d)

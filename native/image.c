@@ -118,7 +118,7 @@ static bool numbers_ok(const struct fw_tables *t, const uint32_t *numbers, uint3
 	if (!numbers)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		if (numbers[i] >= t->header->rule_count || (i > 0 && numbers[i] <= numbers[i - 1]))
+		if (numbers[i] >= t->header->rule_count || (i > 0 && numbers[i] < numbers[i - 1]))
 			return false;
 		if ((t->rules[numbers[i]].verdict != FW_VERDICT_NEXT) != decides)
 			return false;

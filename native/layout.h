@@ -134,9 +134,9 @@ struct fw_header {
 	uint32_t axis_count; /* 1 to 16 */
 	uint32_t steps_at; /* `step` records of all scalar axes */
 	uint32_t step_count; /* 0 to 64 */
-	uint32_t decide_at; /* u32 rule number of each bit of a decide row, ascending */
+	uint32_t decide_at; /* u32 rule number of each bit of a decide row, ascending: one bit a region of a rule */
 	uint32_t decide_count; /* bits in a decide row; a row is this many, rounded up to 64 */
-	uint32_t effect_at; /* u32 rule number of each bit of an effect row, ascending */
+	uint32_t effect_at; /* u32 rule number of each bit of an effect row, ascending: one bit a region of a rule */
 	uint32_t effect_count; /* bits in an effect row, 0 if no rule is `match` */
 	uint32_t in_names_at; /* `wide` records: class of an input interface, by name */
 	uint32_t in_name_count; /* at least 1 when a step reads `in` */

@@ -18,7 +18,7 @@ export interface Decision {
 export function decide(policy: Policy, packet: Packet): Decision {
   const passed: Rule[] = [];
   for (const rule of policy.rules) {
-    if (!hasPacket(rule.region, packet)) continue;
+    if (!rule.regions.some((region) => hasPacket(region, packet))) continue;
     if (rule.verdict.name !== "next") return { rule, passed };
     passed.push(rule);
   }

@@ -1,5 +1,5 @@
 /**
- * What a rule file means: an ordered list of rules, each an exact region and a verdict.
+ * What a rule file means: an ordered list of rules, each an exact union of regions and a verdict.
  *
  * @module
  */
@@ -23,8 +23,8 @@ export interface Rule {
   readonly name: string;
   readonly hook: Hook;
   readonly verdict: Verdict;
-  /** Includes the hook. Never empty. */
-  readonly region: Region;
+  /** The packets it matches: those of any region. Each includes the hook; they may overlap. */
+  readonly regions: readonly Region[];
   readonly span: Span;
 }
 
@@ -40,7 +40,7 @@ export interface Policy {
 
 /** Whether some rule asks for the conntrack state. */
 export function usesState(policy: Policy): boolean {
-  return policy.rules.some((rule) => rule.region.state !== undefined);
+  return policy.rules.some((rule) => rule.regions.some((region) => region.state));
 }
 
 /** The ways of rejecting that the rules use. */

@@ -166,13 +166,13 @@ function resolveRules(
       name: label?.name.text ?? `${hook}:${sources.position(statement.span.start).line}`,
       hook,
       verdict,
-      region,
+      regions: [region],
       span: statement.span,
     });
   }
   const verdict = chain.default && resolveVerdict(chain.default, report);
-  const region = { hook: span(HOOKS.indexOf(hook)) };
-  if (verdict) rules.push({ name: `${hook}:default`, hook, verdict, region, span: chain.span });
+  const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
+  if (verdict) rules.push({ name: `${hook}:default`, hook, verdict, regions, span: chain.span });
   return rules;
 }
 

@@ -41,7 +41,7 @@ export function classify(tables: Tables, packet: Packet): { rule: number; passed
   const passed: number[] = [];
   for (const bit of matches(tables, classes, "effect_at", header.effect_count)) {
     const number = view.getUint32(header.effect_at + 4 * bit, true);
-    if (number < rule) passed.push(number);
+    if (number < rule && number !== passed.at(-1)) passed.push(number);
   }
   return { rule, passed };
 }

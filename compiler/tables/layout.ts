@@ -147,9 +147,15 @@ export const RECORDS = {
     axis_count: ["u32", "1 to 16"],
     steps_at: ["u32", "`step` records of all scalar axes"],
     step_count: ["u32", "0 to 64"],
-    decide_at: ["u32", "u32 rule number of each bit of a decide row, ascending"],
+    decide_at: [
+      "u32",
+      "u32 rule number of each bit of a decide row, ascending: one bit a region of a rule",
+    ],
     decide_count: ["u32", "bits in a decide row; a row is this many, rounded up to 64"],
-    effect_at: ["u32", "u32 rule number of each bit of an effect row, ascending"],
+    effect_at: [
+      "u32",
+      "u32 rule number of each bit of an effect row, ascending: one bit a region of a rule",
+    ],
     effect_count: ["u32", "bits in an effect row, 0 if no rule is `match`"],
     in_names_at: ["u32", "`wide` records: class of an input interface, by name"],
     in_name_count: ["u32", "at least 1 when a step reads `in`"],

@@ -1,7 +1,7 @@
 /**
  * Policy to decision tables, as `layout.ts` describes them: which axes, which steps, which rows.
  *
- * Every rule is one bit. An axis puts a packet into a class, and each class has the bits of the
+ * Every region of a rule is one bit. An axis puts a packet into a class, and each class has the bits of the
  * rules that its packets can still match. Scalar fields share an axis: the class so far and the
  * next field's class give the next class, through a table over the combinations that occur. When
  * such a table would grow past its cap, a further axis begins.
@@ -11,6 +11,7 @@
 import { DOMAIN, type Field } from "../policy/field.ts";
 import type { IntervalSet } from "../policy/interval.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Region } from "../policy/region.ts";
 import {
   type Bits,
   bitsFor,
@@ -75,11 +76,15 @@ export class TooLarge extends Error {
 
 /** The tables of a policy. Throws TooLarge if they would outgrow their caps. */
 export function plan(policy: Policy): Plan {
-  const numbers = [...policy.rules.keys()];
-  const decide = numbers.filter((i) => policy.rules[i]!.verdict.name !== "next");
-  const effect = numbers.filter((i) => policy.rules[i]!.verdict.name === "next");
-  const rows = new RowMaker(policy.rules.length, decide, effect);
-  return { axes: [...addressAxes(policy, rows), ...scalarAxes(policy, rows)], decide, effect };
+  const entries = policy.rules.flatMap(({ regions, verdict }, rule) =>
+    regions.map((region) => ({ region, rule, effect: verdict.name === "next" }))
+  );
+  const rows = new RowMaker(entries);
+  return {
+    axes: [...addressAxes(entries, rows), ...scalarAxes(entries, rows)],
+    decide: entries.filter(({ effect }) => !effect).map(({ rule }) => rule),
+    effect: entries.filter(({ effect }) => effect).map(({ rule }) => rule),
+  };
 }
 
 /** Words of a row of `bits` bits: rows are whole u64 words, kept here as pairs of u32. */
@@ -87,22 +92,32 @@ export function rowWords(bits: number): number {
   return 2 * Math.ceil(bits / 64);
 }
 
-/** Turns "the rules of each class" into rows, decide and effect apart. */
+/** One region of one rule: a bit of every row. */
+interface Entry {
+  readonly region: Region;
+  readonly rule: number;
+  /** Whether the rule only counts. */
+  readonly effect: boolean;
+}
+
+/** Turns "the entries of each class" into rows, decide and effect apart. */
 class RowMaker {
-  readonly #place: { readonly effect: boolean; readonly bit: number }[] = [];
+  readonly #place: readonly { readonly effect: boolean; readonly bit: number }[];
   readonly #decideWords: number;
   readonly #effectWords: number;
   #bytes = 0;
 
-  constructor(rules: number, decide: readonly number[], effect: readonly number[]) {
-    this.#place.length = rules;
-    for (const [bit, rule] of decide.entries()) this.#place[rule] = { effect: false, bit };
-    for (const [bit, rule] of effect.entries()) this.#place[rule] = { effect: true, bit };
-    this.#decideWords = rowWords(decide.length);
-    this.#effectWords = rowWords(effect.length);
+  constructor(entries: readonly Entry[]) {
+    let decide = 0, effect = 0;
+    this.#place = entries.map((entry) => ({
+      effect: entry.effect,
+      bit: entry.effect ? effect++ : decide++,
+    }));
+    this.#decideWords = rowWords(decide);
+    this.#effectWords = rowWords(effect);
   }
 
-  /** `groups` are lists of rules; class `c` has the rules of every group in `members[c]`. */
+  /** `groups` are lists of entries; class `c` has the entries of every group in `members[c]`. */
   rows(members: readonly Bits[], groups: readonly (readonly number[])[]) {
     this.#bytes += 4 * members.length * (this.#decideWords + this.#effectWords);
     if (this.#bytes > MAX_ROW_BYTES) {
@@ -114,8 +129,8 @@ class RowMaker {
       const decide = decideRows.subarray(cls * this.#decideWords, (cls + 1) * this.#decideWords);
       const effect = effectRows.subarray(cls * this.#effectWords, (cls + 1) * this.#effectWords);
       for (const group of onesOf(bits)) {
-        for (const rule of groups[group]!) {
-          const place = this.#place[rule]!;
+        for (const entry of groups[group]!) {
+          const place = this.#place[entry]!;
           setBit(place.effect ? effect : decide, place.bit);
         }
       }
@@ -124,11 +139,11 @@ class RowMaker {
   }
 }
 
-/** The distinct sets that rules compare a field with, and the set of each rule. */
-function setsOf(policy: Policy, field: Field): { sets: IntervalSet[]; of: number[] } {
+/** The distinct sets that entries compare a field with, and the set of each entry. */
+function setsOf(entries: readonly Entry[], field: Field): { sets: IntervalSet[]; of: number[] } {
   const sets: IntervalSet[] = [];
   const numbers = new Map<string, number>();
-  const of = policy.rules.map(({ region }) => {
+  const of = entries.map(({ region }) => {
     const set = region[field] ?? DOMAIN[field];
     const key = set.map(({ lo, hi }) => `${lo}-${hi}`).join();
     const number = numbers.get(key) ?? sets.push(set) - 1;
@@ -145,11 +160,11 @@ function groupBy(numbers: readonly number[], groups: number): number[][] {
   return lists;
 }
 
-function addressAxes(policy: Policy, rows: RowMaker): Axis[] {
+function addressAxes(entries: readonly Entry[], rows: RowMaker): Axis[] {
   return ADDRESSES.flatMap((field) => {
-    if (policy.rules.every((rule) => rule.region[field] === undefined)) return [];
-    const { sets, of } = setsOf(policy, field);
-    const { pieces, members } = classesOf(DOMAIN[field], sets);
+    if (entries.every(({ region }) => region[field] === undefined)) return [];
+    const { sets, of } = setsOf(entries, field);
+    const { pieces, members } = fieldClasses(field, sets);
     return {
       kind: field === "src" ? "source" as const : "destination" as const,
       classes: members.length,
@@ -160,21 +175,21 @@ function addressAxes(policy: Policy, rows: RowMaker): Axis[] {
   });
 }
 
-function scalarAxes(policy: Policy, rows: RowMaker): Axis[] {
-  const used = SCALARS.filter((field) => policy.rules.some((rule) => rule.region[field]));
-  const sets = used.map((field) => setsOf(policy, field));
+function scalarAxes(entries: readonly Entry[], rows: RowMaker): Axis[] {
+  const used = SCALARS.filter((field) => entries.some(({ region }) => region[field]));
+  const sets = used.map((field) => setsOf(entries, field));
 
-  // Rules that agree in every scalar field are one combination: few, where rules are many.
+  // Entries that agree in every scalar field are one combination: few, where rules are many.
   const numbers = new Map<string, number>();
   const combinations: number[][] = [];
-  const ofRule = policy.rules.map((_, rule) => {
-    const combination = sets.map(({ of }) => of[rule]!);
+  const combinationOf = entries.map((_, entry) => {
+    const combination = sets.map(({ of }) => of[entry]!);
     const key = combination.join();
     const number = numbers.get(key) ?? combinations.push(combination) - 1;
     numbers.set(key, number);
     return number;
   });
-  const groups = groupBy(ofRule, combinations.length);
+  const groups = groupBy(combinationOf, combinations.length);
 
   const axes: Axis[] = [];
   let steps: Step[] = [];
@@ -206,16 +221,19 @@ function scalarAxes(policy: Policy, rows: RowMaker): Axis[] {
   return axes;
 }
 
+function fieldClasses(field: Field, sets: readonly IntervalSet[]): Classes {
+  const classes = classesOf(DOMAIN[field], sets);
+  if (classes.members.length <= MAX_CLASSES) return classes;
+  throw new TooLarge(`its rules tell more than ${MAX_CLASSES} values of \`${field}\` apart`);
+}
+
 /** A field's classes, with the combinations that each class can still be of. */
 function combinationClasses(
   field: ScalarField,
   sets: readonly IntervalSet[],
   setOfCombination: readonly number[],
 ): Classes {
-  const classes = classesOf(DOMAIN[field], sets);
-  if (classes.members.length > MAX_CLASSES) {
-    throw new TooLarge(`its rules tell more than ${MAX_CLASSES} values of \`${field}\` apart`);
-  }
+  const classes = fieldClasses(field, sets);
   const combinationsOf = groupBy(setOfCombination, sets.length);
   const members = classes.members.map((bits) => {
     const combinations = bitsFor(setOfCombination.length);
