@@ -18,6 +18,7 @@ const PACKAGES = {
   "iptables": { program: "iptables" },
   "nftables": { program: "nft" },
   "iputils-ping": { program: "ping" },
+  "procps": { program: "sysctl" },
   "iperf3": { program: "iperf3" },
 } as const satisfies Record<string, { program: string } | { library: string } | { file: string }>;
 

@@ -177,7 +177,12 @@ export class Grammar extends EmbeddedActionsParser {
   private readonly optionItem: Production<Option> = this.#production("optionItem", () => {
     const start = this.CONSUME(K.option);
     const name = this.#word(this.CONSUME(T.Ident));
-    const value = this.SUBRULE(this.operand);
+    const value = this.OR([
+      { ALT: () => this.SUBRULE(this.operand) },
+      ...(["accept", "drop"] as const).map((verdict) => ({
+        ALT: () => this.#wordOperand(this.CONSUME(K[verdict])),
+      })),
+    ]);
     return value && { kind: "option" as const, name, value, span: this.#from(start) };
   });
 
@@ -621,6 +626,13 @@ export class Grammar extends EmbeddedActionsParser {
 
   #mistake(at: Mistake["at"], token: IToken): undefined {
     this.ACTION(() => this.mistakes.push({ at, word: this.#word(token) }));
+  }
+
+  /** A word that is no value elsewhere, as an operand. */
+  #wordOperand(token: IToken): Operand {
+    const lo: Value = { kind: "name", ...this.#word(token) };
+    const { span } = lo;
+    return { negated: false, elements: [{ parts: [{ lo, span }], span }], span };
   }
 
   #word(token: IToken): Word {
