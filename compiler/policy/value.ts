@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Code } from "../diagnostic.ts";
+import { type Code, suggestion } from "../diagnostic.ts";
 import type { Value } from "../syntax/ast.ts";
 import { failed, type Problem, type Reading, readV4, readV6 } from "./address.ts";
 import {
@@ -182,6 +182,14 @@ function mismatch(expected: string, value: Value): Reading {
   return failed({ code: "FW207", message: `expected ${expected}, found ${LOOKS[value.kind]}` });
 }
 
+function unknownName(type: string, value: Value, names: readonly string[]): Reading {
+  return failed({
+    code: "FW218",
+    message: `\`${value.text}\` is not ${type} that has a name`,
+    ...suggestion(value.text, names),
+  });
+}
+
 /** The parts of a domain that a set has values in. */
 function halvesOf(set: IntervalSet, ...halves: readonly IntervalSet[]): IntervalSet {
   return halves.filter((half) => intersect(set, half).length > 0).flat();
@@ -204,10 +212,7 @@ function numeric(
         return { set: span(names[value.text]!) };
       }
       if (value.kind === "name" && Object.keys(names).length > 0) {
-        return failed({
-          code: "FW218",
-          message: `\`${value.text}\` is not ${name} that has a name`,
-        });
+        return unknownName(name, value, Object.keys(names));
       }
       if (value.kind !== "number") return mismatch(name, value);
       const n = BigInt(value.text);
@@ -249,7 +254,7 @@ function icmp(
         ...(b === undefined ? [] : span(ICMPV6_BASE + BigInt(b))),
       ];
       if (set.length > 0) return { set };
-      return failed({ code: "FW218", message: `\`${value.text}\` is not ${name} that has a name` });
+      return unknownName(name, value, [...Object.keys(v4), ...Object.keys(v6)]);
     },
   };
 }
