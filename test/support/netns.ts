@@ -192,6 +192,10 @@ export class Background {
     this.#ended = this.#follow();
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** The first line that it prints, and that matches, waiting for it. Throws if it ends without. */
   async line(pattern: RegExp): Promise<string> {
     const late = new Error(`${this.args.join(" ")} printed no line like ${pattern} in time`);
