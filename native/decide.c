@@ -81,7 +81,6 @@ static void count_effects(const struct fw_decider *d, uint32_t i, uint32_t rule)
 {
 	const struct fw_tables *t = d->tables;
 	const uint32_t count = t->header->effect_count;
-
 	uint32_t last = FW_NO_RULE;
 
 	for (uint32_t bit = fw_next_effect(t, &d->classes[i], 0);
