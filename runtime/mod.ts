@@ -15,4 +15,4 @@ export {
 } from "./hooks/mod.ts";
 export { Engine, LibraryError, NativeError, type Stats } from "./native.ts";
 export { type Outcome, replay, type Scene } from "./replay.ts";
-export { type Service, ServiceError, startService } from "./service.ts";
+export { type Service, type ServiceConfig, ServiceError, startService } from "./service.ts";
