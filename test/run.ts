@@ -9,21 +9,21 @@ import { buildLibrary, requirePackages } from "../native/build.ts";
 requirePackages(["clang", "iproute2", "iptables", "nftables", "iputils-ping", "procps"]);
 buildLibrary();
 
-const report = await Deno.makeTempFile({ suffix: ".xml" });
-try {
-  const here = import.meta.dirname!;
-  const args = [
-    "test",
-    "-A",
-    `--junit-path=${report}`,
-    ...Deno.args.length > 0 ? Deno.args : [here],
-  ];
-  const { code } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
-  const { passed, failed, skipped } = totals(await Deno.readTextFile(report));
-  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-  Deno.exit(code === 0 && passed > 0 && failed === 0 ? 0 : 1);
-} finally {
-  await Deno.remove(report);
+const { passed, failed, skipped, good } = await runTests();
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+Deno.exit(good && passed > 0 && failed === 0 ? 0 : 1);
+
+/** Runs `deno test`, and counts what came of it. `good`: it ended with 0. */
+async function runTests(): Promise<ReturnType<typeof totals> & { good: boolean }> {
+  const report = await Deno.makeTempFile({ suffix: ".xml" });
+  try {
+    const what = Deno.args.length > 0 ? Deno.args : [import.meta.dirname!];
+    const args = ["test", "-A", `--junit-path=${report}`, ...what];
+    const { success } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+    return { ...totals(await Deno.readTextFile(report)), good: success };
+  } finally {
+    await Deno.remove(report);
+  }
 }
 
 /** Counts the test cases of a JUnit report. One that could not be loaded has none, and fails. */
