@@ -206,6 +206,7 @@ int32_t fw_engine_start(struct fw_engine *e)
 		error = start_queue(e, &e->queues[i]);
 		if (error) {
 			stop_all(e);
+			fw_engine_wait(e);
 			return error;
 		}
 	}
