@@ -6,7 +6,15 @@
  */
 import { buildLibrary, requirePackages } from "../native/build.ts";
 
-requirePackages(["clang", "iproute2", "iptables", "nftables", "iputils-ping", "procps"]);
+requirePackages([
+  "clang",
+  "libclang-rt-dev",
+  "iproute2",
+  "iptables",
+  "nftables",
+  "iputils-ping",
+  "procps",
+]);
 buildLibrary();
 
 const { passed, failed, skipped, good } = await runTests();

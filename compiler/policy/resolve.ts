@@ -6,15 +6,16 @@
  *
  * @module
  */
-import { duplicate, notYet, type Report, suggestion } from "../diagnostic.ts";
+import { type Diagnostic, duplicate, notYet, type Report, suggestion } from "../diagnostic.ts";
 import type { Sources } from "../source.ts";
 import type * as Ast from "../syntax/ast.ts";
 import { Clauses } from "./clause.ts";
-import { type Hook, HOOKS } from "./field.ts";
-import { span } from "./interval.ts";
+import { type Hook, HOOKS, PROTO } from "./field.ts";
+import { span, within } from "./interval.ts";
 import { Operands } from "./operand.ts";
 import { DEFAULTS, FUTURE_OPTIONS, OPTION_NAMES, type Options, readOption } from "./options.ts";
 import type { Policy, RejectKind, Rule, Verdict } from "./policy.ts";
+import { narrow, type Region, valuesOf } from "./region.ts";
 
 /** The version of the language that `fw N` may name. */
 const VERSION = 1;
@@ -161,6 +162,9 @@ function resolveRules(
     const verdict = resolveVerdict(statement.verb, report);
     const region = clauses.region(hook, statement);
     if (!verdict || !region) continue;
+    if (verdict.reject === "tcp_reset" && !isTcpOnly(region)) {
+      report(resetOfOthers(statement.verb));
+    }
     const label = statement.clauses.find((clause) => clause.kind === "label");
     rules.push({
       name: label?.name.text ?? `${hook}:${sources.position(statement.span.start).line}`,
@@ -172,8 +176,22 @@ function resolveRules(
   }
   const verdict = chain.default && resolveVerdict(chain.default, report);
   const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
+  if (chain.default && verdict?.reject === "tcp_reset") report(resetOfOthers(chain.default));
   if (verdict) rules.push({ name: `${hook}:default`, hook, verdict, regions, span: chain.span });
   return rules;
+}
+
+function isTcpOnly(region: Region): boolean {
+  return within(valuesOf(narrow(region), "proto"), span(PROTO.tcp));
+}
+
+function resetOfOthers(verb: Ast.Verb): Diagnostic {
+  return {
+    code: "FW302",
+    message: "a reset answers TCP only, and here other packets come too",
+    span: verb.span,
+    help: "add `tcp`, or write plain `reject`, which resets TCP and answers the rest by ICMP",
+  };
 }
 
 function resolveVerdict(verb: Ast.Verb, report: Report): Verdict | undefined {
