@@ -49,6 +49,7 @@ const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "queue", value: "N", summary: "kernel queue, or queues as N-M" },
   { name: "batch", value: "N", summary: "packets answered at once, 1 to 1024" },
   { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
+  { name: "coalesce", value: "auto|off|US", summary: "let packets gather under load" },
   { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
 ];
 

@@ -1,5 +1,5 @@
 import { type Policy, rejectsOf, usesState } from "../compiler/mod.ts";
-import { type HookPlan, type ServiceConfig, startService } from "../runtime/mod.ts";
+import { COALESCE_AUTO, type HookPlan, type ServiceConfig, startService } from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
 import { summary } from "./summary.ts";
@@ -44,6 +44,7 @@ function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceC
       batch: options.batch,
       copy: options.copy,
       depth: DEPTH,
+      coalesce: options.coalesce === "auto" ? COALESCE_AUTO : options.coalesce,
       failOpen: options["fail-overflow"] === "open",
     },
     hooks: options.hooks ? hookPlan(policy) : undefined,

@@ -10,6 +10,7 @@
 #define FW_LAYOUT_HASH 0x3176c550u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
+#define FW_COALESCE_AUTO 0xffffffffu
 #define FW_NAME_SIZE 16u
 #define FW_MAX_AXES 16u
 #define FW_MAX_STEPS 64u

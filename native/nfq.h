@@ -19,6 +19,7 @@ struct fw_queue_options {
 	uint32_t batch; /* packets received and answered at once */
 	uint32_t copy; /* bytes of each packet */
 	uint32_t depth; /* packets the kernel may hold */
+	uint32_t coalesce; /* microseconds to gather packets, 0, or FW_COALESCE_AUTO */
 	bool fail_open; /* accept unfiltered what overflows the queue */
 };
 

@@ -229,6 +229,9 @@ export const RECORDS = {
 /** `decision.rule` of a packet that could not be parsed. */
 export const NO_RULE = 0xffffffff;
 
+/** Instead of a number of microseconds: let packets gather when that pays. */
+export const COALESCE_AUTO = 0xffffffff;
+
 /** Bytes of an interface name on its way to C, zero-padded (IFNAMSIZ). */
 export const NAME_SIZE = 16;
 
