@@ -14,6 +14,7 @@ import {
 } from "../compiler/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { render } from "./render.ts";
+import { readFrom } from "./read.ts";
 import { readFile, UsageError } from "./report.ts";
 
 /** A rule file that compiles, and its table image. */
@@ -39,7 +40,7 @@ export async function compileFile(args: Arguments): Promise<Compiled | undefined
 export async function checkFile(args: Arguments): Promise<ReturnType<typeof check>> {
   const path = args.operands[0]!;
   const text = new TextDecoder().decode(await readFile(path));
-  return check(path, text, overrides(args));
+  return check(path, text, overrides(args), readFrom);
 }
 
 /** A diagnostic as text, in colour if the stream is a terminal and NO_COLOR is not set. */

@@ -129,6 +129,9 @@ int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t c
 				.length = p.length,
 				.mark = p.mark,
 				.hook = p.hook,
+				.uid = p.uid,
+				.gid = p.gid,
+				.mac = p.mac,
 				.in = fw_in_class(e->tables, names + p.in * FW_NAME_SIZE),
 				.out = fw_out_class(e->tables, names + p.out * FW_NAME_SIZE),
 			};

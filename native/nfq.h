@@ -33,6 +33,9 @@ struct fw_queued {
 	uint32_t hook; /* enum fw_hook, FW_HOOK_COUNT for the kernel's others */
 	uint32_t in; /* interface index, 0 for none */
 	uint32_t out;
+	uint32_t uid; /* of the sending socket, FW_NO_ID for none */
+	uint32_t gid;
+	uint64_t mac; /* source hardware address, FW_NO_MAC for none */
 };
 
 /* What becomes of a packet. */

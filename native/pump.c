@@ -81,6 +81,9 @@ static struct fw_seen see(struct fw_links *links, const struct fw_queued *q)
 		.hook = q->hook,
 		.in = fw_link_find(links, q->in)->in,
 		.out = fw_link_find(links, q->out)->out,
+		.uid = q->uid,
+		.gid = q->gid,
+		.mac = q->mac,
 	};
 }
 

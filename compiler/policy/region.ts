@@ -13,7 +13,10 @@ import {
   ICMPV6_TYPES,
   IPV4,
   IPV6,
+  NO_EXTENSIONS,
+  NO_ID,
   NO_INTERFACE,
+  NO_MAC,
   type Packet,
   PORT_PROTOCOLS,
   PORTS,
@@ -21,10 +24,24 @@ import {
   V4_ADDRESSES,
   V6_ADDRESSES,
 } from "./field.ts";
-import { contains, intersect, type IntervalSet, span, union, within } from "./interval.ts";
+import {
+  contains,
+  EMPTY,
+  intersect,
+  type IntervalSet,
+  span,
+  subtract,
+  union,
+  within,
+} from "./interval.ts";
 
-/** A product of one set a field; a field that is not named may have any value. */
-export type Region = { readonly [F in Field]?: IntervalSet };
+/**
+ * A product of one set a field; a field that is not named may have any value. Each literal of the
+ * policy is one more field, of the two values true and false: `dynamic` has those that are asked for.
+ */
+export type Region = { readonly [F in Field]?: IntervalSet } & {
+  readonly dynamic?: ReadonlyMap<number, boolean>;
+};
 
 export const ANYTHING: Region = {};
 
@@ -32,6 +49,7 @@ export function valuesOf(region: Region, field: Field): IntervalSet {
   return region[field] ?? DOMAIN[field];
 }
 
+/** Whether a packet has all that the fields ask for, whatever the literals may be. */
 export function hasPacket(region: Region, packet: Packet): boolean {
   for (const field of FIELDS) {
     const set = region[field];
@@ -47,7 +65,38 @@ export function both(a: Region, b: Region): Region {
     const set = b[field];
     if (set) result[field] = a[field] ? intersect(a[field], set) : set;
   }
-  return result;
+  if (!a.dynamic || !b.dynamic) return { ...result, ...dynamicOf(a.dynamic ?? b.dynamic) };
+  for (const [literal, value] of b.dynamic) {
+    // Nothing is both: whichever field is emptied, the region is.
+    if (a.dynamic.get(literal) === !value) result.hook = EMPTY;
+  }
+  return { ...result, dynamic: new Map([...a.dynamic, ...b.dynamic]) };
+}
+
+function dynamicOf(dynamic: Region["dynamic"]): Pick<Region, "dynamic"> {
+  return dynamic ? { dynamic } : {};
+}
+
+/** The packets of `a` that are not in `b`, as disjoint regions: at most one a field that `b` names. */
+export function without(a: Region, b: Region): Region[] {
+  const pieces: Region[] = [];
+  let rest = a;
+  for (const field of FIELDS) {
+    const set = b[field];
+    if (!set) continue;
+    pieces.push({ ...rest, [field]: subtract(valuesOf(rest, field), set) });
+    rest = both(rest, { [field]: set });
+  }
+  for (const [literal, value] of b.dynamic ?? []) {
+    pieces.push(both(rest, { dynamic: new Map([[literal, !value]]) }));
+    rest = both(rest, { dynamic: new Map([[literal, value]]) });
+  }
+  return pieces.filter((piece) => !emptyField(piece));
+}
+
+/** The packets that are in a region of each list. */
+export function product(a: readonly Region[], b: readonly Region[]): Region[] {
+  return a.flatMap((x) => b.map((y) => both(x, y)).filter((region) => !emptyField(region)));
 }
 
 /** A field that no value is left for, so that the region holds no packet. */
@@ -64,6 +113,7 @@ const AXIOMS: readonly { readonly given: Region; readonly then: Region }[] = (()
   const anyIcmp = { proto: union(icmp.proto, icmpv6.proto) };
   const hasType = union(ICMP_TYPES, ICMPV6_TYPES);
   const notLater = { fragment: span(FRAGMENT.whole, FRAGMENT.first) };
+  const noUser = { uid: span(NO_ID), gid: span(NO_ID) };
   const hook = (name: (typeof HOOKS)[number]) => ({ hook: span(HOOKS.indexOf(name)) });
   return [
     { given: v4, then: { src: V4_ADDRESSES, dst: V4_ADDRESSES } },
@@ -86,8 +136,12 @@ const AXIOMS: readonly { readonly given: Region; readonly then: Region }[] = (()
       { given: { [field]: hasType, proto: icmpv6.proto }, then: { [field]: ICMPV6_TYPES } },
     ]),
     { given: { flags: span(0, 255) }, then: { proto: span(PROTO.tcp), ...notLater } },
-    { given: hook("input"), then: { out: span(NO_INTERFACE) } },
-    { given: hook("output"), then: { in: span(NO_INTERFACE) } },
+    { given: { exthdr: span(0, NO_EXTENSIONS - 1n) }, then: v6 },
+    { given: v4, then: { exthdr: span(NO_EXTENSIONS) } },
+    { given: v6, then: { exthdr: span(0, NO_EXTENSIONS - 1n) } },
+    { given: hook("input"), then: { out: span(NO_INTERFACE), ...noUser } },
+    { given: hook("forward"), then: noUser },
+    { given: hook("output"), then: { in: span(NO_INTERFACE), mac: span(NO_MAC) } },
   ];
 })();
 

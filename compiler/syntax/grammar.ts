@@ -94,6 +94,13 @@ export class Grammar extends EmbeddedActionsParser {
     return { ...(version && { version }), items: items.filter((i) => i !== undefined) };
   });
 
+  /** What a file holds that stands in for part of a chain's body. */
+  readonly statements: Production<readonly Statement[]> = this.#production("statements", () => {
+    const body: (Statement | undefined)[] = [];
+    this.MANY(() => body.push(this.SUBRULE(this.statement)));
+    return body.filter((s) => s !== undefined);
+  });
+
   private readonly item: Production<Item> = this.#production("item", () =>
     this.OR([
       { ALT: () => this.SUBRULE(this.include) },

@@ -9,7 +9,7 @@
 import type { ILexingError, IRecognitionException, IToken } from "chevrotain";
 import { type Diagnostic, nearest, type Report } from "../diagnostic.ts";
 import type { Source, Span } from "../source.ts";
-import type { File } from "./ast.ts";
+import type { File, Statement } from "./ast.ts";
 import { Grammar, type Mistake } from "./grammar.ts";
 import { Ident, K, KEYWORDS, LBrace, lexer, Name, RBrace, Str } from "./token.ts";
 
@@ -47,11 +47,20 @@ let grammar: Grammar | undefined;
 
 /** Parses one file. Reports every mistake; what could not be understood is left out of the tree. */
 export function parse(source: Source, report: Report): File {
+  return read(source, report, (grammar) => grammar.file()) ?? { items: [] };
+}
+
+/** As `parse`, for a file that a chain's body includes: it holds rules. */
+export function parseStatements(source: Source, report: Report): readonly Statement[] {
+  return read(source, report, (grammar) => grammar.statements()) ?? [];
+}
+
+function read<N>(source: Source, report: Report, production: (grammar: Grammar) => N): N {
   const { tokens, errors } = lexer.tokenize(source.text);
   grammar ??= new Grammar();
   grammar.mistakes.length = 0;
   grammar.input = tokens;
-  const file = grammar.file() ?? { items: [] };
+  const tree = production(grammar);
 
   const found = [
     ...errors.map((error) => explainLexing(error, source.text)),
@@ -66,7 +75,7 @@ export function parse(source: Source, report: Report): File {
       ...(d.related && { related: d.related.map((r) => ({ ...r, span: shift(r.span) })) }),
     });
   }
-  return source.base === 0 ? file : shiftSpans(file, shift);
+  return source.base === 0 ? tree : shiftSpans(tree, shift);
 }
 
 /** Moves every span of a tree. */
