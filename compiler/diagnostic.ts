@@ -29,6 +29,7 @@ export const CODES = {
   FW025: { severity: "error", title: "hook chain without a default" },
   FW026: { severity: "error", title: "default on a subroutine" },
   FW027: { severity: "error", title: "no hook chain" },
+  FW029: { severity: "error", title: "blocks nested too deep" },
   FW030: { severity: "error", title: "unknown option" },
   FW031: { severity: "error", title: "option value out of range" },
   FW198: { severity: "error", title: "policy too large for its tables" },
@@ -47,6 +48,7 @@ export const CODES = {
   FW219: { severity: "error", title: "mark mask too scattered" },
   FW301: { severity: "error", title: "clause not possible in this chain" },
   FW302: { severity: "error", title: "clauses that contradict" },
+  FW704: { severity: "warning", title: "verb behind the clauses of another rule" },
 } as const satisfies Record<string, { severity: Severity; title: string }>;
 
 export type Code = keyof typeof CODES;
@@ -56,6 +58,8 @@ export interface Diagnostic {
   readonly code: Code;
   readonly message: string;
   readonly span: Span;
+  /** More of the same, on the same line. */
+  readonly also?: readonly Span[];
   /** What stands beside the caret. */
   readonly label?: string;
   /** Other places that explain the finding. */
@@ -64,6 +68,14 @@ export interface Diagnostic {
   readonly note?: string;
   /** The concrete edit that mends it. */
   readonly help?: string;
+  /** Edits that mend it without a person's judgement. They do not overlap. */
+  readonly fix?: readonly Edit[];
+}
+
+/** Text to put where a span is; an empty span inserts, an empty text removes. */
+export interface Edit {
+  readonly span: Span;
+  readonly text: string;
 }
 
 /** Where a stage puts what it finds. */

@@ -48,12 +48,13 @@ export function check(
   const report: Report = (diagnostic) => diagnostics.push(diagnostic);
   const source = sources.add(name, text);
   const file = follow(parse(source, report), source, sources, read, report);
-  const broken = diagnostics.length > 0;
+  const foreign = diagnostics.some((d) => d.code === "FW002");
   const policy = resolve(file, sources, (diagnostic) => {
-    // What a broken definition would have defined is not missed a second time.
-    if (!(broken && (diagnostic.code === "FW020" || diagnostic.code === "FW027"))) {
-      report(diagnostic);
-    }
+    // What a broken sentence would have defined is not missed a second time.
+    const { code, span } = diagnostic;
+    if (code === "FW020" && file.lost?.includes(sources.text(span))) return;
+    if ((code === "FW025" && foreign) || (code === "FW027" && file.lost)) return;
+    report(diagnostic);
   }, override);
   diagnostics.sort((a, b) => a.span.start - b.span.start);
   const sound = diagnostics.every((diagnostic) => severityOf(diagnostic) !== "error");

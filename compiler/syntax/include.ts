@@ -43,11 +43,14 @@ class Follower {
 
   /** `path` names the files that lead here, the innermost last. */
   file(file: Ast.File, path: readonly string[]): Ast.File {
+    const lost = [...file.lost ?? []];
     const items = file.items.flatMap((item): readonly Ast.Item[] => {
       switch (item.kind) {
         case "include":
           return this.#opened(item, path).flatMap(({ source, inner }) => {
-            return this.file(parse(source, this.report), inner).items;
+            const included = this.file(parse(source, this.report), inner);
+            lost.push(...included.lost ?? []);
+            return included.items;
           });
         case "chain":
           return [{ ...item, body: this.#body(item.body, path) }];
@@ -57,7 +60,7 @@ class Follower {
           return [item];
       }
     });
-    return { ...file, items };
+    return { ...file, items, ...(lost.length > 0 && { lost }) };
   }
 
   #body(body: readonly Ast.Statement[], path: readonly string[]): readonly Ast.Statement[] {
