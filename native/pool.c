@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -308,7 +309,7 @@ static uint32_t cores(const struct fw_pool *p)
 }
 
 /* Whether to share a job of so much work that comes now. */
-static bool pays(struct fw_pool *p, double work, uint64_t start)
+static bool pays(struct fw_pool *p, const struct fw_job *job, double work, uint64_t start)
 {
 	const double wake = (double)atomic_load_explicit(&p->wake_ns, memory_order_relaxed);
 
@@ -321,7 +322,11 @@ static bool pays(struct fw_pool *p, double work, uint64_t start)
 	   would be unstable: one late wake sends everybody to sleep for good. */
 	const bool dense = p->gap_ns < wake && !p->crowded;
 	atomic_store_explicit(&p->spin_ns, dense ? (uint64_t)(2 * wake) : 0, memory_order_relaxed);
-	if (p->crowded || ++p->large_jobs % PROBE == 0)
+	if (p->crowded)
+		return false;
+	if (job->size == 0)
+		return true;
+	if (++p->large_jobs % PROBE == 0)
 		return false;
 	const bool sleeping = atomic_load_explicit(&p->ticket, memory_order_relaxed) & SLEEPING;
 	return !sleeping || dense || work > 2 * wake;
@@ -354,7 +359,7 @@ static bool rests(struct fw_pool *p, double work)
 
 bool fw_pool_run(struct fw_pool *p, const struct fw_job *job)
 {
-	const double work = p->unit_ns * job->size;
+	const double work = job->size ? p->unit_ns * job->size : INFINITY;
 
 	if (p->helpers == 0 || job->chunks == 1 ||
 	    ((work < HOT_NS || rests(p, work)) && p->small_jobs++ % SAMPLE != 0)) {
@@ -362,7 +367,7 @@ bool fw_pool_run(struct fw_pool *p, const struct fw_job *job)
 		return false;
 	}
 	const uint64_t start = now();
-	const bool shared = work >= HOT_NS && !p->resting && pays(p, work, start);
+	const bool shared = work >= HOT_NS && !p->resting && pays(p, job, work, start);
 	if (shared)
 		run_shared(p, job, start);
 	else
@@ -370,7 +375,7 @@ bool fw_pool_run(struct fw_pool *p, const struct fw_job *job)
 	p->ended = now();
 	if (shared)
 		settle(p, work - (double)(p->ended - start));
-	else
+	else if (job->size)
 		learn(p, job, p->ended - start);
 	return shared;
 }

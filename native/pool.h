@@ -20,7 +20,9 @@ struct fw_job {
 	void (*run)(void *context, uint32_t chunk); /* any chunk on any thread, in any order */
 	void *context;
 	uint32_t chunks; /* 1..FW_POOL_MAX_CHUNKS */
-	uint32_t size; /* work in all, in a unit that is the same for all jobs: say, packets */
+	/* Work in all, in a unit that is the same for all jobs, such as packets, from which the
+	   pool learns whether to share it. 0: share it, if there is anybody to share it with. */
+	uint32_t size;
 };
 
 struct fw_pool;
