@@ -40,6 +40,7 @@ function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceC
   return {
     image,
     queues: options.queue,
+    workers: options.workers,
     binding: {
       batch: options.batch,
       copy: options.copy,

@@ -24,12 +24,18 @@ int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32
 
 void fw_decider_clear(struct fw_decider *d)
 {
+	fw_pool_free(d->pool);
 	free(d->counts);
 	free(d->keys);
 	free(d->classes);
 	free(d->rules);
 	free(d->places);
 	*d = (struct fw_decider){ 0 };
+}
+
+int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools)
+{
+	return fw_pool_new(threads, pools, &d->pool);
 }
 
 static uint32_t state_in(const struct fw_tables *t, uint32_t mark)
@@ -130,6 +136,39 @@ static void count_verdict(struct fw_counts *c, const struct fw_decision *d)
 		fw_count(&c->stats[malformed_stat[d->malformed]], 1);
 }
 
+/* The keys of a batch, to be classified in chunks. */
+struct batch {
+	const struct fw_decider *decider;
+	uint32_t count;
+};
+
+/* As many as fw_classify() takes through the tables together. */
+enum { CHUNK = 32 };
+
+static void classify_chunk(void *context, uint32_t chunk)
+{
+	const struct batch *b = context;
+	const struct fw_decider *d = b->decider;
+	const uint32_t first = chunk * CHUNK, left = b->count - first;
+
+	fw_classify(d->tables, d->keys + first, left < CHUNK ? left : CHUNK, d->rules + first,
+		    d->classes + first);
+}
+
+/* Pure, so it may run anywhere, in any order. */
+static void classify(const struct fw_decider *d, uint32_t count)
+{
+	struct batch batch = { d, count };
+
+	if (d->pool && count > CHUNK)
+		fw_pool_run(d->pool, &(struct fw_job){ .run = classify_chunk,
+						       .context = &batch,
+						       .chunks = (count + CHUNK - 1) / CHUNK,
+						       .size = count });
+	else
+		fw_classify(d->tables, d->keys, count, d->rules, d->classes);
+}
+
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	       struct fw_decision *decisions)
 {
@@ -151,7 +190,7 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 		complete_key(t, p, key);
 		d->places[well_formed++] = i;
 	}
-	fw_classify(t, d->keys, well_formed, d->rules, d->classes);
+	classify(d, well_formed);
 	for (uint32_t i = 0; i < well_formed; i++) {
 		const uint32_t rule = d->rules[i];
 		struct fw_decision *decision = &decisions[d->places[i]];

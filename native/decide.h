@@ -10,6 +10,7 @@
 
 #include "classify.h"
 #include "counts.h"
+#include "pool.h"
 
 /* A packet, and where it was seen. */
 struct fw_seen {
@@ -33,11 +34,15 @@ struct fw_decider {
 	struct fw_classes *classes;
 	uint32_t *rules;
 	uint32_t *places; /* of each key in the batch */
+	struct fw_pool *pool; /* NULL: the caller's thread alone */
 };
 
 /* Decides up to `batch` packets at once. -ENOMEM. The tables are the caller's, and outlive it. */
 int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch);
 void fw_decider_clear(struct fw_decider *d);
+
+/* Lets a pool classify, see fw_pool_new(). Once. */
+int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools);
 
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	       struct fw_decision *decisions);

@@ -32,6 +32,7 @@ struct fw_engine {
 	struct queue queues[MAX_QUEUES];
 	uint32_t queue_count;
 	uint32_t thread_count; /* to join */
+	bool shared;
 	bool started;
 	/* Shared with the queue threads and with fw_engine_wait(), under the lock. */
 	pthread_mutex_t lock;
@@ -159,6 +160,21 @@ int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint
 		return error;
 	q->engine = e;
 	e->queue_count++;
+	return 0;
+}
+
+int32_t fw_engine_share(struct fw_engine *e, uint32_t workers)
+{
+	if (e->shared || e->started || workers > FW_POOL_MAX_THREADS)
+		return -EINVAL;
+	e->shared = true;
+	if (e->queue_count == 0)
+		return fw_decider_share(&e->replay, workers, 1);
+	for (uint32_t i = 0; i < e->queue_count; i++) {
+		const int error = fw_pump_share(e->queues[i].pump, workers, e->queue_count);
+		if (error)
+			return error;
+	}
 	return 0;
 }
 

@@ -59,6 +59,11 @@ fail:
 	return error;
 }
 
+int fw_pump_share(struct fw_pump *p, uint32_t threads, uint32_t pools)
+{
+	return fw_decider_share(&p->decider, threads, pools);
+}
+
 void fw_pump_free(struct fw_pump *p)
 {
 	fw_nfq_close(&p->nfq);

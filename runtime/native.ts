@@ -20,6 +20,7 @@ export const symbols = {
     parameters: ["pointer", "u32", "u32", "u32", "u32", "u32", "u32"],
     result: "i32",
   },
+  fw_engine_share: { parameters: ["pointer", "u32"], result: "i32" },
   fw_engine_start: { parameters: ["pointer"], result: "i32" },
   fw_engine_wait: { parameters: ["pointer"], result: "i32", nonblocking: true },
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
@@ -168,6 +169,14 @@ export class Engine implements AsyncDisposable {
       `bind queue ${queue}`,
       this.#lib.fw_engine_bind(this.#live(), queue, batch, copy, depth, coalesce, open),
     );
+  }
+
+  /**
+   * Lets so many threads work on each bound queue, or on replays if none is bound; 0 for as many
+   * as the cores allow. Once, before `start()`.
+   */
+  share(workers: number): void {
+    check("start the workers", this.#lib.fw_engine_share(this.#live(), workers));
   }
 
   /** Starts to answer the bound queues, one thread each. */

@@ -15,6 +15,8 @@ export interface Options {
   readonly queue: Queues;
   /** Packets received, decided and answered at once. */
   readonly batch: number;
+  /** Threads that work on one queue, its own among them; 0 for as many as the cores allow. */
+  readonly workers: number;
   /** Bytes of each packet that the kernel hands over. */
   readonly copy: number;
   /** Microseconds to let packets gather before they are received; 0 is off. */
@@ -36,6 +38,7 @@ export interface Options {
 export const DEFAULTS: Options = {
   queue: { first: 0, last: 0 },
   batch: 128,
+  workers: 0,
   copy: 256,
   coalesce: "auto",
   "fail-listener": "closed",
@@ -48,7 +51,7 @@ export const DEFAULTS: Options = {
 
 /** Options that LANGUAGE names and that are not there yet. */
 export const FUTURE_OPTIONS: readonly string[] = [
-  ...["workers", "fail-error", "push-down", "log", "metrics", "dry-run", "lint"],
+  ...["fail-error", "push-down", "log", "metrics", "dry-run", "lint"],
 ];
 
 /** What each option takes, in words, and its reading of a text: undefined if it is not that. */
@@ -67,6 +70,11 @@ const READERS: Readonly<
   batch: {
     takes: "a number from 1 to 1024",
     read: (text) => number(text, 1, 1024, (batch) => ({ batch })),
+  },
+  workers: {
+    takes: "auto or a number from 1 to 64",
+    read: (text) =>
+      text === "auto" ? { workers: 0 } : number(text, 1, 64, (workers) => ({ workers })),
   },
   copy: {
     takes: "a number of bytes from 64 to 65535",

@@ -97,6 +97,17 @@ testProgram(
   NETNS,
 );
 
+testProgram(
+  "the pool runs each chunk once: held up at every window, over 10,000 lives, forked, on one core",
+  "asan/pool_test",
+);
+testProgram(
+  "ten million packets get the same verdicts from any number of workers and size of batch",
+  "asan/share_test",
+);
+testProgram("workers that share a batch have no races", "tsan/share_test");
+testProgram("the pool's threads, held up at every window, have no races", "tsan/pool_test");
+
 for (const subject of ["packet", "image"]) {
   test(
     `${FUZZ_SECONDS} seconds of fuzzing find no ${subject} that leads astray`,
