@@ -28,7 +28,19 @@ export const CODES = {
   FW027: { severity: "error", title: "no hook chain" },
   FW030: { severity: "error", title: "unknown option" },
   FW031: { severity: "error", title: "option value out of range" },
+  FW101: { severity: "warning", title: "shadowed rule" },
+  FW102: { severity: "warning", title: "redundant rule" },
+  FW103: { severity: "info", title: "rule made redundant by later ones" },
+  FW104: { severity: "info", title: "partly shadowed rule" },
+  FW106: { severity: "info", title: "correlated rules" },
+  FW107: { severity: "error", title: "contradiction" },
+  FW108: { severity: "warning", title: "rule behind a catch-all" },
+  FW109: { severity: "warning", title: "unreachable default" },
+  FW110: { severity: "warning", title: "repeated rule" },
+  FW111: { severity: "info", title: "neighbours that merge" },
+  FW113: { severity: "warning", title: "impossible packets" },
   FW198: { severity: "error", title: "policy too large for its tables" },
+  FW199: { severity: "info", title: "not decided within the budget" },
   FW207: { severity: "error", title: "value of another type" },
   FW210: { severity: "warning", title: "prefix with host bits" },
   FW211: { severity: "error", title: "prefix length out of range" },
@@ -51,6 +63,8 @@ export interface Diagnostic {
   readonly code: Code;
   readonly message: string;
   readonly span: Span;
+  /** Instead of the code's own, where a finding is graver than most of its kind. */
+  readonly severity?: Severity;
   /** What stands beside the caret. */
   readonly label?: string;
   /** Other places that explain the finding. */
@@ -65,7 +79,7 @@ export interface Diagnostic {
 export type Report = (diagnostic: Diagnostic) => void;
 
 export function severityOf(diagnostic: Diagnostic): Severity {
-  return CODES[diagnostic.code].severity;
+  return diagnostic.severity ?? CODES[diagnostic.code].severity;
 }
 
 /** A word of the language that this version does not carry out: an error, never a wrong meaning. */
