@@ -7,7 +7,6 @@ import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { Layers } from "./layers.ts";
 import { type Box, Space } from "./space.ts";
-import { BUDGET, uncovered } from "./uncovered.ts";
 
 export class Ruleset {
   readonly space: Space;
@@ -27,31 +26,39 @@ export class Ruleset {
     );
   }
 
-  /** What of a box reaches rule `rule` undecided: some of it, nothing, or not known in time. */
-  reaching(box: Box, rule: number, budget: number = BUDGET): ReturnType<typeof uncovered> {
-    return uncovered(box, this.deciding.meeting(box, 0, rule), budget);
+  /** The boxes of deciding rules before rule `i` that meet each of its boxes, in file order. */
+  above(i: number): Box[][] {
+    return this.boxes[i]!.map((box) => this.deciding.meeting(box, 0, i));
   }
+}
 
-  /**
-   * Which rules decide the packets of a box, if it comes to the rules `from` to before `to`: the
-   * part that each takes first, and what is left. Undefined once that is more than `most` parts.
-   */
-  partition(box: Box, from: number, to: number, most = 4096): Partition | undefined {
-    const parts: Box[] = [];
-    let rest: Box[] = [box];
-    for (const taker of this.deciding.meeting(box, from, to)) {
-      const still: Box[] = [];
-      for (const piece of rest) {
-        const part = this.space.both(piece, taker);
-        if (part) parts.push({ ...part, owner: taker.owner });
-        still.push(...this.space.without(piece, taker));
+/**
+ * Which of `takers`, in this order, decide the packets of a box: the part that each takes first,
+ * and what is left. Undefined once that is more than `most` parts.
+ */
+export function partition(
+  space: Space,
+  box: Box,
+  takers: readonly Box[],
+  most = 4096,
+): Partition | undefined {
+  const parts: Box[] = [];
+  let rest: Box[] = [box];
+  for (const taker of takers) {
+    const still: Box[] = [];
+    for (const piece of rest) {
+      const part = space.both(piece, taker);
+      if (!part) still.push(piece);
+      else {
+        parts.push({ ...part, owner: taker.owner });
+        still.push(...space.without(piece, taker));
       }
-      rest = still;
-      if (rest.length === 0) break;
-      if (parts.length + rest.length > most) return undefined;
     }
-    return { parts, rest };
+    rest = still;
+    if (rest.length === 0) break;
+    if (parts.length + rest.length > most) return undefined;
   }
+  return { parts, rest };
 }
 
 export interface Partition {

@@ -5,13 +5,13 @@
  * @module
  */
 import type { Code, Diagnostic } from "../diagnostic.ts";
-import { DOMAIN, interfaceNumber, V4_ADDRESSES, V6_BASE } from "../policy/field.ts";
+import { DOMAIN, HOOKS, interfaceNumber, V4_ADDRESSES, V6_BASE } from "../policy/field.ts";
 import { span, subtract } from "../policy/interval.ts";
 import { packetText } from "../policy/packet.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
-import { decides, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
+import { decides, partition, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
 import type { Box } from "./space.ts";
 import { BUDGET, uncovered } from "./uncovered.ts";
 
@@ -41,6 +41,8 @@ class Relations {
   /** The first rule of each hook that takes all that is left. */
   readonly #catchAll = new Map<string, number>();
   readonly #offLoopback: readonly Box[];
+  /** For each box of the rule in question, the boxes of earlier rules that meet it. */
+  #above: readonly (readonly Box[])[] = [];
 
   constructor(readonly policy: Policy, { correlated = false, budget = BUDGET }: Wanted) {
     this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
@@ -53,6 +55,7 @@ class Relations {
     const found: Diagnostic[] = [];
     const dead = new Set<number>();
     for (const [i, rule] of this.policy.rules.entries()) {
+      this.#above = this.#rules.above(i);
       const finding = this.#dead(i);
       if (finding) dead.add(i);
       found.push(...(finding ? [finding] : this.#live(i)));
@@ -77,7 +80,7 @@ class Relations {
           "the kernel drops 127.0.0.0/8 and ::1 anywhere but on lo, unless route_localnet is set",
       });
     }
-    const results = boxes.map((box) => this.#rules.reaching(box, i, this.#budget));
+    const results = boxes.map((box, b) => uncovered(box, this.#above[b]!, this.#budget));
     if (results.some(({ kind }) => kind === "escapes")) return undefined;
     if (results.some(({ kind }) => kind === "undecided")) return this.#undecided(rule);
 
@@ -135,19 +138,16 @@ class Relations {
 
   /** FW104: how much of the rule others take first and treat otherwise. */
   #partly(i: number): Diagnostic[] {
-    const { space, boxes, deciding } = this.#rules;
+    const { space, boxes } = this.#rules;
     const { rules } = this.policy;
     const rule = rules[i]!;
     const whole = sum(boxes[i]!.map((box) => space.weight(box)));
     // Cheap first: no more can be lost than what overlaps.
-    let most = 0;
-    for (const box of boxes[i]!) {
-      for (const other of deciding.meeting(box, 0, i)) {
-        if (most >= PARTLY * whole) break;
-        if (!sameEffect(rules[other.owner]!, rule)) most += space.weight(space.both(box, other)!);
-      }
-    }
-    if (most < PARTLY * whole) return [];
+    const overlaps = boxes[i]!.flatMap((box, b) =>
+      this.#above[b]!.filter(({ owner }) => !sameEffect(rules[owner]!, rule))
+        .map((other) => space.weight(space.both(box, other)!))
+    );
+    if (sum(overlaps) < PARTLY * whole) return [];
     const lost = this.#takers(i, []).filter(({ owner }) => !sameEffect(rules[owner]!, rule));
     const share = sum(lost.map((taker) => taker.share ?? 0));
     const largest = lost[0];
@@ -169,8 +169,8 @@ class Relations {
     const { rules } = this.policy;
     const rule = rules[i]!;
     let budget = this.#budget;
-    for (const box of boxes[i]!) {
-      const above = deciding.meeting(box, 0, i);
+    for (const [b, box] of boxes[i]!.entries()) {
+      const above = this.#above[b]!;
       const below = deciding.meeting(box, i + 1);
       for (const [k, later] of below.entries()) {
         if (sameEffect(rules[later.owner]!, rule)) continue;
@@ -189,12 +189,12 @@ class Relations {
 
   /** FW106: the largest rule that overlaps in part and decides differently. */
   #overlaps(i: number): Diagnostic[] {
-    const { space, boxes, deciding } = this.#rules;
+    const { space, boxes } = this.#rules;
     const { rules } = this.policy;
     const rule = rules[i]!;
     const pairs = new Map<number, Box>();
-    for (const box of boxes[i]!) {
-      for (const other of deciding.meeting(box, 0, i)) {
+    for (const [b, box] of boxes[i]!.entries()) {
+      for (const other of this.#above[b]!) {
         if (sameEffect(rules[other.owner]!, rule)) continue;
         if (!pairs.has(other.owner)) pairs.set(other.owner, space.both(box, other)!);
       }
@@ -223,10 +223,10 @@ class Relations {
     const rule = this.policy.rules[i]!;
     const whole = sum(boxes[i]!.map((box) => space.weight(box)));
     const takers = new Map<number, { share: number; part: Box; largest: number }>();
-    for (const box of boxes[i]!) {
-      const partition = this.#rules.partition(box, 0, i);
-      if (!partition) return this.#coverOnly(i, cover);
-      for (const part of partition.parts) {
+    for (const [b, box] of boxes[i]!.entries()) {
+      const parted = partition(space, box, this.#above[b]!);
+      if (!parted) return this.#coverOnly(i, cover);
+      for (const part of parted.parts) {
         const share = space.weight(part) / whole;
         const known = takers.get(part.owner);
         if (!known) takers.set(part.owner, { share, part, largest: share });
@@ -276,8 +276,11 @@ class Relations {
   }
 
   #isCatchAll(i: number): boolean {
-    const whole = this.#rules.boxes[i]!.filter((box) => box.narrow.length === 0);
-    return decides(this.policy.rules[i]!) && new Set(whole.map((box) => box.shape)).size === 10;
+    const rule = this.policy.rules[i]!, boxes = this.#rules.boxes[i]!;
+    if (!decides(rule)) return false;
+    const whole = this.#rules.space.boxes({ hook: span(HOOKS.indexOf(rule.hook)) });
+    return whole.every(({ shape }) => boxes.some((box) => box.shape === shape)) &&
+      whole.every((box) => uncovered(box, boxes, this.#budget).kind === "covered");
   }
 
   #undecided(rule: Rule): Diagnostic {

@@ -79,12 +79,13 @@ export class Space {
   /** The part of `a` that is in `b` too; undefined if there is none. It stays `a`'s owner's. */
   both(a: Box, b: Box): Box | undefined {
     if (a.shape !== b.shape) return undefined;
-    const sets = [...a.sets];
+    for (const f of b.narrow) if (!meet(a.sets[f]!, b.sets[f]!)) return undefined;
+    const sets = [...a.sets], narrow = [...a.narrow];
     for (const f of b.narrow) {
       sets[f] = intersection(a.sets[f]!, b.sets[f]!);
-      if (sets[f]!.length === 0) return undefined;
+      if (!narrow.includes(f)) narrow.push(f);
     }
-    return { ...a, sets, narrow: [...new Set([...a.narrow, ...b.narrow])] };
+    return { ...a, sets, narrow };
   }
 
   /** The packets of `a` that are not in `b`, as disjoint boxes. */

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { hunt } from "./hunt.ts";
 import { count, countBoth, difference, meet, type Ordinals } from "./ordinals.ts";
 import type { Box } from "./space.ts";
 
@@ -57,6 +58,10 @@ export function uncovered(
     if (!pivot) return { kind: "escapes", witness: { ...box, sets, narrow: allOf(sets) } };
     by.add(pivot);
     if (most === 1) continue;
+    const escaped = hunt(sets, met);
+    if (escaped) {
+      return { kind: "escapes", witness: { ...box, sets: escaped, narrow: allOf(sets) } };
+    }
     // What is left beside the pivot in one field, then within it in that field beside it in the next.
     let inner = sets;
     for (const f of pivot.narrow) {
@@ -87,5 +92,7 @@ function allOf(sets: readonly Ordinals[]): number[] {
 
 /** Whether two boxes have a packet in common. */
 export function overlap(a: Box, b: Box): boolean {
-  return a.shape === b.shape && b.narrow.every((f) => meet(a.sets[f]!, b.sets[f]!));
+  if (a.shape !== b.shape) return false;
+  for (const f of b.narrow) if (!meet(a.sets[f]!, b.sets[f]!)) return false;
+  return true;
 }

@@ -31,6 +31,9 @@ import { contains } from "./interval.ts";
 import { valueText } from "./text.ts";
 import { ICMP_CODE, ICMP_TYPE, PROTOCOL } from "./value.ts";
 
+/** Set aside by RFC 3692: a packet of no protocol in particular. */
+const EXPERIMENTAL = 253n;
+
 /** The packet as `readPacket` reads it. */
 export function packetText(packet: Packet): string {
   const text = (field: Field) => valueText(field, packet[field]);
@@ -60,6 +63,7 @@ function flagsText(flags: bigint): string {
 
 /**
  * Reads a packet. What is left out is what a new connection would have: state new, SYN for TCP,
+ * TCP if there are ports,
  * port 40000 from and 0 to, an echo request, mark 0, interface `wan0` in and `lan0` out. Throws
  * PacketError that says which word is wrong.
  */
@@ -90,7 +94,8 @@ export function readPacket(text: string): Packet {
     throw new PacketError("its addresses are of different families");
   }
   const options = readOptions(words.slice(at));
-  const kind = proto ?? (source.port ?? target.port) === undefined ? proto ?? 253n : PROTO.tcp;
+  const ported = source.port !== undefined || target.port !== undefined;
+  const kind = proto ?? (ported ? PROTO.tcp : EXPERIMENTAL);
   const later = options.fragment === FRAGMENT.later;
   const hasPorts = contains(PORT_PROTOCOLS, kind) && !later;
   const hasType = kind === (six ? PROTO.icmpv6 : PROTO.icmp) && !later;
@@ -143,11 +148,10 @@ function readProtocol(word: string): bigint {
 /** `ADDRESS`, `V4:PORT` or `[V6]:PORT`. */
 function readEnd(text: string): { address: bigint; port: bigint | undefined } {
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
-  const dotted = /^([\d.]+)(?::(.*))?$/.exec(text);
+  const dotted = /^(\d+\.\d+\.\d+\.\d+)(?::(.*))?$/.exec(text);
   const [, address = text, port] = bracketed ?? dotted ?? [];
   const reading = address.includes(":") ? readV6(address) : readV4(address);
-  const four = address.includes(":") || /^\d+\.\d+\.\d+\.\d+$/.test(address);
-  if (!four || reading.set.length === 0 || address.includes("/")) {
+  if ((!dotted && !address.includes(":")) || reading.set.length === 0 || address.includes("/")) {
     throw new PacketError(`"${text}" is not an address`);
   }
   if (port !== undefined && (!/^\d+$/.test(port) || Number(port) > 65535)) {
