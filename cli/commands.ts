@@ -77,7 +77,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "lint",
     summary: "say what is wrong with a rule file",
     operands: ["RULES"],
-    options: [],
+    options: [{ name: "all", summary: "also what is noisy: every pair of correlated rules" }],
     needs: () => [READ],
     run: async (args) => await (await import("./lint.ts")).lint(args),
   },

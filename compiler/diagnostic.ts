@@ -32,7 +32,19 @@ export const CODES = {
   FW029: { severity: "error", title: "blocks nested too deep" },
   FW030: { severity: "error", title: "unknown option" },
   FW031: { severity: "error", title: "option value out of range" },
+  FW101: { severity: "warning", title: "shadowed rule" },
+  FW102: { severity: "warning", title: "redundant rule" },
+  FW103: { severity: "info", title: "rule made redundant by later ones" },
+  FW104: { severity: "info", title: "partly shadowed rule" },
+  FW106: { severity: "info", title: "correlated rules" },
+  FW107: { severity: "error", title: "contradiction" },
+  FW108: { severity: "warning", title: "rule behind a catch-all" },
+  FW109: { severity: "warning", title: "unreachable default" },
+  FW110: { severity: "warning", title: "repeated rule" },
+  FW111: { severity: "info", title: "neighbours that merge" },
+  FW113: { severity: "warning", title: "impossible packets" },
   FW198: { severity: "error", title: "policy too large for its tables" },
+  FW199: { severity: "info", title: "not decided within the budget" },
   FW207: { severity: "error", title: "value of another type" },
   FW208: { severity: "error", title: "tuple of another shape" },
   FW209: { severity: "error", title: "bad set file" },
@@ -60,6 +72,8 @@ export interface Diagnostic {
   readonly span: Span;
   /** More of the same, on the same line. */
   readonly also?: readonly Span[];
+  /** Instead of the code's own, where a finding is graver than most of its kind. */
+  readonly severity?: Severity;
   /** What stands beside the caret. */
   readonly label?: string;
   /** Other places that explain the finding. */
@@ -82,7 +96,7 @@ export interface Edit {
 export type Report = (diagnostic: Diagnostic) => void;
 
 export function severityOf(diagnostic: Diagnostic): Severity {
-  return CODES[diagnostic.code].severity;
+  return diagnostic.severity ?? CODES[diagnostic.code].severity;
 }
 
 /** A word of the language that this version does not carry out: an error, never a wrong meaning. */

@@ -16,6 +16,7 @@ import { parse } from "./syntax/parse.ts";
 import { image } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
 
+export { checkRelations, type Wanted } from "./analysis/shadow.ts";
 export { CODES, type Diagnostic, type Severity, severityOf } from "./diagnostic.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";
 export { DEFAULTS, OPTION_NAMES, type Options, type Queues, readOption } from "./policy/options.ts";

@@ -14,9 +14,12 @@ import {
   IPV4,
   IPV6,
   NO_EXTENSIONS,
+  NO_FLAGS,
   NO_ID,
   NO_INTERFACE,
   NO_MAC,
+  NO_PORT,
+  NO_TYPE,
   type Packet,
   PORT_PROTOCOLS,
   PORTS,
@@ -164,3 +167,43 @@ export function narrow(region: Region): Region {
   }
   return result;
 }
+
+/**
+ * The kinds of packets there are, each a product of its own: a valid packet lies in exactly one,
+ * and within one every combination of values is a packet that the engine's parser can make. So
+ * the parser's rules (ports only with TCP, UDP and SCTP, and always with them; both addresses of
+ * one family; nothing of the transport on later fragments) need no further thought.
+ */
+export const SHAPES: readonly Region[] = HOOKS.flatMap((hook, i) => {
+  const named = span(NO_INTERFACE + 1n, DOMAIN.in.at(-1)!.hi);
+  const hooked: Region = {
+    hook: span(i),
+    in: hook === "output" ? span(NO_INTERFACE) : named,
+    out: hook === "input" ? span(NO_INTERFACE) : named,
+    ...(hook === "output" ? { mac: span(NO_MAC) } : { uid: span(NO_ID), gid: span(NO_ID) }),
+  };
+  return [IPV4, IPV6].flatMap((family) => {
+    const addresses = family === IPV4 ? V4_ADDRESSES : V6_ADDRESSES;
+    const icmp = span(family === IPV4 ? PROTO.icmp : PROTO.icmpv6);
+    const types = family === IPV4 ? ICMP_TYPES : ICMPV6_TYPES;
+    const tcp = span(PROTO.tcp);
+    const bare: Region = {
+      ...hooked,
+      family: span(family),
+      src: addresses,
+      dst: addresses,
+      ...{ sport: span(NO_PORT), dport: span(NO_PORT), flags: span(NO_FLAGS) },
+      ...{ type: span(NO_TYPE), code: span(NO_TYPE) },
+      fragment: span(FRAGMENT.whole, FRAGMENT.first),
+      exthdr: family === IPV4 ? span(NO_EXTENSIONS) : span(0n, NO_EXTENSIONS - 1n),
+    };
+    const other = subtract(DOMAIN.proto, union(PORT_PROTOCOLS, icmp));
+    return [
+      { ...bare, proto: tcp, sport: PORTS, dport: PORTS, flags: span(0n, NO_FLAGS - 1n) },
+      { ...bare, proto: subtract(PORT_PROTOCOLS, tcp), sport: PORTS, dport: PORTS },
+      { ...bare, proto: icmp, type: types, code: types },
+      { ...bare, proto: other },
+      { ...bare, fragment: span(FRAGMENT.later), proto: DOMAIN.proto },
+    ];
+  });
+});
