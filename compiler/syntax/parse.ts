@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { createTokenInstance, type ILexingError, type IToken } from "chevrotain";
+import type { IToken } from "chevrotain";
 import { type Diagnostic, type Report, severityOf } from "../diagnostic.ts";
 import type { Source, Span } from "../source.ts";
 import type { File } from "./ast.ts";
@@ -31,15 +31,14 @@ interface Found {
 /** Parses one file. Reports every mistake; what could not be understood is left out of the tree. */
 export function parse(source: Source, report: Report): File {
   const { text, base } = source;
-  const { tokens: words, errors } = lexer.tokenize(text);
-  const tokens = inOrder(words, errors.map((error) => unknown(error, text)));
+  const { tokens } = lexer.tokenize(text);
   const shape = outline(tokens, text);
   grammar ??= new Grammar();
   const file = grammar.read(shape, text);
 
   const found: Found[] = [
-    ...errors.map((error): Found => ({
-      diagnostic: explainCharacter(error, text),
+    ...tokens.filter(({ tokenType }) => tokenType === Unknown).map((token): Found => ({
+      diagnostic: explainCharacter(token),
       hides: "all",
       isWord: false,
     })),
@@ -76,18 +75,6 @@ export function parse(source: Source, report: Report): File {
     ? file
     : { ...file, lost: declared(tokens) };
   return base === 0 ? whole : shiftSpans(whole, shift);
-}
-
-/** The place of a lexing error as a token. */
-function unknown({ offset, length }: ILexingError, text: string): IToken {
-  const end = offset + Math.max(1, length);
-  return createTokenInstance(Unknown, text.slice(offset, end), offset, end, 0, 0, 0, 0);
-}
-
-/** Two ascending lists as one. */
-function inOrder(words: readonly IToken[], more: readonly IToken[]): readonly IToken[] {
-  if (more.length === 0) return words;
-  return [...words, ...more].sort((a, b) => a.startOffset - b.startOffset);
 }
 
 /** What is no consequence of an earlier problem in the same sentence, in source order. */
