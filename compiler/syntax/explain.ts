@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ILexingError, IRecognitionException, IToken } from "chevrotain";
+import type { IRecognitionException, IToken } from "chevrotain";
 import { type Diagnostic, nearest } from "../diagnostic.ts";
 import type { Span } from "../source.ts";
 import type { Translation } from "./foreign.ts";
@@ -92,15 +92,14 @@ const MISSING: Readonly<Record<string, Readonly<Record<string, readonly [string,
 };
 
 /** What the lexer could not read. */
-export function explainCharacter(error: ILexingError, text: string): Diagnostic {
-  const span = { start: error.offset, end: error.offset + Math.max(1, error.length) };
-  const bad = text.slice(span.start, Math.min(span.end, span.start + 12));
+export function explainCharacter(token: IToken): Diagnostic {
+  const span = spanOf(token);
+  const bad = token.image.slice(0, 12);
   if (bad.startsWith('"')) {
-    const end = text.slice(span.start, span.end).search(/[\r\n]/);
     return {
       code: "FW006",
       message: "this string has no end",
-      span: { start: span.start, end: end < 0 ? span.end : span.start + end },
+      span,
       help: 'close it with `"` on the same line',
     };
   }

@@ -85,6 +85,8 @@ const VALUES = [
   ...PROTOCOLS.map((p) => [K[p], "name"] as const),
 ] as const;
 
+const OPERAND_STARTS = new Set([...VALUES.map(([type]) => type), T.LBrace]);
+
 /** Tokens that no item and no statement begins with. */
 const JUNK = T.VOCABULARY.filter((type) =>
   ![T.Ident, T.Anything, T.Name, T.LBrace, T.RBrace].includes(type)
@@ -710,6 +712,10 @@ export class Grammar extends EmbeddedActionsParser {
     this.OPTION(() => {
       this.CONSUME(T.Bang);
       negated = true;
+    });
+    // Chevrotain takes long to say that no alternative fits; that one word does not, it says fast.
+    this.ACTION(() => {
+      if (!OPERAND_STARTS.has(this.LA(1).tokenType)) this.consume(9, T.Name);
     });
     const elements = this.OR([
       {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { createTokenInstance, type ILexingError, type IToken } from "chevrotain";
+import type { IToken } from "chevrotain";
 import { type Diagnostic, type Report, severityOf } from "../diagnostic.ts";
 import type { Source, Span } from "../source.ts";
 import type { File, Statement } from "./ast.ts";
@@ -49,15 +49,14 @@ function read<N>(
   production: (grammar: Grammar, shape: Outline, text: string) => N,
 ): { tree: N; tokens: readonly IToken[]; sound: boolean } {
   const { text, base } = source;
-  const { tokens: words, errors } = lexer.tokenize(text);
-  const tokens = inOrder(words, errors.map((error) => unknown(error, text)));
+  const { tokens } = lexer.tokenize(text);
   const shape = outline(tokens, text);
   grammar ??= new Grammar();
   const tree = production(grammar, shape, text);
 
   const found: Found[] = [
-    ...errors.map((error): Found => ({
-      diagnostic: explainCharacter(error, text),
+    ...tokens.filter(({ tokenType }) => tokenType === Unknown).map((token): Found => ({
+      diagnostic: explainCharacter(token),
       hides: "all",
       isWord: false,
     })),
@@ -92,18 +91,6 @@ function read<N>(
   }
   const sound = told.every((d) => severityOf(d) !== "error");
   return { tree: base === 0 ? tree : shiftSpans(tree, shift), tokens, sound };
-}
-
-/** The place of a lexing error as a token. */
-function unknown({ offset, length }: ILexingError, text: string): IToken {
-  const end = offset + Math.max(1, length);
-  return createTokenInstance(Unknown, text.slice(offset, end), offset, end, 0, 0, 0, 0);
-}
-
-/** Two ascending lists as one. */
-function inOrder(words: readonly IToken[], more: readonly IToken[]): readonly IToken[] {
-  if (more.length === 0) return words;
-  return [...words, ...more].sort((a, b) => a.startOffset - b.startOffset);
 }
 
 /** What is no consequence of an earlier problem in the same sentence, in source order. */

@@ -69,7 +69,7 @@ export const Mac: TokenType = token(
 );
 export const V6: TokenType = token(
   "V6",
-  sticky(/[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:\.\d+)*(?:\/\d+)?/, looksLikeV6),
+  sticky(/[0-9A-Fa-f]{0,40}:[0-9A-Fa-f:]{0,40}(?:\.\d{1,9}){0,4}(?:\/\d{1,9})?/, looksLikeV6),
   { start_chars_hint: [...HEX_DIGITS, ":"], line_breaks: false },
 );
 export const V4: TokenType = token("V4", /\d+\.\d+\.\d+\.\d+(?:\/\d+)?/);
@@ -108,8 +108,10 @@ export const Colon: TokenType = token("Colon", /:/);
 export const Semicolon: TokenType = token("Semicolon", /;/);
 export const Dot: TokenType = token("Dot", /\./);
 
-/** What the lexer could not read, which keeps its sentence from being understood. */
-export const Unknown: TokenType = token("Unknown", Lexer.NA);
+/** What is no word of ours, in runs: a string without an end, other alphabets, odd characters. */
+export const Unknown: TokenType = token("Unknown", /"[^\r\n]*|[^ -~\t\r\n]+|([^ \t\r\n])\1*/, {
+  line_breaks: false,
+});
 /** What the parser never sees. */
 export const SKIPPED: readonly TokenType[] = [Space, Comment];
 export const VOCABULARY: readonly TokenType[] = [Ident, Anything, ...order];
