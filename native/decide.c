@@ -141,7 +141,7 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 		const uint32_t rule = d->rules[i];
 
 		decisions[d->places[i]] = settle(t, &d->keys[i], rule);
-		if (t->effect_words)
+		if (t->header->effect_count > 0)
 			count_effects(d, i, rule);
 		if (rule != FW_NO_RULE)
 			count_rule(d->counts, rule, d->keys[i].length);
