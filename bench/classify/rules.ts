@@ -65,21 +65,17 @@ export function generate(kind: Kind, family: 4 | 6, size: number, seed: number):
     return choices.find(([weight]) => (left -= weight) < 0)![1];
   };
   const addresses = addressPool(family, size, below);
-  const services = Array.from(
-    { length: 12 + Math.ceil(Math.sqrt(size)) },
-    (_, i) =>
-      i < 12
-        ? [20, 22, 25, 53, 80, 110, 123, 143, 161, 443, 993, 3389][i]!
-        : 1 + below(i % 3 ? 10000 : 65535),
-  );
-  const exact = (): Range => {
-    const port = below(2) ? pick(services.slice(0, 12)) : pick(services);
-    return [port, port];
-  };
-  const few = (): Range => {
-    const first = pick(services);
-    return [first, Math.min(65535, first + 1 + below(100))];
-  };
+  // Real lists name few services, however long they are.
+  const wellKnown = [20, 22, 25, 53, 80, 110, 123, 143, 161, 443, 993, 3389];
+  const others = Array.from({ length: 2 * Math.ceil(Math.cbrt(size)) }, () => 1024 + below(30000));
+  const ranges = Array.from({ length: 4 + Math.ceil(Math.cbrt(size) / 2) }, (): Range => {
+    const first = 1 + below(50000);
+    return [first, first + 1 + below(2000)];
+  });
+  const one = (port: number): Range => [port, port];
+  const exact = () => one(below(2) ? pick(wellKnown) : pick(others));
+  const source = () => one(pick(wellKnown));
+  const few = () => pick(ranges);
   const { any, net, host } = addresses;
 
   const make: Record<Kind, () => FiveTuple> = {
@@ -112,7 +108,7 @@ export function generate(kind: Kind, family: 4 | 6, size: number, seed: number):
         src: src!(),
         dst: dst!(),
         sport: ports
-          ? weighted([[55, () => ANY_PORT], [25, () => HIGH_PORT], [20, exact]])()
+          ? weighted([[55, () => ANY_PORT], [25, () => HIGH_PORT], [20, source]])()
           : ANY_PORT,
         dport: ports
           ? weighted([[60, exact], [15, few], [15, () => HIGH_PORT], [10, () => ANY_PORT]])()
@@ -135,7 +131,7 @@ export function generate(kind: Kind, family: 4 | 6, size: number, seed: number):
         src: src!(),
         dst: dst!(),
         sport: ports
-          ? weighted([[75, () => ANY_PORT], [15, exact], [10, () => HIGH_PORT]])()
+          ? weighted([[75, () => ANY_PORT], [15, source], [10, () => HIGH_PORT]])()
           : ANY_PORT,
         dport: ports
           ? weighted([[55, exact], [8, few], [12, () => HIGH_PORT], [25, () => ANY_PORT]])()

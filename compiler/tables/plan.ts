@@ -9,9 +9,9 @@
  * @module
  */
 import { DOMAIN, type Field } from "../policy/field.ts";
-import type { IntervalSet } from "../policy/interval.ts";
+import { type IntervalSet, within } from "../policy/interval.ts";
 import type { Policy } from "../policy/policy.ts";
-import type { Region } from "../policy/region.ts";
+import { narrow, type Region } from "../policy/region.ts";
 import { type Bits, type Classes, classesOf, groupBy, onesOf } from "./classes.ts";
 import { LISTS, MAX_CLASSES } from "./layout.ts";
 import { type Parted, parted } from "./parted.ts";
@@ -74,7 +74,11 @@ interface Entry {
  */
 export function plan(policy: Policy, wanted?: BackEnd): Plan {
   const entries = policy.rules.flatMap(({ regions, verdict }, rule): Entry[] =>
-    regions.map((region) => ({ region, rule, effect: verdict.name === "next" }))
+    regions.map((region) => ({
+      region: withoutImplied(region),
+      rule,
+      effect: verdict.name === "next",
+    }))
   );
   const decide = entries.filter(({ effect }) => !effect).map(({ rule }) => rule);
   const effect = entries.filter(({ effect }) => effect).map(({ rule }) => rule);
@@ -148,6 +152,22 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
     decide,
     effect,
   };
+}
+
+/** Fields that others often imply: an IPv4 source the family, a port that this is no later fragment. */
+const IMPLIED: readonly Field[] = ["family", "fragment", "proto", "in", "out"];
+
+/** The same packets, with no word on a field where the rest of the region says as much. */
+function withoutImplied(region: Region): Region {
+  let result = region;
+  for (const field of IMPLIED) {
+    const own = result[field];
+    if (!own) continue;
+    const { [field]: _, ...rest } = result;
+    const implied = narrow(rest)[field];
+    if (implied && within(implied, own)) result = rest;
+  }
+  return result;
 }
 
 /** The bit of each entry in its own kind of row, -1 in the other. */
