@@ -41,9 +41,11 @@ INLINE uint32_t node_value(const void *nodes, uint32_t kind, uint32_t node, uint
 	}
 }
 
-/* Goes down from the values found so far, until none is a branch. */
-INLINE void descend(const struct fw_search *s, uint32_t kind, uint32_t branch, const uint64_t *keys,
-		    uint32_t n, uint32_t *values)
+/*
+ * Goes down from the values found so far, until none is a branch. Keys are 32 bits wide or 64.
+ */
+INLINE void descend(const struct fw_search *s, uint32_t kind, uint32_t branch, const uint32_t *narrow,
+		    const uint64_t *wide, uint32_t n, uint32_t *values)
 {
 	uint8_t open[FW_GROUP];
 	uint32_t left = 0;
@@ -56,7 +58,8 @@ INLINE void descend(const struct fw_search *s, uint32_t kind, uint32_t branch, c
 		uint32_t still = 0;
 		for (uint32_t j = 0; j < left; j++) {
 			const uint32_t i = open[j];
-			values[i] = node_value(s->nodes, kind, values[i] & ~branch, keys[i]);
+			const uint64_t key = wide ? wide[i] : narrow[i];
+			values[i] = node_value(s->nodes, kind, values[i] & ~branch, key);
 			open[still] = (uint8_t)i;
 			still += (values[i] & branch) != 0;
 		}
@@ -64,33 +67,41 @@ INLINE void descend(const struct fw_search *s, uint32_t kind, uint32_t branch, c
 	}
 }
 
+/* From the roots of a trie on. */
+INLINE void search_trie(const struct fw_search *s, uint32_t kind, uint32_t branch, uint32_t node_size,
+			const uint32_t *keys, uint32_t n, uint32_t *values)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		values[i] = s->roots[keys[i] >> 16];
+		const char *node = (const char *)s->nodes + (uint64_t)values[i] * node_size;
+		__builtin_prefetch(node);
+		if (node_size > 64)
+			__builtin_prefetch(node + 64);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = node_value(s->nodes, kind, values[i], keys[i]);
+	descend(s, kind, branch, keys, NULL, n, values);
+}
+
 /* The class of each key in a tree of 32-bit keys. */
-INLINE void search_narrow(const struct fw_search *s, const uint64_t *keys, uint32_t n, uint32_t *values)
+INLINE void search_narrow(const struct fw_search *s, const uint32_t *keys, uint32_t n, uint32_t *values)
 {
 	switch (s->kind) {
 	case FW_TREE_NARROW:
 		for (uint32_t i = 0; i < n; i++)
 			values[i] = node_value(s->nodes, FW_TREE_NARROW, 0, keys[i]);
-		descend(s, FW_TREE_NARROW, FW_BRANCH, keys, n, values);
+		if (s->levels == 1)
+			break;
+		for (uint32_t i = 0; i < n && s->levels == 2; i++)
+			values[i] = node_value(s->nodes, FW_TREE_NARROW, values[i] & ~FW_BRANCH, keys[i]);
+		if (s->levels != 2)
+			descend(s, FW_TREE_NARROW, FW_BRANCH, keys, NULL, n, values);
 		break;
 	case FW_TREE_TRIE16:
-		for (uint32_t i = 0; i < n; i++) {
-			values[i] = s->roots[(uint32_t)keys[i] >> 16];
-			__builtin_prefetch((const struct fw_node_trie16 *)s->nodes + values[i]);
-		}
-		for (uint32_t i = 0; i < n; i++)
-			values[i] = node_value(s->nodes, FW_TREE_TRIE16, values[i], keys[i]);
-		descend(s, FW_TREE_TRIE16, FW_BRANCH16, keys, n, values);
+		search_trie(s, FW_TREE_TRIE16, FW_BRANCH16, sizeof(struct fw_node_trie16), keys, n, values);
 		break;
 	default:
-		for (uint32_t i = 0; i < n; i++) {
-			values[i] = s->roots[(uint32_t)keys[i] >> 16];
-			__builtin_prefetch((const struct fw_node_trie32 *)s->nodes + values[i]);
-			__builtin_prefetch((const char *)((const struct fw_node_trie32 *)s->nodes + values[i]) + 64);
-		}
-		for (uint32_t i = 0; i < n; i++)
-			values[i] = node_value(s->nodes, FW_TREE_TRIE32, values[i], keys[i]);
-		descend(s, FW_TREE_TRIE32, FW_BRANCH, keys, n, values);
+		search_trie(s, FW_TREE_TRIE32, FW_BRANCH, sizeof(struct fw_node_trie32), keys, n, values);
 		break;
 	}
 }
@@ -106,14 +117,14 @@ INLINE void search_wide(const struct fw_search *s, const uint64_t *hi, const uin
 
 	for (uint32_t i = 0; i < n; i++)
 		values[i] = node_value(s->nodes, FW_TREE_WIDE, 0, hi[i]);
-	descend(s, FW_TREE_WIDE, FW_BRANCH, hi, n, values);
+	descend(s, FW_TREE_WIDE, FW_BRANCH, NULL, hi, n, values);
 	for (uint32_t i = 0; i < n; i++) {
 		open[left] = (uint8_t)i;
 		keys[left] = lo[i];
 		below[left] = (values[i] & ~FW_LOW) | FW_BRANCH;
 		left += (values[i] & FW_LOW) != 0;
 	}
-	descend(s, FW_TREE_WIDE, FW_BRANCH, keys, left, below);
+	descend(s, FW_TREE_WIDE, FW_BRANCH, NULL, keys, left, below);
 	for (uint32_t j = 0; j < left; j++)
 		values[open[j]] = below[j];
 }
@@ -124,33 +135,53 @@ struct family {
 	uint8_t lane[FW_GROUP];
 };
 
-INLINE void find_address(const struct fw_classifier *axis, const struct fw_key *keys,
-			 const struct family *v4, const struct family *v6, uint32_t *classes)
+INLINE const struct fw_address *address(const struct fw_classifier *axis, const struct fw_key *key)
+{
+	return axis->kind == FW_AXIS_SOURCE ? &key->source : &key->destination;
+}
+
+INLINE void find_narrow(const struct fw_classifier *axis, const struct fw_key *keys,
+			const struct family *v4, uint32_t n, uint32_t *classes)
+{
+	lanes values, found;
+
+	if (v4->count == n) { /* as most groups are */
+		for (uint32_t i = 0; i < n; i++)
+			values[i] = (uint32_t)address(axis, &keys[i])->lo;
+		search_narrow(axis->v4, values, n, classes);
+		return;
+	}
+	for (uint32_t j = 0; j < v4->count; j++)
+		values[j] = (uint32_t)address(axis, &keys[v4->lane[j]])->lo;
+	search_narrow(axis->v4, values, v4->count, found);
+	for (uint32_t j = 0; j < v4->count; j++)
+		classes[v4->lane[j]] = found[j];
+}
+
+INLINE void find_wide(const struct fw_classifier *axis, const struct fw_key *keys,
+		      const struct family *v6, uint32_t *classes)
 {
 	uint64_t hi[FW_GROUP], lo[FW_GROUP];
 	lanes found;
 
-	if (v4->count > 0) {
-		for (uint32_t j = 0; j < v4->count; j++) {
-			const struct fw_key *k = &keys[v4->lane[j]];
-			lo[j] = axis->kind == FW_AXIS_SOURCE ? k->source.lo : k->destination.lo;
-		}
-		search_narrow(axis->v4, lo, v4->count, found);
-		for (uint32_t j = 0; j < v4->count; j++)
-			classes[v4->lane[j]] = found[j];
+	for (uint32_t j = 0; j < v6->count; j++) {
+		const struct fw_address *a = address(axis, &keys[v6->lane[j]]);
+		hi[j] = a->hi;
+		lo[j] = a->lo;
 	}
-	if (v6->count > 0) {
-		for (uint32_t j = 0; j < v6->count; j++) {
-			const struct fw_key *k = &keys[v6->lane[j]];
-			const struct fw_address *a =
-				axis->kind == FW_AXIS_SOURCE ? &k->source : &k->destination;
-			hi[j] = a->hi;
-			lo[j] = a->lo;
-		}
-		search_wide(axis->v6, hi, lo, v6->count, found);
-		for (uint32_t j = 0; j < v6->count; j++)
-			classes[v6->lane[j]] = found[j];
-	}
+	search_wide(axis->v6, hi, lo, v6->count, found);
+	for (uint32_t j = 0; j < v6->count; j++)
+		classes[v6->lane[j]] = found[j];
+}
+
+INLINE void find_addresses(const struct fw_classifier *axis, const struct fw_key *keys,
+			   const struct family *v4, const struct family *v6, uint32_t n,
+			   uint32_t *classes)
+{
+	if (v4->count > 0)
+		find_narrow(axis, keys, v4, n, classes);
+	if (v6->count > 0)
+		find_wide(axis, keys, v6, classes);
 }
 
 /* A field that a step reads, whatever its width. */
@@ -164,9 +195,9 @@ INLINE void add_step(const struct fw_lookup *step, const struct fw_key *keys, ui
 		     uint32_t *index)
 {
 	const uint32_t field = step->field, stride = step->stride, last = step->last;
-	uint64_t values[FW_GROUP];
 	const uint64_t zero[FW_GROUP] = { 0 };
-	lanes classes;
+	uint64_t wide[FW_GROUP];
+	lanes values, classes;
 
 	switch (step->kind) {
 	case FW_STEP_DIRECT:
@@ -187,10 +218,12 @@ INLINE void add_step(const struct fw_lookup *step, const struct fw_key *keys, ui
 			index[i] += stride * keys[i].scalar[field];
 		return;
 	default:
-		for (uint32_t i = 0; i < n; i++)
-			values[i] = field_value(&keys[i], field);
+		for (uint32_t i = 0; i < n; i++) {
+			wide[i] = field_value(&keys[i], field);
+			values[i] = (uint32_t)wide[i];
+		}
 		if (step->search->kind == FW_TREE_WIDE)
-			search_wide(step->search, zero, values, n, classes);
+			search_wide(step->search, zero, wide, n, classes);
 		else
 			search_narrow(step->search, values, n, classes);
 		for (uint32_t i = 0; i < n; i++)
@@ -216,7 +249,7 @@ INLINE void find_scalars(const struct fw_classifier *axis, const struct fw_key *
 INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier *axis,
 			   const uint32_t *classes, uint32_t n)
 {
-	if (axis->dense && t->dense_words > 1) {
+	if (axis->dense && t->dense_words > 4) {
 		for (uint32_t i = 0; i < n; i++) {
 			const uint64_t *row = axis->dense + (uint64_t)classes[i] * t->dense_words;
 			__builtin_prefetch(row);
@@ -247,7 +280,7 @@ INLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint3
 		if (axis->kind == FW_AXIS_SCALAR)
 			find_scalars(axis, keys, n, classes[a]);
 		else
-			find_address(axis, keys, &v4, &v6, classes[a]);
+			find_addresses(axis, keys, &v4, &v6, n, classes[a]);
 		prefetch_class(t, axis, classes[a], n);
 	}
 }

@@ -332,6 +332,26 @@ static bool node_ok(const void *nodes, uint32_t i, const struct fw_tree *tree)
 	return true;
 }
 
+/* Whether all of a node's values are branches, or none is. */
+static bool all_branch(const struct fw_node_narrow *node, bool branch)
+{
+	for (uint32_t way = 0; way < FW_WAYS; way++)
+		if (((node->value[way] & FW_BRANCH) != 0) != branch)
+			return false;
+	return true;
+}
+
+/* How deep a narrow tree is, if it is as deep everywhere and no deeper than 2. */
+static uint32_t levels(const struct fw_node_narrow *nodes, uint32_t count)
+{
+	if (all_branch(&nodes[0], false))
+		return 1;
+	for (uint32_t i = 1; i < count; i++)
+		if (!all_branch(&nodes[i], false))
+			return 0;
+	return all_branch(&nodes[0], true) ? 2 : 0;
+}
+
 static bool find_tree(struct fw_tables *t, const struct fw_tree *tree, struct fw_search *s)
 {
 	static const uint32_t sizes[FW_TREE_COUNT] = {
@@ -351,6 +371,8 @@ static bool find_tree(struct fw_tables *t, const struct fw_tree *tree, struct fw
 	for (uint32_t i = 0; i < tree->node_count; i++)
 		if (!node_ok(s->nodes, i, tree))
 			return false;
+	if (tree->kind == FW_TREE_NARROW)
+		s->levels = levels(s->nodes, tree->node_count);
 	if (tree->kind != FW_TREE_TRIE16 && tree->kind != FW_TREE_TRIE32)
 		return true;
 	s->roots = section(t, tree->roots_at, tops, sizeof *s->roots);

@@ -38,6 +38,7 @@ struct fw_search {
 	uint32_t kind; /* FW_TREE_... */
 	const void *nodes;
 	const uint32_t *roots; /* of a trie */
+	uint32_t levels; /* narrow: 1 or 2 if all values are that deep, else 0 */
 };
 
 /* A step: the class of one field, times its stride. */
