@@ -59,7 +59,7 @@ static void complete_key(const struct fw_tables *t, const struct fw_seen *p, str
 	key->scalar[FW_FIELD_GID] = p->gid;
 	if (t->macs) {
 		const struct fw_address mac = { 0, p->mac };
-		fw_search_wide(t->macs, h->mac_count, &mac, 1, &key->scalar[FW_FIELD_MAC]);
+		key->scalar[FW_FIELD_MAC] = fw_search_wide(t->macs, h->mac_count, mac);
 	}
 }
 
@@ -195,7 +195,7 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 		const uint32_t rule = d->rules[i];
 		struct fw_decision *decision = &decisions[d->places[i]];
 
-		if (t->effect_words)
+		if (t->header->effect_count > 0)
 			apply_effects(d, i, rule, decision);
 		if (rule != FW_NO_RULE)
 			apply(d, rule, &d->keys[i], decision);

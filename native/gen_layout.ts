@@ -1,14 +1,21 @@
 /** Writes `native/layout.h` for the records in `compiler/tables/layout.ts`. Run by `deno task gen`. */
 import {
+  BRANCH,
+  BRANCH16,
   COALESCE_AUTO,
   LAYOUT_HASH,
   LISTS,
+  LOW,
   MAGIC,
   MAX_AXES,
   MAX_CLASSES,
+  MAX_FOLDS,
   MAX_STEPS,
+  MAX_TREES,
   NAME_SIZE,
+  NO_PAIR,
   NO_RULE,
+  PAIR_MIX,
   RECORDS,
   SECTION_ALIGN,
 } from "../compiler/tables/layout.ts";
@@ -28,7 +35,14 @@ export function layoutHeader(): string {
     `#define FW_COALESCE_AUTO ${hex(COALESCE_AUTO)}`,
     `#define FW_NAME_SIZE ${NAME_SIZE}u`,
     `#define FW_MAX_AXES ${MAX_AXES}u`,
+    `#define FW_MAX_FOLDS ${MAX_FOLDS}u`,
     `#define FW_MAX_STEPS ${MAX_STEPS}u`,
+    `#define FW_MAX_TREES ${MAX_TREES}u`,
+    `#define FW_BRANCH ${hex(BRANCH)}`,
+    `#define FW_BRANCH16 ${hex(BRANCH16)}`,
+    `#define FW_LOW ${hex(LOW)}`,
+    `#define FW_NO_PAIR ${hex(NO_PAIR)}`,
+    `#define FW_PAIR_MIX ${hex(PAIR_MIX)}`,
     `#define FW_MAX_CLASSES ${MAX_CLASSES}u\n`,
   ];
   for (const [list, { doc, names }] of Object.entries(LISTS)) {
