@@ -59,6 +59,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: ["RULES"],
     options: [
       ...POLICY_OPTIONS,
+      { name: "no-test", summary: "do not prove the file's expectations first" },
       { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
       { name: "json", summary: "print the summary as JSON" },
     ],
@@ -72,6 +73,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [{ name: "all", summary: "also what is noisy: every pair of correlated rules" }],
     needs: () => [READ],
     run: async (args) => await (await import("./lint.ts")).lint(args),
+  },
+  {
+    name: "test",
+    summary: "prove the expectations of a rule file, or show a packet that fails one",
+    operands: ["RULES"],
+    options: [
+      { name: "untested", summary: "name the rules that no test exercises" },
+      { name: "junit", value: "FILE", summary: "write the results as JUnit XML" },
+    ],
+    needs: ({ options }) => [READ, ...(options.junit ? [WRITE] : [])],
+    run: async (args) => await (await import("./test.ts")).test(args),
   },
   {
     name: "compile",

@@ -15,6 +15,7 @@ import { parse } from "./syntax/parse.ts";
 import { image } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
 
+export { runTests, type Tested, type TestReport } from "./analysis/expect.ts";
 export { checkRelations, type Wanted } from "./analysis/shadow.ts";
 export { CODES, type Diagnostic, type Severity, severityOf } from "./diagnostic.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";

@@ -72,23 +72,26 @@ export class Clauses {
     chains: readonly Ast.Chain[],
     ourBits: number,
     report: Report,
+    tests: readonly Ast.Test[] = [],
   ) {
     this.#operands = operands;
     this.#ourBits = BigInt(ourBits);
     this.#report = report;
     let bits = 0n;
-    for (const chain of chains) {
-      for (const statement of chain.body) {
-        for (const clause of statement.kind === "rule" ? statement.clauses : []) {
-          if (clause.kind === "field" && clause.field === "mark") bits |= this.#maskOf(clause);
-        }
+    const collect = (clauses: readonly Ast.Clause[]) => {
+      for (const clause of clauses) {
+        if (clause.kind === "field" && clause.field === "mark") bits |= this.#maskOf(clause);
       }
+    };
+    for (const chain of chains) {
+      for (const statement of chain.body) if (statement.kind === "rule") collect(statement.clauses);
     }
+    for (const test of tests) for (const { clauses } of test.expectations) collect(clauses);
     this.markBits = Number(bits);
   }
 
   /** The packets of a rule, or undefined if a clause is wrong (and that was reported). */
-  region(hook: Hook, rule: Ast.Rule): Region | undefined {
+  region(hook: Hook, rule: Pick<Ast.Rule, "clauses">): Region | undefined {
     const start: Region = { hook: span(HOOKS.indexOf(hook)) };
     const parts = rule.clauses.map((clause) => this.#clause(hook, clause));
     if (!parts.every((part) => part !== undefined)) return undefined;
@@ -256,7 +259,7 @@ export class Clauses {
   }
 
   /** Says which clause leaves no packet, and which earlier one it contradicts. */
-  #contradiction(rule: Ast.Rule, parts: readonly Region[], start: Region): void {
+  #contradiction(rule: Pick<Ast.Rule, "clauses">, parts: readonly Region[], start: Region): void {
     let region = start;
     for (const [i, part] of parts.entries()) {
       region = both(region, part);

@@ -14,7 +14,7 @@ import { type Hook, HOOKS } from "./field.ts";
 import { span } from "./interval.ts";
 import { Operands } from "./operand.ts";
 import { DEFAULTS, FUTURE_OPTIONS, OPTION_NAMES, type Options, readOption } from "./options.ts";
-import type { Policy, RejectKind, Rule, Verdict } from "./policy.ts";
+import type { Expectation, Policy, RejectKind, Rule, Verdict } from "./policy.ts";
 
 /** The version of the language that `fw N` may name. */
 const VERSION = 1;
@@ -45,16 +45,15 @@ export function resolve(
     });
   }
   for (const item of file.items) {
-    if (item.kind === "include" || item.kind === "test") {
-      report(notYet(`\`${item.kind}\``, item.span));
-    }
+    if (item.kind === "include") report(notYet(`\`${item.kind}\``, item.span));
   }
   const of = <K extends Ast.Item["kind"]>(kind: K) =>
     file.items.filter((item): item is Extract<Ast.Item, { kind: K }> => item.kind === kind);
 
   const options = { ...DEFAULTS, ...resolveOptions(of("option"), report), ...override };
   const operands = new Operands(of("define"), of("set"), report);
-  const clauses = new Clauses(operands, of("chain"), options["mark-mask"], report);
+  const tests = of("test");
+  const clauses = new Clauses(operands, of("chain"), options["mark-mask"], report, tests);
   const chains = resolveChains(of("chain"), report);
   const rules = HOOKS.flatMap((hook) => {
     const chain = chains.get(hook);
@@ -66,7 +65,57 @@ export function resolve(
     hooks: HOOKS.filter((hook) => chains.has(hook)),
     markBits: clauses.markBits,
     options,
+    expectations: resolveTests(tests, chains, rules, clauses, report),
   };
+}
+
+function resolveTests(
+  tests: readonly Ast.Test[],
+  chains: ReadonlyMap<Hook, Ast.Chain>,
+  rules: readonly Rule[],
+  clauses: Clauses,
+  report: Report,
+): Expectation[] {
+  return tests.flatMap((test) =>
+    test.expectations.flatMap((expectation) => {
+      const { chain, verdict, by, some, span } = expectation;
+      const hook = HOOKS.find((name) => name === chain.text && chains.has(name));
+      if (!hook) {
+        report({
+          code: "FW020",
+          message: `there is no chain \`${chain.text}\` that packets enter`,
+          span: chain.span,
+          ...suggestion(chain.text, chains.keys()),
+        });
+        return [];
+      }
+      const names = rules.filter((rule) => rule.hook === hook).map((rule) => rule.name);
+      if (by && !names.includes(by.text)) {
+        report({
+          code: "FW020",
+          message: `no rule of \`${hook}\` has the label \`${by.text}\``,
+          span: by.span,
+          ...suggestion(by.text, names),
+        });
+        return [];
+      }
+      const wanted = verdict === "deny" ? undefined : resolveVerdict(verdict, report);
+      const region = clauses.region(hook, expectation);
+      if (!region || (verdict !== "deny" && !wanted)) return [];
+      const verdicts = !wanted
+        ? [{ name: "drop" as const }, { name: "reject" as const }]
+        : [wanted.reject === "auto" ? { name: wanted.name } : wanted];
+      return [{
+        test: test.name.text,
+        hook,
+        some,
+        verdicts,
+        ...(by && { by: by.text }),
+        region,
+        span,
+      }];
+    })
+  );
 }
 
 function resolveOptions(items: readonly Ast.Option[], report: Report): Partial<Options> {
