@@ -14,6 +14,7 @@ import {
 } from "../compiler/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { render } from "./render.ts";
+import { readFrom } from "./read.ts";
 import { readFile, UsageError } from "./report.ts";
 
 /** A rule file that compiles, and its table image. */
@@ -45,7 +46,7 @@ export async function checkFile(
   more = "",
 ): Promise<ReturnType<typeof check>> {
   const text = new TextDecoder().decode(await readFile(path));
-  return check(path, text + more, overrides(args));
+  return check(path, text + more, overrides(args), readFrom);
 }
 
 /** The sound policy of a rule file. Prints what is wrong with it, and then is undefined. */
@@ -73,7 +74,7 @@ export function show(
 /** The options that the command line gives. Throws UsageError on a value that one cannot have. */
 function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
-  for (const name of ["queue", "batch", "copy", "fail"]) {
+  for (const name of ["queue", "batch", "workers", "copy", "coalesce", "fail"]) {
     const text = options[name];
     if (typeof text !== "string") continue;
     const read = readOption(name, text);

@@ -18,7 +18,7 @@ export async function reach(args: Arguments): Promise<number> {
   const policy = await readPolicy(args, args.operands[0], question);
   const asked = policy?.expectations?.at(-1);
   if (!policy || !asked) return 2;
-  const ways = reached(policy, asked.region, verdict);
+  const ways = reached(policy, asked.regions, verdict);
   if (args.options.format === "json") {
     const rows = ways.map(({ rule, packet }) => ({ rule: rule.name, packet: packetText(packet) }));
     console.log(JSON.stringify({ possible: ways.length > 0, verdict, rules: rows }));

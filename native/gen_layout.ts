@@ -1,5 +1,6 @@
 /** Writes `native/layout.h` for the records in `compiler/tables/layout.ts`. Run by `deno task gen`. */
 import {
+  COALESCE_AUTO,
   LAYOUT_HASH,
   LISTS,
   MAGIC,
@@ -24,6 +25,7 @@ export function layoutHeader(): string {
     `#define FW_LAYOUT_HASH ${hex(LAYOUT_HASH)}`,
     `#define FW_SECTION_ALIGN ${SECTION_ALIGN}u`,
     `#define FW_NO_RULE ${hex(NO_RULE)}`,
+    `#define FW_COALESCE_AUTO ${hex(COALESCE_AUTO)}`,
     `#define FW_NAME_SIZE ${NAME_SIZE}u`,
     `#define FW_MAX_AXES ${MAX_AXES}u`,
     `#define FW_MAX_STEPS ${MAX_STEPS}u`,

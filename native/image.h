@@ -44,6 +44,7 @@ struct fw_tables {
 	const uint32_t *effect;
 	const struct fw_wide *in_names; /* NULL if the policy does not look at them */
 	const struct fw_wide *out_names;
+	const struct fw_wide *macs;
 	uint32_t decide_words; /* u64 words in a row */
 	uint32_t effect_words; /* 0 if no rule is `match` */
 	uint32_t mark_shift; /* of the lowest bit of header->mark_mask */

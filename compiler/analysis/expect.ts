@@ -5,7 +5,14 @@
  * @module
  */
 import type { Diagnostic } from "../diagnostic.ts";
-import { DOMAIN, FRAGMENT, interfaceNumber, NO_FLAGS, TCP_FLAGS } from "../policy/field.ts";
+import {
+  DOMAIN,
+  FRAGMENT,
+  interfaceNumber,
+  NO_EXTENSIONS,
+  NO_FLAGS,
+  TCP_FLAGS,
+} from "../policy/field.ts";
 import { span, subtract } from "../policy/interval.ts";
 import { packetText } from "../policy/packet.ts";
 import type { Expectation, Policy, Rule } from "../policy/policy.ts";
@@ -32,8 +39,8 @@ export interface TestReport {
 /** Proves or refutes every expectation of a policy. */
 export function runTests(policy: Policy): TestReport {
   const expectations = policy.expectations ?? [];
-  const regions = expectations.map(({ region }) => withDefaults(region));
-  const rules = new Ruleset(policy, spaceOf([policy], regions));
+  const regions = expectations.map(({ regions }) => regions.map(withDefaults));
+  const rules = new Ruleset(policy, spaceOf([policy], regions.flat()));
   const exercised = new Set<number>();
   const tested = expectations.map((expectation, i) => ({
     expectation,
@@ -57,11 +64,11 @@ export function runTests(policy: Policy): TestReport {
 function examine(
   rules: Ruleset,
   expectation: Expectation,
-  region: Region,
+  regions: readonly Region[],
   exercised: Set<number>,
 ): Diagnostic | undefined {
   const { space, policy } = rules;
-  const boxes = space.boxes(region);
+  const boxes = regions.flatMap((region) => space.boxes(region));
   const finding = (code: "FW199" | "FW801" | "FW802", message: string, more = {}) => ({
     code,
     message,
@@ -116,14 +123,16 @@ function wanted({ verdicts, by }: Expectation): string {
 }
 
 /**
- * What an expectation means where it is silent: a new connection's first packet, whole, not on
- * `lo`. SYN is only assumed of new connections.
+ * What an expectation means where it is silent: a new connection's first packet, whole, without
+ * extension headers, not on `lo`. SYN is only assumed of new connections.
  */
 function withDefaults(region: Region): Region {
   const notLo = subtract(DOMAIN.in, span(interfaceNumber("lo")));
   return {
     state: span(0),
     fragment: span(FRAGMENT.whole),
+    // A fragment of IPv6 has the header that says so.
+    ...(!region.fragment && { exthdr: [...span(0), ...span(NO_EXTENSIONS)] }),
     ...(!region.state && { flags: [...span(TCP_FLAGS.syn!), ...span(NO_FLAGS)] }),
     in: notLo,
     out: notLo,

@@ -116,5 +116,6 @@ export function decides(rule: Rule): boolean {
 
 /** Whether two rules do the same with a packet. */
 export function sameEffect(a: Rule, b: Rule): boolean {
-  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject;
+  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject &&
+    a.mark?.value === b.mark?.value && a.mark?.clear === b.mark?.clear;
 }

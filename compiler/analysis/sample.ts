@@ -9,7 +9,9 @@ import {
   type Field,
   interfaceNumber,
   NAME_BYTES,
+  NO_ID,
   NO_INTERFACE,
+  NO_MAC,
   PROTO,
   V6_BASE,
 } from "../policy/field.ts";
@@ -33,6 +35,11 @@ export const PREFERRED: Readonly<Partial<Record<Field, readonly bigint[]>>> = {
   flags: [2n, 16n, 18n],
   fragment: [0n],
   state: [0n, 1n],
+  length: [60n, 1500n],
+  ttl: [64n],
+  uid: [NO_ID, 1000n],
+  gid: [NO_ID, 1000n],
+  mac: [NO_MAC],
   in: INTERFACES,
   out: INTERFACES.toSorted((a, b) => Number(b === INTERFACES[1]) - Number(a === INTERFACES[1])),
 };

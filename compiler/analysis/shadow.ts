@@ -12,7 +12,7 @@ import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
 import { decides, partition, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
-import type { Box } from "./space.ts";
+import { type Box, literalsAsFields, type Sets } from "./space.ts";
 import { BUDGET, uncovered } from "./uncovered.ts";
 import { percent, verdictText } from "./verdict.ts";
 
@@ -54,18 +54,26 @@ class Relations {
   }
 
   all(): Diagnostic[] {
+    const { rules } = this.policy;
     const found: Diagnostic[] = [];
-    const dead = new Set<number>();
-    for (const [i, rule] of this.policy.rules.entries()) {
+    const dead = new Map<number, Diagnostic>();
+    // A rule of a subroutine is there once a jump: what is said of it must be true of them all.
+    const copies = Map.groupBy(rules.keys(), (i) => rules[i]!.span);
+    for (const [i, rule] of rules.entries()) {
       this.#above = this.#rules.above(i);
       const finding = this.#dead(i);
-      if (finding) dead.add(i);
-      found.push(...(finding ? [finding] : this.#live(i)));
+      if (finding) dead.set(i, finding);
+      const all = copies.get(rule.span)!;
+      if (i === all.at(-1) && all.every((copy) => dead.has(copy))) {
+        const telling = all.find((copy) => rules[copy]!.regions.length > 0) ?? i;
+        found.push(dead.get(telling)!);
+      }
+      if (!finding && all.length === 1) found.push(...this.#live(i));
       if (!finding && this.#isCatchAll(i) && !this.#catchAll.has(rule.hook)) {
         this.#catchAll.set(rule.hook, i);
       }
     }
-    return [...found, ...mergeable(this.policy.rules, dead)]
+    return [...found, ...mergeable(rules, new Set(dead.keys()))]
       .sort((a, b) => a.span.start - b.span.start);
   }
 
@@ -73,6 +81,11 @@ class Relations {
   #dead(i: number): Diagnostic | undefined {
     const { policy: { rules } } = this;
     const rule = rules[i]!, boxes = this.#rules.boxes[i]!;
+    if (rule.regions.length === 0) {
+      return this.#finding("FW108", rule, "no packet gets to this rule", {
+        note: "what comes to its chain returns from it before, or cannot match",
+      });
+    }
     if (boxes.length === 0) {
       return this.#finding("FW107", rule, "no packet can match this rule");
     }
@@ -353,7 +366,7 @@ function mergeable(rules: readonly Rule[], dead: ReadonlySet<number>): Diagnosti
   return found;
 }
 
-type FieldName = keyof Region & string;
+type FieldName = keyof Sets;
 
 const FIELD_WORDS: Readonly<Record<string, string>> = {
   src: "`from`",
@@ -372,15 +385,15 @@ const FIELD_WORDS: Readonly<Record<string, string>> = {
 function onlyDifference(a: Rule, b: Rule): FieldName | undefined {
   const given = (rule: Rule) => new RegExp(`^${rule.hook}:\\d+$`).test(rule.name);
   if (a.hook !== b.hook || !sameEffect(a, b) || !given(a) || !given(b)) return undefined;
-  const [x, ...moreX] = a.regions, [y, ...moreY] = b.regions;
-  if (!x || !y || moreX.length + moreY.length > 0) return undefined;
+  if (a.regions.length !== 1 || b.regions.length !== 1) return undefined;
+  const [x, y] = [literalsAsFields(a.regions[0]!), literalsAsFields(b.regions[0]!)];
   const fields = Object.keys(x) as FieldName[];
   if (fields.length !== Object.keys(y).length || !fields.every((f) => y[f])) return undefined;
   const differ = fields.filter((f) => !sameSet(x, y, f));
   return differ.length === 1 && Object.hasOwn(FIELD_WORDS, differ[0]!) ? differ[0] : undefined;
 }
 
-function sameSet(a: Region, b: Region, field: FieldName): boolean {
+function sameSet(a: Sets, b: Sets, field: FieldName): boolean {
   const [x, y] = [a[field]!, b[field]!];
   return x.length === y.length && x.every(({ lo, hi }, i) => lo === y[i]!.lo && hi === y[i]!.hi);
 }

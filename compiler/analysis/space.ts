@@ -40,6 +40,14 @@ interface Axis {
   readonly counted: boolean;
 }
 
+/** A region's sets alone: each dynamic literal as a field of its own, of the values 0 and 1. */
+export type Sets = { readonly [F in Field]?: IntervalSet };
+
+export function literalsAsFields({ dynamic, ...sets }: Region): Sets {
+  const literals = [...dynamic ?? []].map(([n, holds]) => [`literal ${n}`, span(holds ? 1 : 0)]);
+  return { ...sets, ...Object.fromEntries(literals) };
+}
+
 export class Space {
   readonly fields: readonly Field[];
   readonly #axes: readonly Axis[];
@@ -48,16 +56,18 @@ export class Space {
 
   /** A space for all of `regions`; only these, and regions made of their sets, can be asked about. */
   constructor(regions: readonly Region[], markBits: number) {
-    const more = new Set(regions.flatMap((region) => Object.keys(region) as Field[]));
+    const spread = regions.map(literalsAsFields);
+    const more = new Set(spread.flatMap((region) => Object.keys(region) as Field[]));
     this.fields = [...FIELDS, ...[...more].filter((field) => !FIELDS.includes(field))];
-    this.#axes = this.fields.map((field) => axis(field, regions, markBits));
+    this.#axes = this.fields.map((field) => axis(field, spread, markBits));
     this.#shapes = SHAPES.map((shape) =>
       this.fields.map((field, f) => this.#ordinals(f, shape[field] ?? domainOf(field)))
     );
   }
 
   /** The packets of a region as boxes, one a shape at most: none if no packet can be in it. */
-  boxes(region: Region, owner = -1): Box[] {
+  boxes(given: Region, owner = -1): Box[] {
+    const region = literalsAsFields(given);
     const named = this.fields.flatMap((field, f) =>
       region[field] ? [{ f, set: this.#ordinals(f, region[field]) }] : []
     );
@@ -138,8 +148,9 @@ export class Space {
 
   /** The region of header space that a box stands for; a field it does not narrow is left out. */
   region(box: Box): Region {
-    const narrow = ["hook" as const, "family" as const, ...box.narrow.map((f) => this.fields[f]!)];
-    return Object.fromEntries(narrow.map((field) => {
+    const named = box.narrow.map((f) => this.fields[f]!).filter((field) => FIELDS.includes(field));
+    const narrow = new Set<Field>(["hook", "family", ...named]);
+    return Object.fromEntries([...narrow].map((field) => {
       const f = this.fields.indexOf(field);
       return [field, this.#intervals(f, box.sets[f]!)];
     }));

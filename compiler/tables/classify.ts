@@ -101,6 +101,7 @@ function stepClass(tables: Tables, step: Read<typeof RECORDS.step>, packet: Pack
       return searchNarrow(tables, step.table_at, step.table_count, value);
     default: {
       const { header } = tables;
+      if (field === "mac") return searchWide(tables, header.macs_at, header.mac_count, value);
       return field === "in"
         ? searchWide(tables, header.in_names_at, header.in_name_count, value)
         : searchWide(tables, header.out_names_at, header.out_name_count, value);

@@ -16,20 +16,22 @@ import {
   SECTION_ALIGN,
   writeRecord,
 } from "./layout.ts";
-import type { Axis, Plan, Step } from "./plan.ts";
+import type { Axis, Plan, ScalarField, Step } from "./plan.ts";
 
 /** The image of a policy's tables, ready for the engine. */
 export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
   const out = new Writer(RECORDS.header.size);
-  const names = (field: "in" | "out") =>
+  const names = (field: "in" | "out" | "mac") =>
     tables.axes.flatMap((axis) => axis.steps).find((step) => step.field === field)?.pieces ?? [];
   const { accept, drop } = VERDICT;
 
   const rules = out.records(
     RECORDS.rule,
-    policy.rules.map(({ verdict }) => ({
+    policy.rules.map(({ verdict, mark }) => ({
       verdict: VERDICT[verdict.name]!,
       reject: LISTS.reject.names.indexOf(verdict.reject ?? "auto"),
+      mark_value: mark?.value ?? 0,
+      mark_clear: mark?.clear ?? 0,
     })),
   );
   const steps = tables.axes.flatMap((axis) => axis.steps);
@@ -52,6 +54,8 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     in_name_count: names("in").length,
     out_names_at: out.records(RECORDS.wide, names("out").map((piece) => wide(piece))),
     out_name_count: names("out").length,
+    macs_at: out.records(RECORDS.wide, names("mac").map((piece) => wide(piece))),
+    mac_count: names("mac").length,
     mark_mask: needsMark(policy) ? policy.options["mark-mask"] : 0,
     mark_bits: policy.markBits,
     malformed: policy.options.malformed === "accept" ? accept! : drop!,
@@ -91,12 +95,14 @@ function axisRecord(out: Writer, axis: Axis, steps: readonly Step[]) {
   };
 }
 
+/** How the fields of large domains find their class. */
+const KIND: Readonly<Partial<Record<ScalarField, "search" | "identity">>> = {
+  ...{ mark: "search", uid: "search", gid: "search" },
+  ...{ in: "identity", out: "identity", mac: "identity" },
+};
+
 function stepRecord(out: Writer, step: Step) {
-  const kind = step.field === "mark"
-    ? "search"
-    : step.field === "in" || step.field === "out"
-    ? "identity"
-    : "direct";
+  const kind = KIND[step.field] ?? "direct";
   const direct = kind === "direct" ? directTable(step) : undefined;
   const searched = kind === "search" ? step.pieces.map(narrow) : [];
   return {

@@ -29,8 +29,8 @@ export type ScalarField = (typeof LISTS.field.names)[number];
 
 /** Small domains first, so that the products stay small for long. */
 const SCALARS: readonly ScalarField[] = [
-  ...["hook", "family", "fragment", "state", "proto", "flags", "type", "code"] as const,
-  ...["in", "out", "mark", "sport", "dport"] as const,
+  ...["hook", "family", "fragment", "state", "exthdr", "proto", "flags", "type", "code"] as const,
+  ...["dscp", "ttl", "in", "out", "mac", "uid", "gid", "mark", "length", "sport", "dport"] as const,
 ];
 const ADDRESSES = ["src", "dst"] as const;
 

@@ -44,7 +44,7 @@ Deno.test("reach names the rules that some packet of the region meets", () => {
     const random = new Random(s);
     const { policy, packets } = smallPolicy(random, 6);
     const region = random.pick(policy.rules).regions[0]!;
-    const ways = reach(policy, region, "accept");
+    const ways = reach(policy, [region], "accept");
     for (const { rule, packet } of ways) {
       assert(hasPacket(region, packet), `seed ${s}`);
       assertEquals(decide(policy, packet).rule, rule, `seed ${s}`);
@@ -74,7 +74,7 @@ Deno.test("an expectation holds exactly when every packet, or some, is decided a
       some: random.chance(3),
       verdicts: [{ name: verdict }],
       ...(random.chance(4) && { by: random.pick(policy.rules).name }),
-      region,
+      regions: [region],
       span: { start: 0, end: 1 },
     };
     const tests = { ...policy, expectations: [expectation] };
@@ -157,11 +157,16 @@ function changed(random: Random, policy: Policy): Policy {
 function packetsOf(...policies: readonly Policy[]): Packet[] {
   const regions = policies.flatMap((
     { rules, expectations = [] },
-  ) => [...rules.flatMap((rule) => rule.regions), ...expectations.map(({ region }) => region)]);
+  ) => [
+    ...rules.flatMap((rule) => rule.regions),
+    ...expectations.flatMap(({ regions }) => regions),
+  ]);
   const silent = policies.some(({ expectations }) => expectations)
     ? [{
       state: [{ lo: 0n, hi: 0n }],
       flags: [{ lo: 2n, hi: 2n }],
+      in: [{ lo: interfaceNumber("lo"), hi: interfaceNumber("lo") }],
+      out: [{ lo: interfaceNumber("lo"), hi: interfaceNumber("lo") }],
     }]
     : [];
   return everyPacket(policies[0]!.hooks[0]!, [...regions, ...silent], policies[0]!.markBits);

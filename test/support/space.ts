@@ -95,6 +95,13 @@ function base(hook: "input" | "forward" | "output", six: boolean, proto: bigint)
     fragment: 0n,
     state: 4n,
     mark: 0n,
+    length: 65_535n,
+    ttl: 255n,
+    dscp: 63n,
+    exthdr: six ? 0n : 32n,
+    mac: 1n << 48n,
+    uid: 0xffffffffn,
+    gid: 0xffffffffn,
     in: hook === "output" ? 0n : interfaceNumber("zz"),
     out: hook === "input" ? 0n : interfaceNumber("zz"),
   };
@@ -123,6 +130,19 @@ function possible(packet: Packet, field: Name, value: bigint): boolean {
       return packet.flags !== 256n && within(0n, 255n);
     case "state":
       return within(0n, 4n);
+    case "length":
+      return within(0n, 65_535n);
+    case "ttl":
+      return within(0n, 255n);
+    case "dscp":
+      return within(0n, 63n);
+    case "exthdr":
+      return six ? within(0n, 31n) : value === 32n;
+    case "mac":
+      return packet.hook === 2n ? value === 1n << 48n : within(0n, 1n << 48n);
+    case "uid":
+    case "gid":
+      return packet.hook === 2n ? within(0n, 0xffffffffn) : value === 0xffffffffn;
     case "mark":
       return true;
     case "in":
