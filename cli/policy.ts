@@ -36,11 +36,30 @@ export async function compileFile(args: Arguments): Promise<Compiled | undefined
   return policy && good ? { policy, image } : undefined;
 }
 
-/** Reads and checks the rule file. Throws UsageError if it cannot be read. */
-export async function checkFile(args: Arguments): Promise<ReturnType<typeof check>> {
-  const path = args.operands[0]!;
+/**
+ * Reads and checks a rule file, the first operand unless another is named. `more` is read as if it
+ * stood at the file's end. Throws UsageError if the file cannot be read.
+ */
+export async function checkFile(
+  args: Arguments,
+  path = args.operands[0]!,
+  more = "",
+): Promise<ReturnType<typeof check>> {
   const text = new TextDecoder().decode(await readFile(path));
-  return check(path, text, overrides(args), readFrom);
+  return check(path, text + more, overrides(args), readFrom);
+}
+
+/** The sound policy of a rule file. Prints what is wrong with it, and then is undefined. */
+export async function readPolicy(
+  args: Arguments,
+  path = args.operands[0]!,
+  more = "",
+): Promise<Policy | undefined> {
+  const { sources, diagnostics, policy } = await checkFile(args, path, more);
+  for (const diagnostic of diagnostics) {
+    console.error(`${show(diagnostic, sources, Deno.stderr)}\n`);
+  }
+  return policy;
 }
 
 /** A diagnostic as text, in colour if the stream is a terminal and NO_COLOR is not set. */

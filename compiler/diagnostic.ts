@@ -61,6 +61,9 @@ export const CODES = {
   FW301: { severity: "error", title: "clause not possible in this chain" },
   FW302: { severity: "error", title: "clauses that contradict" },
   FW704: { severity: "warning", title: "verb behind the clauses of another rule" },
+  FW801: { severity: "error", title: "expectation failed" },
+  FW802: { severity: "warning", title: "expectation over no packets" },
+  FW803: { severity: "info", title: "rule that no test exercises" },
 } as const satisfies Record<string, { severity: Severity; title: string }>;
 
 export type Code = keyof typeof CODES;

@@ -16,6 +16,15 @@ import { parse } from "./syntax/parse.ts";
 import { image } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
 
+export { diff, type Difference, Incomparable } from "./analysis/diff.ts";
+export { explain, type Explanation, type Step } from "./analysis/explain.ts";
+export { reach, type Reached } from "./analysis/reach.ts";
+export { OutOfBudget } from "./analysis/ruleset.ts";
+export { type RuleShare, ruleShares } from "./analysis/share.ts";
+export { percent, verdictText } from "./analysis/verdict.ts";
+export { PacketError, packetText, readPacket } from "./policy/packet.ts";
+export { fieldWord, regionText } from "./policy/text.ts";
+export { runTests, type Tested, type TestReport } from "./analysis/expect.ts";
 export { checkRelations, type Wanted } from "./analysis/shadow.ts";
 export { CODES, type Diagnostic, type Severity, severityOf } from "./diagnostic.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";

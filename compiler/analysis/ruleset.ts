@@ -7,6 +7,7 @@ import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { Layers } from "./layers.ts";
 import { type Box, Space } from "./space.ts";
+import { uncovered } from "./uncovered.ts";
 
 export class Ruleset {
   readonly space: Space;
@@ -61,6 +62,41 @@ export function partition(
   return { parts, rest };
 }
 
+/** A rule that decides some packets of a region. */
+export interface Decider {
+  readonly rule: number;
+  /** Packets of the region that it decides. */
+  readonly witness: Box;
+}
+
+/**
+ * The rules that decide packets of some boxes, in file order, each with packets that it decides.
+ * Exact. Throws OutOfBudget when that cannot be found out in time.
+ */
+export function deciders({ deciding }: Ruleset, space: Space, boxes: readonly Box[]): Decider[] {
+  const found = new Map<number, Decider>();
+  for (const box of boxes) {
+    const met = deciding.meeting(box);
+    for (const [i, candidate] of met.entries()) {
+      if (found.has(candidate.owner)) continue;
+      const part = space.both(box, candidate)!;
+      const above = met.slice(0, i).filter((other) => other.owner < candidate.owner);
+      const result = uncovered(part, above);
+      if (result.kind === "undecided") throw new OutOfBudget();
+      if (result.kind === "escapes") {
+        found.set(candidate.owner, { rule: candidate.owner, witness: result.witness });
+      }
+    }
+  }
+  return [...found.values()].sort((a, b) => a.rule - b.rule);
+}
+
+/** A question that would take too long to answer exactly. */
+export class OutOfBudget extends Error {
+  override name = "OutOfBudget";
+  override message = "these rules overlap in too many ways to answer that exactly in time";
+}
+
 export interface Partition {
   /** Disjoint; the owner of each is the rule that decides it. */
   readonly parts: readonly Box[];
@@ -80,5 +116,6 @@ export function decides(rule: Rule): boolean {
 
 /** Whether two rules do the same with a packet. */
 export function sameEffect(a: Rule, b: Rule): boolean {
-  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject;
+  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject &&
+    a.mark?.value === b.mark?.value && a.mark?.clear === b.mark?.clear;
 }

@@ -14,6 +14,7 @@ import { valueText } from "../policy/text.ts";
 import { decides, partition, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
 import { type Box, literalsAsFields, type Sets } from "./space.ts";
 import { BUDGET, uncovered } from "./uncovered.ts";
+import { percent, verdictText } from "./verdict.ts";
 
 export interface Wanted {
   /** Also every pair of rules that overlap in part and decide differently (FW106): noisy. */
@@ -28,6 +29,7 @@ const NAMED = 4;
 const MINIMISED = 32;
 /** A smaller part lost to other verdicts is not worth a word. */
 const PARTLY = 0.01;
+const NEARLY_ALL = 0.99;
 
 /** What is odd about the rules of a policy, in their order. */
 export function checkRelations(policy: Policy, wanted: Wanted = {}): Diagnostic[] {
@@ -52,18 +54,26 @@ class Relations {
   }
 
   all(): Diagnostic[] {
+    const { rules } = this.policy;
     const found: Diagnostic[] = [];
-    const dead = new Set<number>();
-    for (const [i, rule] of this.policy.rules.entries()) {
+    const dead = new Map<number, Diagnostic>();
+    // A rule of a subroutine is there once a jump: what is said of it must be true of them all.
+    const copies = Map.groupBy(rules.keys(), (i) => rules[i]!.span);
+    for (const [i, rule] of rules.entries()) {
       this.#above = this.#rules.above(i);
       const finding = this.#dead(i);
-      if (finding) dead.add(i);
-      found.push(...(finding ? [finding] : this.#live(i)));
+      if (finding) dead.set(i, finding);
+      const all = copies.get(rule.span)!;
+      if (i === all.at(-1) && all.every((copy) => dead.has(copy))) {
+        const telling = all.find((copy) => rules[copy]!.regions.length > 0) ?? i;
+        found.push(dead.get(telling)!);
+      }
+      if (!finding && all.length === 1) found.push(...this.#live(i));
       if (!finding && this.#isCatchAll(i) && !this.#catchAll.has(rule.hook)) {
         this.#catchAll.set(rule.hook, i);
       }
     }
-    return [...found, ...mergeable(this.policy.rules, dead)]
+    return [...found, ...mergeable(rules, new Set(dead.keys()))]
       .sort((a, b) => a.span.start - b.span.start);
   }
 
@@ -71,6 +81,11 @@ class Relations {
   #dead(i: number): Diagnostic | undefined {
     const { policy: { rules } } = this;
     const rule = rules[i]!, boxes = this.#rules.boxes[i]!;
+    if (rule.regions.length === 0) {
+      return this.#finding("FW108", rule, "no packet gets to this rule", {
+        note: "what comes to its chain returns from it before, or cannot match",
+      });
+    }
     if (boxes.length === 0) {
       return this.#finding("FW107", rule, "no packet can match this rule");
     }
@@ -150,7 +165,13 @@ class Relations {
     if (sum(overlaps) < PARTLY * whole) return [];
     const lost = this.#takers(i, []).filter(({ owner }) => !sameEffect(rules[owner]!, rule));
     const share = sum(lost.map((taker) => taker.share ?? 0));
-    const largest = lost[0];
+    // `drop state invalid` at the top takes its part of every rule, and is meant to: of interest
+    // is who takes packets of a rule by what the rule itself names, or takes nearly all.
+    const named = (region: Region) => Object.keys(region).filter((field) => field !== "hook");
+    const own = new Set(rule.regions.flatMap(named));
+    const alike = ({ owner }: Taker) =>
+      rules[owner]!.regions.flatMap(named).some((field) => own.has(field));
+    const largest = share > NEARLY_ALL ? lost[0] : lost.find(alike);
     if (!largest || share < PARTLY) return [];
     const by = rules[largest.owner]!;
     const packet = packetText(space.packet(largest.part));
@@ -159,7 +180,7 @@ class Relations {
         related: [this.#related(largest.owner, `${shareText(largest.share)}${verdictText(by)}`)],
         note: `\`${packet}\` ${meets(by)} by \`${by.name}\`, not ${done(rule)}`,
       }),
-      ...(share > 0.99 && { severity: "warning" as const }),
+      ...(share > NEARLY_ALL && { severity: "warning" as const }),
     }];
   }
 
@@ -409,20 +430,6 @@ function sum(numbers: readonly number[]): number {
 
 function shareText(share: number | undefined): string {
   return share === undefined ? "" : `${percent(share)} `;
-}
-
-/** 0.999 is "99.9 %"; what is not all never reads as 100 %, nor what is something as 0. */
-export function percent(share: number): string {
-  if (share >= 1 - 1e-9) return "100 %";
-  if (share < 0.0001) return "under 0.01 %";
-  const digits = share > 0.999 || share < 0.001 ? 2 : 1;
-  return `${Math.min(Number((100 * share).toFixed(digits)), 99.99)} %`;
-}
-
-/** The rule's verdict as the user wrote it. */
-export function verdictText({ verdict: { name, reject } }: Pick<Rule, "verdict">): string {
-  if (name === "next") return "match";
-  return reject && reject !== "auto" ? `reject with ${reject.replace("_", "-")}` : name;
 }
 
 const DONE = { accept: "accepted", drop: "dropped", reject: "rejected", next: "counted" } as const;

@@ -148,8 +148,9 @@ export class Space {
 
   /** The region of header space that a box stands for; a field it does not narrow is left out. */
   region(box: Box): Region {
-    const narrow = ["hook" as const, "family" as const, ...box.narrow.map((f) => this.fields[f]!)];
-    return Object.fromEntries(narrow.map((field) => {
+    const named = box.narrow.map((f) => this.fields[f]!).filter((field) => FIELDS.includes(field));
+    const narrow = new Set<Field>(["hook", "family", ...named]);
+    return Object.fromEntries([...narrow].map((field) => {
       const f = this.fields.indexOf(field);
       return [field, this.#intervals(f, box.sets[f]!)];
     }));

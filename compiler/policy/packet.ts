@@ -58,10 +58,24 @@ export function packetText(packet: Packet): string {
     ...(packet.state === 0n ? [] : ["state", text("state")]),
     ...(packet.mark === 0n ? [] : ["mark", text("mark")]),
     ...(packet.uid === NO_ID ? [] : ["uid", text("uid")]),
+    ...(packet.gid === NO_ID ? [] : ["gid", text("gid")]),
+    ...(packet.mac === NO_MAC ? [] : ["mac", text("mac")]),
+    ...(packet.dscp === 0n ? [] : ["dscp", text("dscp")]),
+    ...(packet.exthdr === usualHeaders(packet) ? [] : ["exthdr", extensionsText(packet.exthdr)]),
     ...(packet.length === 60n ? [] : ["length", text("length")]),
     ...(packet.ttl === 64n ? [] : ["ttl", text("ttl")]),
     ...(packet.fragment === FRAGMENT.whole ? [] : ["fragment", text("fragment")]),
   ].join(" ");
+}
+
+function extensionsText(bits: bigint): string {
+  return bits === 0n ? "none" : valueText("exthdr", bits);
+}
+
+/** The extension headers of a packet that names none: that of a fragment, if it is one. */
+function usualHeaders({ family, fragment }: Pick<Packet, "family" | "fragment">): bigint {
+  if (family === IPV4) return NO_EXTENSIONS;
+  return BigInt(fragment === FRAGMENT.whole ? 0 : EXTENSIONS.frag!);
 }
 
 function flagsText(flags: bigint): string {
@@ -103,7 +117,9 @@ export function readPacket(text: string): Packet {
   const options = readOptions(words.slice(at));
   const ported = source.port !== undefined || target.port !== undefined;
   const kind = proto ?? (ported ? PROTO.tcp : EXPERIMENTAL);
-  const later = options.fragment === FRAGMENT.later;
+  const family = six ? IPV6 : IPV4;
+  const fragment = options.fragment ?? FRAGMENT.whole;
+  const later = fragment === FRAGMENT.later;
   const hasPorts = contains(PORT_PROTOCOLS, kind) && !later;
   const hasType = kind === (six ? PROTO.icmpv6 : PROTO.icmp) && !later;
   const base = six ? ICMPV6_BASE : 0n;
@@ -113,10 +129,11 @@ export function readPacket(text: string): Packet {
   if (!hasPorts) refuse(source.port ?? target.port, "ports");
   if (!hasType) refuse(options.type, "ICMP type");
   if (kind !== PROTO.tcp || later) refuse(options.flags, "TCP flags");
+  if (!six) refuse(options.exthdr, "extension headers");
   if (hook !== "output") refuse(options.uid, "user");
   return {
     hook: BigInt(HOOKS.indexOf(hook as Hook)),
-    family: six ? IPV6 : IPV4,
+    family,
     proto: kind,
     src: source.address,
     dst: target.address,
@@ -125,18 +142,16 @@ export function readPacket(text: string): Packet {
     type: hasType ? base + (options.type ?? (six ? 128n : 8n)) : NO_TYPE,
     code: hasType ? base + (options.code ?? 0n) : NO_TYPE,
     flags: kind === PROTO.tcp && !later ? options.flags ?? 2n : NO_FLAGS,
-    fragment: options.fragment ?? FRAGMENT.whole,
+    fragment,
     state: options.state ?? 0n,
     mark: options.mark ?? 0n,
     length: options.length ?? 60n,
     ttl: options.ttl ?? 64n,
-    dscp: 0n,
-    exthdr: !six
-      ? NO_EXTENSIONS
-      : BigInt((options.fragment ?? FRAGMENT.whole) === FRAGMENT.whole ? 0 : EXTENSIONS.frag!),
-    mac: NO_MAC,
+    dscp: options.dscp ?? 0n,
+    exthdr: options.exthdr ?? usualHeaders({ family, fragment }),
+    mac: options.mac ?? NO_MAC,
     uid: options.uid ?? NO_ID,
-    gid: NO_ID,
+    gid: options.gid ?? NO_ID,
     in: hook === "output" ? NO_INTERFACE : given.in ?? interfaceNumber("wan0"),
     out: hook === "input" ? NO_INTERFACE : given.out ?? interfaceNumber("lan0"),
   };
@@ -177,9 +192,10 @@ function readEnd(text: string): { address: bigint; port: bigint | undefined } {
   return { address: reading.set[0]!.lo, port: port === undefined ? undefined : BigInt(port) };
 }
 
+/** What a packet may say of itself behind its addresses. */
 type Options = Partial<
   Record<
-    "flags" | "state" | "type" | "code" | "mark" | "fragment" | "uid" | "length" | "ttl",
+    Exclude<Field, "hook" | "family" | "proto" | "src" | "dst" | "sport" | "dport" | "in" | "out">,
     bigint
   >
 >;
@@ -198,7 +214,7 @@ function readOptions(words: readonly string[]): Options {
     if (value === undefined) throw new PacketError(`nothing follows "${word}"`);
     switch (word) {
       case "flags":
-        options.flags = BigInt(value === "none" ? 0 : flagBits(value));
+        options.flags = bitsOf(TCP_FLAGS, value, "a TCP flag");
         break;
       case "state": {
         const state = STATES.findIndex((name) => name === value);
@@ -216,12 +232,23 @@ function readOptions(words: readonly string[]): Options {
       }
       case "mark":
       case "uid":
+      case "gid":
+      case "dscp":
       case "length":
       case "ttl":
         if (!/^(\d+|0[xX][0-9A-Fa-f]+)$/.test(value) || !contains(DOMAIN[word], BigInt(value))) {
           throw new PacketError(`"${value}" is not a ${word}`);
         }
         options[word] = BigInt(value);
+        break;
+      case "exthdr":
+        options.exthdr = bitsOf(EXTENSIONS, value, "an extension header");
+        break;
+      case "mac":
+        if (!/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/.test(value)) {
+          throw new PacketError(`"${value}" is not a MAC address`);
+        }
+        options.mac = BigInt(`0x${value.replaceAll(":", "")}`);
         break;
       default:
         throw new PacketError(`"${word}" is nothing that a packet has`);
@@ -230,12 +257,15 @@ function readOptions(words: readonly string[]): Options {
   return options;
 }
 
-function flagBits(text: string): number {
-  return text.split(",").reduce((bits, name) => {
-    const bit = TCP_FLAGS[name];
-    if (bit === undefined) throw new PacketError(`"${name}" is not a TCP flag`);
-    return bits | bit;
-  }, 0);
+/** The bits of some names; none of them for "none". */
+function bitsOf(names: Readonly<Record<string, number>>, text: string, what: string): bigint {
+  if (text === "none") return 0n;
+  return BigInt(
+    text.split(",").reduce((bits, name) => {
+      if (!Object.hasOwn(names, name)) throw new PacketError(`"${name}" is not ${what}`);
+      return bits | names[name]!;
+    }, 0),
+  );
 }
 
 function readNamed(word: string, read: typeof PROTOCOL.read, what: string): bigint {

@@ -42,6 +42,22 @@ export interface Rule {
   readonly span: Span;
 }
 
+/** What a `test` block asserts of the packets of some regions. */
+export interface Expectation {
+  /** Of the test it stands in. */
+  readonly test: string;
+  readonly hook: Hook;
+  /** Of some packet, not of every one. */
+  readonly some: boolean;
+  /** What may become of them; any kind of reject if none is named. */
+  readonly verdicts: readonly (Omit<Verdict, "reject"> & { readonly reject?: RejectKind })[];
+  /** The label of the rule that must decide. */
+  readonly by?: string;
+  /** A packet of any of them is meant. */
+  readonly regions: readonly Region[];
+  readonly span: Span;
+}
+
 export interface Policy {
   /** Hook chains in the order of HOOKS, each in file order with its default last. */
   readonly rules: readonly Rule[];
@@ -50,6 +66,8 @@ export interface Policy {
   /** Bits of the packet mark that some rule tests. */
   readonly markBits: number;
   readonly options: Options;
+  /** In file order. */
+  readonly expectations?: readonly Expectation[];
 }
 
 /** Whether some rule asks for the conntrack state. */

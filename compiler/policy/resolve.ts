@@ -16,7 +16,7 @@ import { span, within } from "./interval.ts";
 import { Marks } from "./mark.ts";
 import { Operands } from "./operand.ts";
 import { DEFAULTS, FUTURE_OPTIONS, OPTION_NAMES, type Options, readOption } from "./options.ts";
-import type { Policy, Rule } from "./policy.ts";
+import type { Expectation, Policy, Rule } from "./policy.ts";
 import { narrow, type Region, valuesOf } from "./region.ts";
 import { readVerdict } from "./verdict.ts";
 
@@ -40,15 +40,13 @@ export function resolve(
       help: `write \`fw ${VERSION}\``,
     });
   }
-  for (const item of file.items) {
-    if (item.kind === "test") report(notYet("`test`", item.span));
-  }
   const of = <K extends Ast.Item["kind"]>(kind: K) =>
     file.items.filter((item): item is Extract<Ast.Item, { kind: K }> => item.kind === kind);
 
   const options = { ...DEFAULTS, ...resolveOptions(of("option"), report), ...override };
   const operands = new Operands(of("define"), of("set"), report);
-  const marks = new Marks(markTests(of("chain")), operands, options["mark-mask"], report);
+  const tests = of("test");
+  const marks = new Marks(markTests(of("chain"), tests), operands, options["mark-mask"], report);
   const { hooks, subroutines } = declareChains(of("chain"), report);
   const clauses = new Clauses(operands, marks, report);
   const chains = new Chains(subroutines, clauses, sources, report);
@@ -65,7 +63,54 @@ export function resolve(
     hooks: HOOKS.filter((hook) => hooks.has(hook)),
     markBits: marks.bits,
     options,
+    expectations: resolveTests(tests, hooks, rules, chains, report),
   };
+}
+
+function resolveTests(
+  tests: readonly Ast.Test[],
+  hooks: ReadonlyMap<Hook, Ast.Chain>,
+  rules: readonly Rule[],
+  chains: Chains,
+  report: Report,
+): Expectation[] {
+  return tests.flatMap((test) =>
+    test.expectations.flatMap((expectation) => {
+      const { chain, verdict, by, some, span } = expectation;
+      const hook = HOOKS.find((name) => name === chain.text && hooks.has(name));
+      if (!hook) {
+        report({
+          code: "FW020",
+          message: `there is no chain \`${chain.text}\` that packets enter`,
+          span: chain.span,
+          ...suggestion(chain.text, hooks.keys()),
+        });
+        return [];
+      }
+      const names = rules.filter((rule) => rule.hook === hook).map((rule) => rule.name);
+      if (by && !names.includes(by.text)) {
+        report({
+          code: "FW020",
+          message: `no rule of \`${hook}\` has the label \`${by.text}\``,
+          span: by.span,
+          ...suggestion(by.text, names),
+        });
+        return [];
+      }
+      const wanted = verdict === "deny" ? undefined : readVerdict(verdict, report);
+      // Its clauses mean what they would on the only rule of the chain.
+      const verb = { kind: "accept" as const, span: chain.span };
+      const body = [{ kind: "rule" as const, verb, clauses: expectation.clauses, span }];
+      const [rule] = chains.rulesOf(hook, { kind: "chain", name: chain, body, span });
+      if (!rule || (verdict !== "deny" && !wanted)) return [];
+      const verdicts = !wanted
+        ? [{ name: "drop" as const }, { name: "reject" as const }]
+        : [wanted.reject === "auto" ? { name: wanted.name } : wanted];
+      const { regions } = rule;
+      const given = { some, verdicts, ...(by && { by: by.text }), regions, span };
+      return [{ test: test.name.text, hook, ...given }];
+    })
+  );
 }
 
 function resolveOptions(items: readonly Ast.Option[], report: Report): Partial<Options> {
@@ -198,8 +243,16 @@ function checkResets(rules: readonly Rule[], report: Report): void {
   }
 }
 
-/** All `mark` clauses of some chains, inside `when`s too. */
-function* markTests(chains: readonly Ast.Chain[]): Generator<Ast.FieldClause> {
+/** All `mark` clauses of some chains, inside `when`s too, and of tests. */
+function* markTests(
+  chains: readonly Ast.Chain[],
+  tests: readonly Ast.Test[],
+): Generator<Ast.FieldClause> {
+  for (const { clauses } of tests.flatMap((test) => test.expectations)) {
+    for (const clause of clauses) {
+      if (clause.kind === "field" && clause.field === "mark") yield clause;
+    }
+  }
   const open = chains.map((chain) => chain.body);
   for (let body = open.pop(); body; body = open.pop()) {
     for (const statement of body) {

@@ -5,6 +5,7 @@
  */
 import { v4Text, v6Text } from "./address.ts";
 import {
+  DOMAIN,
   EXTENSIONS,
   type Field,
   FRAGMENT,
@@ -23,6 +24,8 @@ import {
   TCP_FLAGS,
   V6_BASE,
 } from "./field.ts";
+import { span, subtract } from "./interval.ts";
+import type { Region } from "./region.ts";
 
 /** One value of a field. */
 export function valueText(field: Field, value: bigint): string {
@@ -85,4 +88,51 @@ function interfaceText(value: bigint): string {
   return bytes.slice(0, end).map((byte) =>
     byte > 32 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`
   ).join("");
+}
+
+/** Words of the language for the fields that have another name. */
+const WORDS: Readonly<Partial<Record<Field, string>>> = {
+  src: "from",
+  dst: "to",
+  in: "in on",
+  out: "out on",
+};
+
+/** What the language calls a field. */
+export function fieldWord(field: Field): string {
+  return WORDS[field] ?? field;
+}
+
+/** A region as clauses; a list of more than four members is cut short with `…`. */
+export function regionText(region: Region): string {
+  const fields = (Object.keys(region) as Field[]).filter((field) => region[field]);
+  return fields.map((field) => {
+    const set = region[field]!;
+    const names = field === "in" || field === "out";
+    // Most names but a few: the few are what says something.
+    const most = names && set.at(-1)!.hi === DOMAIN[field].at(-1)!.hi;
+    const shown = most ? subtract(span(NO_INTERFACE + 1n, set.at(-1)!.hi), set) : set;
+    if (shown.length === 0) return `${fieldWord(field)} any`;
+    const members = shown.map(({ lo, hi }) =>
+      names
+        ? `${valueText(field, lo)}${lo === hi ? "" : "*"}`
+        : lo === hi
+        ? valueText(field, lo)
+        : rangeText(field, lo, hi)
+    );
+    const list = members.length > 4 ? [...members.slice(0, 4), "…"] : members;
+    const text = `${most ? "! " : ""}${list.length === 1 ? list[0]! : `{ ${list.join(", ")} }`}`;
+    return field === "hook" || field === "family" ? text : `${fieldWord(field)} ${text}`;
+  }).join(" ");
+}
+
+/** `10.0.0.0/8` where a range of addresses is a network, else `a-b`. */
+function rangeText(field: Field, lo: bigint, hi: bigint): string {
+  const size = hi - lo + 1n;
+  const network = (size & (size - 1n)) === 0n && lo % size === 0n;
+  if ((field === "src" || field === "dst") && network) {
+    const width = lo < V6_BASE ? 32 : 128;
+    return `${valueText(field, lo)}/${width - (size.toString(2).length - 1)}`;
+  }
+  return `${valueText(field, lo)}-${valueText(field, hi)}`;
 }

@@ -39,7 +39,7 @@ function edges(regions: readonly Region[], field: Name): bigint[] {
   const found = new Set<bigint>();
   for (const region of regions) {
     for (const { lo, hi } of region[field] ?? []) {
-      for (const value of [lo - 1n, lo, hi, hi + 1n]) found.add(value);
+      for (const value of [lo - 1n, lo, lo + 1n, hi - 1n, hi, hi + 1n]) found.add(value);
       // The next number is no name, but the next name is one byte longer.
       if (field === "in" || field === "out") found.add(longer(lo)).add(longer(hi));
     }
