@@ -14,7 +14,7 @@ import {
 } from "../compiler/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { render } from "./render.ts";
-import { readFile, UsageError } from "./report.ts";
+import { readText, UsageError } from "./report.ts";
 
 /** A rule file that compiles, and its table image. */
 export interface Compiled {
@@ -38,8 +38,7 @@ export async function compileFile(args: Arguments): Promise<Compiled | undefined
 /** Reads and checks the rule file. Throws UsageError if it cannot be read. */
 export async function checkFile(args: Arguments): Promise<ReturnType<typeof check>> {
   const path = args.operands[0]!;
-  const text = new TextDecoder().decode(await readFile(path));
-  return check(path, text, overrides(args));
+  return check(path, await readText(path), overrides(args));
 }
 
 /** A diagnostic as text, in colour if the stream is a terminal and NO_COLOR is not set. */

@@ -30,6 +30,12 @@ export const CODES = {
   FW030: { severity: "error", title: "unknown option" },
   FW031: { severity: "error", title: "option value out of range" },
   FW198: { severity: "error", title: "policy too large for its tables" },
+  FW201: { severity: "warning", title: "defined and never used" },
+  FW202: { severity: "warning", title: "empty set" },
+  FW203: { severity: "info", title: "set used once" },
+  FW204: { severity: "warning", title: "duplicate member" },
+  FW205: { severity: "warning", title: "member covered by another" },
+  FW206: { severity: "info", title: "members that merge" },
   FW207: { severity: "error", title: "value of another type" },
   FW210: { severity: "warning", title: "prefix with host bits" },
   FW211: { severity: "error", title: "prefix length out of range" },
@@ -43,6 +49,21 @@ export const CODES = {
   FW219: { severity: "error", title: "mark mask too scattered" },
   FW301: { severity: "error", title: "clause not possible in this chain" },
   FW302: { severity: "error", title: "clauses that contradict" },
+  FW401: { severity: "warning", title: "everything is accepted" },
+  FW403: { severity: "warning", title: "replies are denied" },
+  FW404: { severity: "warning", title: "invalid packets are accepted" },
+  FW405: { severity: "warning", title: "IPv6 forgotten" },
+  FW406: { severity: "warning", title: "ICMPv6 that IPv6 needs is denied" },
+  FW407: { severity: "warning", title: "path MTU discovery is denied" },
+  FW409: { severity: "warning", title: "loopback is denied" },
+  FW411: { severity: "warning", title: "management port open to any" },
+  FW412: { severity: "warning", title: "fragments pass by port rules" },
+  FW501: { severity: "warning", title: "log without a rate" },
+  FW503: { severity: "info", title: "log prefix long or not unique" },
+  FW702: { severity: "warning", title: "rule has expired" },
+  FW703: { severity: "info", title: "rule expires soon" },
+  FW705: { severity: "info", title: "not formatted" },
+  FW799: { severity: "warning", title: "suppression without effect" },
   FW704: { severity: "warning", title: "verb behind the clauses of another rule" },
 } as const satisfies Record<string, { severity: Severity; title: string }>;
 
@@ -53,6 +74,8 @@ export interface Diagnostic {
   readonly code: Code;
   readonly message: string;
   readonly span: Span;
+  /** Where the file asks for another than the code's own. */
+  readonly severity?: Severity;
   /** More of the same, on the same line. */
   readonly also?: readonly Span[];
   /** What stands beside the caret. */
@@ -77,7 +100,7 @@ export interface Edit {
 export type Report = (diagnostic: Diagnostic) => void;
 
 export function severityOf(diagnostic: Diagnostic): Severity {
-  return CODES[diagnostic.code].severity;
+  return diagnostic.severity ?? CODES[diagnostic.code].severity;
 }
 
 /** A word of the language that this version does not carry out: an error, never a wrong meaning. */

@@ -6,16 +6,30 @@
  *
  * @module
  */
+import { hygiene } from "./analysis/hygiene.ts";
+import { safety } from "./analysis/safety.ts";
+import { suppress } from "./analysis/suppress.ts";
 import { type Diagnostic, type Report, severityOf } from "./diagnostic.ts";
 import type { Options } from "./policy/options.ts";
 import type { Policy } from "./policy/policy.ts";
 import { resolve } from "./policy/resolve.ts";
 import { Sources } from "./source.ts";
+import type { File } from "./syntax/ast.ts";
+import { format } from "./syntax/format.ts";
 import { parse } from "./syntax/parse.ts";
 import { image } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
 
-export { CODES, type Diagnostic, type Severity, severityOf } from "./diagnostic.ts";
+export {
+  type Code,
+  CODES,
+  type Diagnostic,
+  type Edit,
+  type Severity,
+  severityOf,
+} from "./diagnostic.ts";
+
+export { explain } from "./explanation.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";
 export { DEFAULTS, OPTION_NAMES, type Options, type Queues, readOption } from "./policy/options.ts";
 export { type Policy, rejectsOf, type Rule, usesState } from "./policy/policy.ts";
@@ -25,6 +39,7 @@ export { printTables } from "./tables/print.ts";
 /** What was found, and the policy if it is sound. */
 export interface Checked {
   readonly sources: Sources;
+  readonly file: File;
   /** In source order. */
   readonly diagnostics: readonly Diagnostic[];
   /** Undefined if a diagnostic is an error. */
@@ -50,7 +65,60 @@ export function check(name: string, text: string, override: Partial<Options> = {
   }, override);
   diagnostics.sort((a, b) => a.span.start - b.span.start);
   const sound = diagnostics.every((diagnostic) => severityOf(diagnostic) !== "error");
-  return { sources, diagnostics, policy: sound ? policy : undefined };
+  return { sources, file, diagnostics, policy: sound ? policy : undefined };
+}
+
+/** All that can be said of a file: its errors, and for a sound file how it could be better. */
+export function lint(name: string, text: string, today?: string): Checked {
+  const checked = check(name, text);
+  const { sources, file, policy } = checked;
+  const found = policy
+    ? [...checked.diagnostics, ...hygiene(file, today), ...safety(policy), ...layout(file, text)]
+    : checked.diagnostics;
+  const diagnostics = policy ? suppress(found, file, sources) : found;
+  return { ...checked, diagnostics: diagnostics.toSorted((a, b) => a.span.start - b.span.start) };
+}
+
+/** FW705, with the fix that `fmt` would make. */
+function layout(file: File, text: string): Diagnostic[] {
+  const formatted = format(text, file);
+  if (formatted === text) return [];
+  let start = 0;
+  while (formatted[start] === text[start]) start++;
+  return [{
+    code: "FW705",
+    message: "the file is not in its canonical form",
+    span: { start, end: start },
+    help: "run `fmt`",
+  }];
+}
+
+/** The canonical form of a file, or undefined if it has a syntax error. */
+export function formatted(name: string, text: string): Omit<Checked, "policy"> & { text?: string } {
+  const sources = new Sources();
+  const diagnostics: Diagnostic[] = [];
+  const file = parse(sources.add(name, text), (diagnostic) => diagnostics.push(diagnostic));
+  return { sources, file, diagnostics, ...(!file.lost && { text: format(text, file) }) };
+}
+
+/** A text with the fixes of diagnostics made; a fix that overlaps an earlier one waits. */
+export function fixed(text: string, diagnostics: readonly Diagnostic[]): string {
+  const edits = diagnostics.flatMap(({ fix }) => fix ?? [])
+    .toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+  let result = "", at = 0;
+  for (const { span, text: put } of edits) {
+    if (span.start < at) continue;
+    result += text.slice(at, span.start) + put;
+    at = span.end;
+    // A line that held nothing else goes too.
+    const rest = /^[ \t]*(\r?\n|$)/.exec(text.slice(at, at + 200))?.[0];
+    const line = result.slice(result.lastIndexOf("\n") + 1);
+    if (put === "" && rest !== undefined && line.trim() === "") {
+      result = result.slice(0, result.length - line.length);
+      at += rest.length;
+    }
+  }
+  return result + text.slice(at);
 }
 
 /**

@@ -136,7 +136,7 @@ export class Grammar extends EmbeddedActionsParser {
     this.#text = text;
     this.#strays = 0;
     this.input = [...outline.tokens];
-    return this.file() ?? { items: [] };
+    return this.file() ?? { items: [], comments: [] };
   }
 
   private readonly file: Production<File> = this.#production("file", () => {
@@ -147,7 +147,8 @@ export class Grammar extends EmbeddedActionsParser {
       version = this.#sentence(0, this.version);
     });
     this.MANY(() => items.push(this.SUBRULE(this.item)));
-    return { ...(version && { version }), items: items.filter((i) => i !== undefined) };
+    const whole = items.filter((i) => i !== undefined);
+    return { ...(version && { version }), items: whole, comments: [] };
   });
 
   private readonly version: Production<Word> = this.#production(
@@ -289,8 +290,14 @@ export class Grammar extends EmbeddedActionsParser {
   private readonly optionItem: Production<Option> = this.#production("optionItem", () => {
     const start = this.CONSUME(K.option);
     const name = this.#word(this.CONSUME(T.Ident));
+    let setting: Word | undefined;
     const value = this.SUBRULE(this.operand);
-    return value && { kind: "option" as const, name, value, span: this.#from(start) };
+    this.OPTION({
+      GATE: () => this.#sameLine(),
+      DEF: () => setting = this.#word(this.CONSUME(T.Name)),
+    });
+    const span = this.#from(start);
+    return value && { kind: "option" as const, name, value, ...(setting && { setting }), span };
   });
 
   private readonly chain: Production<Chain> = this.#production("chain", () => {

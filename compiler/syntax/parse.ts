@@ -31,7 +31,7 @@ interface Found {
 /** Parses one file. Reports every mistake; what could not be understood is left out of the tree. */
 export function parse(source: Source, report: Report): File {
   const { text, base } = source;
-  const { tokens } = lexer.tokenize(text);
+  const { tokens, groups } = lexer.tokenize(text);
   const shape = outline(tokens, text);
   grammar ??= new Grammar();
   const file = grammar.read(shape, text);
@@ -71,9 +71,15 @@ export function parse(source: Source, report: Report): File {
       ...(d.fix && { fix: d.fix.map((edit) => ({ ...edit, span: shift(edit.span) })) }),
     });
   }
-  const whole = told.every((d) => severityOf(d) !== "error")
-    ? file
-    : { ...file, lost: declared(tokens) };
+  const broken = told.some((d) => severityOf(d) === "error");
+  const whole = {
+    ...file,
+    ...(broken && { lost: declared(tokens) }),
+    comments: (groups.comments ?? []).map(({ image, startOffset: start }) => ({
+      text: image.trimEnd(),
+      span: { start, end: start + image.length },
+    })),
+  };
   return base === 0 ? whole : shiftSpans(whole, shift);
 }
 
