@@ -37,6 +37,8 @@ because a rule that is silently ignored is a hole.`,
 must be unique too.`,
   FW025: `A packet that no rule decides must have a verdict, and guessing it would be wrong in
 half of all files. Say \`default drop\` or \`default accept\`.`,
+  FW031: `An option has one value of its own kind. Options are settings of the engine; those of the
+command line win over those of the file. \`option lint FW501 off\` sets what the linter says.`,
   FW201: `What is never used is usually a leftover, or the rule that should use it is missing or
 names something else. \`lint --fix\` removes it.`,
   FW202: `No packet matches an empty set, so its rules do nothing, and with \`!\` they match all.`,

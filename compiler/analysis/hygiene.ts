@@ -98,7 +98,7 @@ function unused(file: File): Diagnostic[] {
         ...(removable && { fix: [{ span: item.span, text: "" }] }),
       }];
     }
-    if (item.kind !== "set" || count > 1 || (item.elements?.length ?? 2) > 1) return [];
+    if (item.kind !== "set" || count > 1 || item.elements?.length !== 1) return [];
     return [{
       code: "FW203",
       message: `\`${name}\` has one member and is used once`,

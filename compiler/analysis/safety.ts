@@ -9,6 +9,7 @@
  */
 import type { Diagnostic } from "../diagnostic.ts";
 import {
+  DOMAIN,
   FRAGMENT,
   type Hook,
   ICMPV6_BASE,
@@ -18,7 +19,7 @@ import {
   PROTO,
   STATES,
 } from "../policy/field.ts";
-import { intersect, setOf, span, within } from "../policy/interval.ts";
+import { intersect, setOf, span, subtract, within } from "../policy/interval.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import { both, emptyField, narrow, type Region, valuesOf } from "../policy/region.ts";
 
@@ -40,6 +41,12 @@ const MANAGEMENT: Readonly<Record<number, string>> = {
 
 const [ESTABLISHED, RELATED, INVALID] = (["established", "related", "invalid"] as const)
   .map((name) => BigInt(STATES.indexOf(name))) as [bigint, bigint, bigint];
+
+const RELATED_STATE = span(RELATED);
+/** `new` and `untracked`, as kernels differ. */
+const UNTRACKED = ["new", "untracked"].flatMap((name) =>
+  span(STATES.findIndex((state) => state === name))
+);
 
 /** Neighbour discovery and path MTU, without which IPv6 does not work (RFC 4890, 4.3.1 and 4.4.1). */
 const NEEDED_ICMPV6: Readonly<Record<string, number>> = {
@@ -111,7 +118,7 @@ function repliesDenied(chain: Chain): Diagnostic[] {
   const asked = chain.accepting.some(({ regions }) =>
     regions.some((region) => meet(region, replies) && (region.state || statelessly(region)))
   );
-  if (asked || chain.rules.length === 0) return [];
+  if (asked || chain.accepting.length === 0) return [];
   return [{
     code: "FW403",
     message: `${chain.hook} denies by default, and no rule accepts replies`,
@@ -142,9 +149,12 @@ function invalidAccepted({ accepting }: Chain): Diagnostic[] {
 /** FW405 */
 function familyForgotten({ hook, rules, byDefault }: Chain): Diagnostic[] {
   const families = (rule: Rule) => rule.regions.map((region) => valuesOf(narrow(region), "family"));
-  const only = (family: bigint) =>
-    rules.some((rule) => families(rule).every((set) => within(set, span(family))));
-  if (!only(IPV4) || only(IPV6)) return [];
+  const only = (family: bigint, rule: Rule) =>
+    families(rule).every((set) => within(set, span(family)));
+  // `drop ipv4` and ICMP are for IPv4 by what they are; a rule with addresses by what it names.
+  const addressed = rules.filter(({ regions }) => regions.every(({ src, dst }) => src || dst));
+  if (!addressed.some((rule) => only(IPV4, rule))) return [];
+  if (rules.some((rule) => only(IPV6, rule))) return [];
   const becomes = byDefault.verdict.name === "accept" ? "accepted" : "denied";
   return [{
     code: "FW405",
@@ -158,12 +168,19 @@ function familyForgotten({ hook, rules, byDefault }: Chain): Diagnostic[] {
 function icmpDenied(chain: Chain): Diagnostic[] {
   if (chain.hook === "output" || chain.accepting.length === 0) return [];
   const found: Diagnostic[] = [];
-  const v6 = { family: span(IPV6), proto: span(PROTO.icmpv6) };
+  const fromOutside = { in: subtract(DOMAIN.in, span(interfaceNumber("lo"))) };
+  const v6 = { ...fromOutside, family: span(IPV6), proto: span(PROTO.icmpv6) };
+  // Conntrack follows no neighbour discovery, and relates packet-too-big to its flow.
+  const states = (name: string) => setOf(name.startsWith("nd-") ? UNTRACKED : RELATED_STATE);
   const missing = Object.entries(NEEDED_ICMPV6).filter(([name, type]) =>
     !(chain.hook === "forward" && name.startsWith("nd-")) &&
-    !chain.accepts({ ...v6, type: span(ICMPV6_BASE + BigInt(type)) })
+    !chain.accepts({
+      ...v6,
+      type: span(ICMPV6_BASE + BigInt(type)),
+      state: states(name),
+    })
   ).map(([name]) => name);
-  if (missing.length > 0 && chain.accepts({ family: span(IPV6) })) {
+  if (missing.length > 0 && chain.accepts({ ...fromOutside, family: span(IPV6) })) {
     found.push({
       code: "FW406",
       message: `${chain.hook} denies ${missing.join(", ")}, which IPv6 needs`,
@@ -174,7 +191,7 @@ function icmpDenied(chain: Chain): Diagnostic[] {
     });
   }
   const tooBig = { proto: span(PROTO.icmp), type: span(3), code: span(4) };
-  const v4 = { family: span(IPV4) };
+  const v4 = { ...fromOutside, family: span(IPV4) };
   const taken = chain.accepts({ ...v4, ...tooBig, state: span(RELATED) });
   if (!taken && chain.accepts(v4)) {
     found.push({
