@@ -76,7 +76,7 @@ const STYLE = `
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --back: #15191f; --line: #3d444d } }
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back) }
 main { max-width: 900px; margin: auto; padding: 12px }
-figure { margin: 2em 0 } figcaption { font-weight: 600 }
+h1, p { overflow-wrap: anywhere } figure { margin: 2em 0 } figcaption { font-weight: 600 }
 .table { overflow-x: auto } table { border-collapse: collapse; font-size: 14px }
 td, th { padding: 2px 10px; border-bottom: 1px solid var(--line); text-align: right }
 td:first-child, th:first-child { text-align: left }
