@@ -7,7 +7,9 @@
  * marked with *. Measurements go to bench/sync/build/measurements.jsonl, a report to report.html
  * beside it.
  *
- * Options: --quick for a part of the matrix, --rounds N turns, --slice MS a turn.
+ * Options: --quick for a part of the matrix, --rounds N turns, --slice MS a turn, --realtime to
+ * run before everything else on the machine (chrt, as root), as though there were no neighbours:
+ * without the oversubscribed cells, in which threads that spin would then wait for each other.
  *
  * @module
  */
@@ -67,21 +69,29 @@ const QUICK: Matrix = {
 
 export async function bench(options: Options, signal: AbortSignal): Promise<void> {
   const quick = options.quick !== undefined;
+  const realtime = options.realtime !== undefined;
   const matrix = quick ? QUICK : FULL;
+  const cores = navigator.hardwareConcurrency;
+  const measure = (...args: string[]) =>
+    realtime
+      ? run("chrt", ["-f", "10", `${BUILD}measure`, ...args], signal)
+      : run(`${BUILD}measure`, args, signal);
   const turns = [options.rounds ?? (quick ? "2" : "3"), options.slice ?? (quick ? "4" : "10")];
   await run("make", ["--silent", "-C", HERE], signal);
 
   const idle = parse<Idle>(await run(`${BUILD}measure`, ["idle", "2", "2000"], signal));
   const trips: Measurement[] = [];
-  for (const workers of matrix.workers) {
+  for (const workers of matrix.workers.filter((w) => !realtime || w <= cores)) {
     const cell = ["24", "nothing", "1", `${workers}`, "0", turns[0]!, "20"];
-    trips.push(...parse<Measurement>(await run(`${BUILD}measure`, cell, signal)));
+    trips.push(...parse<Measurement>(await measure(...cell)));
   }
   const measured: Measurement[] = [];
-  const cells = cellsOf(matrix);
+  const cells = cellsOf(matrix).filter(([, , , workers, pipelined]) =>
+    !realtime || Number(workers) + Number(pipelined) <= cores
+  );
   const start = performance.now();
   for (const [i, cell] of cells.entries()) {
-    measured.push(...parse<Measurement>(await run(`${BUILD}measure`, [...cell, ...turns], signal)));
+    measured.push(...parse<Measurement>(await measure(...cell, ...turns)));
     const left = (performance.now() - start) / (i + 1) * (cells.length - i - 1) / 1000;
     progress(`${i + 1} of ${cells.length} cells, about ${left.toFixed(0)} s left`);
   }
