@@ -3,10 +3,12 @@
  * A generator on one core sends small UDP packets into another namespace; there each contestant in
  * turn has the other core and answers them. All contestants meet the same rule and the same single
  * packets. Counted is what was delivered behind the queue; CPU is what the contestant's own threads
- * used, for its part in delivering included. The floor is the same traffic with no queue.
+ * used, its part in delivering included. Where no packets are lost, the contestant is faster than
+ * the generator, and CPU a packet tells more than packets a second. The floor is the same traffic
+ * with no queue.
  *
  * Options: --rounds N, --seconds N a window, --seed N for the order, --family ipv4|ipv6,
- * --pace N packets a second in place of all that go, --batch N of Barrage.
+ * --pace N packets a second in place of all that go, --batch N and --coalesce V of Barrage.
  *
  * @module
  */
@@ -41,6 +43,7 @@ interface Settings {
   /** Packets a second, undefined for all that go. */
   readonly pace: string | undefined;
   readonly batch: string;
+  readonly coalesce: string;
 }
 
 interface Sample {
@@ -49,6 +52,8 @@ interface Sample {
   readonly cpuNsPerPacket: number;
   /** Part of its core that it got. Less than all: it had to wait, for packets or for others. */
   readonly coreShare: number;
+  /** Part of the packets for which the queue had no room. None: the generator is the limit. */
+  readonly lostShare: number;
 }
 
 /** Measures every contestant once a round, in an order that the seed gives. */
@@ -78,10 +83,11 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
 }
 
 function settingsFrom(options: Options): Settings {
-  const { rounds = "7", seconds = "2", seed = "1", family = "ipv4", pace, batch = "256" } = options;
+  const { rounds = "7", seconds = "2", seed = "1", family = "ipv4", pace } = options;
+  const { batch = "256", coalesce = "auto" } = options;
   if (family !== "ipv4" && family !== "ipv6") throw new TypeError(`--family ${family}: which?`);
   const [r, s, windowMs] = [Number(rounds), Number(seed), Number(seconds) * 1000];
-  return { rounds: r, windowMs, seed: s, family, pace, batch };
+  return { rounds: r, windowMs, seed: s, family, pace, batch, coalesce };
 }
 
 async function build() {
@@ -89,9 +95,18 @@ async function build() {
   if (!success) throw new Error("cannot build the bench's programs");
 }
 
-function contestantsFor({ batch }: Settings): Contestant[] {
+function contestantsFor({ batch, coalesce }: Settings): Contestant[] {
   const fw = new URL("../fw.ts", import.meta.url).pathname;
-  const barrage = ["--queue", "0", "--batch", batch, "--no-hooks", "--json"];
+  const barrage = [
+    "--queue",
+    "0",
+    "--batch",
+    batch,
+    "--coalesce",
+    coalesce,
+    "--no-hooks",
+    "--json",
+  ];
   return [
     { name: "no queue", argv: [], ready: /./ },
     { name: "canonical", argv: [`${BUILD}canonical`, "0"], ready: /ready/ },
@@ -137,6 +152,7 @@ async function measure(
     packetsPerSecond: packets / elapsedMs * 1000,
     cpuNsPerPacket: cpuNs / packets,
     coreShare: cpuNs / elapsedMs / 1e6,
+    lostShare: (after.lost - before.lost) / (after.offered - before.offered),
   };
 }
 
@@ -155,10 +171,18 @@ async function bytesPerPacket(receiver: Host, family: Family): Promise<number> {
   return Number(bytes) / Number(packets);
 }
 
-/** Packets delivered in the namespace of a process, and CPU time a contestant has used. */
+/** What has been counted in the receiver so far: `sink` is a process in it. */
 function figures(sink: number, family: Family, contestant: Background | undefined) {
   const at = performance.now();
-  return { at, delivered: delivered(sink, family), cpuNs: contestant ? cpuNs(contestant.pid) : 0 };
+  const cpu = contestant ? cpuNs(contestant.pid) : 0;
+  return { at, delivered: delivered(sink, family), cpuNs: cpu, ...queueFigures(sink) };
+}
+
+/** Packets that came to the queue, and those it did not take. */
+function queueFigures(pid: number): { readonly offered: number; readonly lost: number } {
+  const line = Deno.readTextFileSync(`/proc/${pid}/net/netfilter/nfnetlink_queue`).trim();
+  const [, , , , , full = 0, unread = 0, taken = 0] = line.split(/\s+/).map(Number);
+  return { offered: taken + full, lost: full + unread };
 }
 
 function delivered(pid: number, family: Family): number {
@@ -201,7 +225,15 @@ function print(samples: ReadonlyMap<string, readonly Sample[]>, settings: Settin
   const { rounds, seed, family, pace, windowMs } = settings;
   const where = { machine: machine(), seed, rounds, windowMs, family, pace: pace ?? "all" };
   const canonical = samples.get("canonical")!;
-  const rows = [["contestant", "packets/s", "x canonical", "CPU ns/packet", "x less", "of core"]];
+  const rows = [[
+    "contestant",
+    "packets/s",
+    "x canonical",
+    "CPU ns/packet",
+    "x less",
+    "of core",
+    "lost",
+  ]];
   for (const [name, own] of samples) {
     // Speed drifts on shared machines: only what was measured in the same round is compared.
     const paired = (ratio: (own: Sample, other: Sample) => number) =>
@@ -214,6 +246,7 @@ function print(samples: ReadonlyMap<string, readonly Sample[]>, settings: Settin
       cpuNsPerPacket: summarize(own.map((sample) => sample.cpuNsPerPacket)),
       timesLessCpu: paired((own, other) => other.cpuNsPerPacket / own.cpuNsPerPacket),
       coreShare: summarize(own.map((sample) => sample.coreShare), 2),
+      lostShare: summarize(own.map((sample) => sample.lostShare), 2),
     };
     const hasCpu = own.every((sample) => sample.cpuNsPerPacket > 0);
     const figures = hasCpu ? { ...row, ...used } : row;

@@ -14,6 +14,7 @@ import {
 } from "../compiler/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { render } from "./render.ts";
+import { readFrom } from "./read.ts";
 import { readFile, UsageError } from "./report.ts";
 
 /** A rule file that compiles, and its table image. */
@@ -35,11 +36,30 @@ export async function compileFile(args: Arguments): Promise<Compiled | undefined
   return policy && good ? { policy, image } : undefined;
 }
 
-/** Reads and checks the rule file. Throws UsageError if it cannot be read. */
-export async function checkFile(args: Arguments): Promise<ReturnType<typeof check>> {
-  const path = args.operands[0]!;
+/**
+ * Reads and checks a rule file, the first operand unless another is named. `more` is read as if it
+ * stood at the file's end. Throws UsageError if the file cannot be read.
+ */
+export async function checkFile(
+  args: Arguments,
+  path = args.operands[0]!,
+  more = "",
+): Promise<ReturnType<typeof check>> {
   const text = new TextDecoder().decode(await readFile(path));
-  return check(path, text, overrides(args));
+  return check(path, text + more, overrides(args), readFrom);
+}
+
+/** The sound policy of a rule file. Prints what is wrong with it, and then is undefined. */
+export async function readPolicy(
+  args: Arguments,
+  path = args.operands[0]!,
+  more = "",
+): Promise<Policy | undefined> {
+  const { sources, diagnostics, policy } = await checkFile(args, path, more);
+  for (const diagnostic of diagnostics) {
+    console.error(`${show(diagnostic, sources, Deno.stderr)}\n`);
+  }
+  return policy;
 }
 
 /** A diagnostic as text, in colour if the stream is a terminal and NO_COLOR is not set. */
@@ -54,7 +74,7 @@ export function show(
 /** The options that the command line gives. Throws UsageError on a value that one cannot have. */
 function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
-  for (const name of ["queue", "batch", "workers", "copy", "fail"]) {
+  for (const name of ["queue", "batch", "workers", "copy", "coalesce", "fail"]) {
     const text = options[name];
     if (typeof text !== "string") continue;
     const read = readOption(name, text);

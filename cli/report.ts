@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Incomparable, OutOfBudget, PacketError } from "../compiler/mod.ts";
 import { HookError, LibraryError, NativeError, ServiceError } from "../runtime/mod.ts";
 
 /** The command line or a file it names is wrong: exit code 2. */
@@ -16,6 +17,9 @@ export class UsageError extends Error {
 /** Errors of the machine: it said no, and the message says what to do. Exit code 1. */
 const OF_THE_MACHINE = [HookError, LibraryError, NativeError, ServiceError];
 
+/** Questions that make no sense, or that cannot be answered exactly in time. Exit code 2. */
+const NO_ANSWER = [Incomparable, OutOfBudget, PacketError];
+
 /** Prints an error for the user; the exit code. */
 export function complain(error: unknown): number {
   if (error instanceof UsageError) {
@@ -26,6 +30,10 @@ export function complain(error: unknown): number {
   if (OF_THE_MACHINE.some((kind) => error instanceof kind)) {
     console.error(`barrage: ${(error as Error).message}`);
     return 1;
+  }
+  if (NO_ANSWER.some((kind) => error instanceof kind)) {
+    console.error(`barrage: ${(error as Error).message}`);
+    return 2;
   }
   if (error instanceof Deno.errors.NotCapable) {
     console.error(`barrage: ${error.message.split("\n")[0]}`);
@@ -55,7 +63,8 @@ export async function writeFile(path: string, bytes: Uint8Array): Promise<void> 
   }
 }
 
-function why(error: unknown): string {
+/** Why a file could not be used, in words. */
+export function why(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.IsADirectory) return "it is a directory";

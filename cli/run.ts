@@ -1,5 +1,5 @@
-import { type Policy, rejectsOf, usesState } from "../compiler/mod.ts";
-import { type HookPlan, type ServiceConfig, startService } from "../runtime/mod.ts";
+import { type Policy, rejectsOf, runTests, severityOf, usesState } from "../compiler/mod.ts";
+import { COALESCE_AUTO, type HookPlan, type ServiceConfig, startService } from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
 import { summary } from "./summary.ts";
@@ -15,6 +15,7 @@ export async function run(args: Arguments): Promise<number> {
   const compiled = await compileFile(args);
   if (!compiled) return 1;
   const { policy, image } = compiled;
+  if (!args.options["no-test"] && !expectationsHold(policy)) return 1;
   // Listened for before anything is installed: there is no moment in which it would be left.
   const interrupted = Promise.withResolvers<void>();
   const interrupt = () => interrupted.resolve();
@@ -45,10 +46,22 @@ function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceC
       batch: options.batch,
       copy: options.copy,
       depth: DEPTH,
+      coalesce: options.coalesce === "auto" ? COALESCE_AUTO : options.coalesce,
       failOpen: options["fail-overflow"] === "open",
     },
     hooks: options.hooks ? hookPlan(policy) : undefined,
   };
+}
+
+/** Whether what the file's tests say is so; where not, a line each says what is instead. */
+function expectationsHold(policy: Policy): boolean {
+  const findings = runTests(policy).tested.flatMap(({ finding }) => finding ?? [])
+    .filter((finding) => severityOf(finding) === "error");
+  for (const { code, message, note } of findings) {
+    console.error(`barrage: ${code}: ${message}${note ? `: ${note}` : ""}`);
+  }
+  if (findings.length > 0) console.error("barrage: not started; --no-test starts it all the same");
+  return findings.length === 0;
 }
 
 /** What the kernel has to do for a policy. */

@@ -4,22 +4,59 @@
  * fw_classify() is a pure function of its arguments, so any thread may run it on any part of a
  * batch. It is total: a key that no rule takes gets FW_NO_RULE. The classes it finds on the way
  * lead fw_next_effect() to the `match` rules, which never decide.
+ *
+ * The same in two steps, for workers that share a batch: fw_find_classes() once, then
+ * fw_classify_part() for each of fw_parts(), each into rules of its own or into the same; the
+ * smallest number of all parts is what fw_classify() says.
  */
 #ifndef FW_CLASSIFY_H
 #define FW_CLASSIFY_H
 
+#include <stdbool.h>
+
 #include "image.h"
 #include "packet.h"
 
-/* A packet's class on each axis. */
+/* A packet's class on each axis: as many as the tables have are set. */
 struct fw_classes {
-	uint16_t of[FW_MAX_AXES];
+	uint32_t of[FW_MAX_AXES];
 };
-static_assert(FW_MAX_CLASSES - 1 == UINT16_MAX, "a class fits in fw_classes");
 
-/* `rules` and `classes` hold n entries each; keys come from fw_packet_parse(). */
+/* The same answers, by different instructions. */
+struct fw_evaluator {
+	void (*classify)(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
+			 uint32_t *rules, struct fw_classes *classes);
+	void (*find_classes)(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
+			     struct fw_classes *classes);
+	void (*classify_part)(const struct fw_tables *t, const struct fw_classes *classes, uint32_t n,
+			      uint32_t part, uint32_t *rules);
+};
+
+extern const struct fw_evaluator fw_evaluator_portable;
+/* NULL if this is no processor that has AVX2. */
+const struct fw_evaluator *fw_evaluator_avx2(void);
+/* What fw_tables_new() takes. */
+const struct fw_evaluator *fw_evaluator_best(void);
+
+/*
+ * `rules` and `classes` hold n entries each; keys come from fw_packet_parse(). Classes are written
+ * only if the tables have rules that only count.
+ */
 void fw_classify(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, uint32_t *rules,
 		 struct fw_classes *classes);
+
+void fw_find_classes(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
+		     struct fw_classes *classes);
+
+/* Into how many parts the rules can be split, at least 1. */
+uint32_t fw_parts(const struct fw_tables *t);
+
+/*
+ * Lowers `rules` to the first rule of this part that matches, where that is smaller: begin with
+ * FW_NO_RULE.
+ */
+void fw_classify_part(const struct fw_tables *t, const struct fw_classes *classes, uint32_t n,
+		      uint32_t part, uint32_t *rules);
 
 /* The first effect bit from `bit` on whose rule matches; the tables' effect_count if there is none. */
 uint32_t fw_next_effect(const struct fw_tables *t, const struct fw_classes *classes, uint32_t bit);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classify.h"
+
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "an image is read in place");
 
 uint32_t fw_image_checksum(const uint8_t *image, uint32_t size)
@@ -16,9 +18,14 @@ uint32_t fw_image_checksum(const uint8_t *image, uint32_t size)
 	return hash;
 }
 
+/* u64 words of a dense row. */
 static uint32_t words(uint32_t bits)
 {
-	return bits / 64 + (bits % 64 != 0);
+	uint32_t n = 1;
+
+	while (n < FW_MAX_CLASSES && n * 64 < bits)
+		n *= 2;
+	return n;
 }
 
 /* `count` records of `width` bytes, or NULL if they are none or not all in the image. */
@@ -42,16 +49,6 @@ static bool classes_ok(const uint16_t *table, uint64_t count, uint32_t classes)
 	return true;
 }
 
-static bool narrow_ok(const struct fw_narrow *table, uint32_t count, uint32_t classes)
-{
-	if (!table || table[0].start != 0)
-		return false;
-	for (uint32_t i = 0; i < count; i++)
-		if (table[i].class >= classes || (i > 0 && table[i].start <= table[i - 1].start))
-			return false;
-	return true;
-}
-
 static bool wide_before(const struct fw_wide *a, const struct fw_wide *b)
 {
 	return a->hi != b->hi ? a->hi < b->hi : a->lo < b->lo;
@@ -68,17 +65,50 @@ static bool wide_ok(const struct fw_wide *table, uint32_t count, uint32_t classe
 	return true;
 }
 
-/* A row for each class, without a bit that has no rule. */
-static bool rows_ok(const uint64_t *rows, uint32_t classes, uint32_t bits)
+/* A dense row for each class, without a bit that has no rule. */
+static bool dense_ok(const uint64_t *rows, uint32_t classes, uint32_t width, uint32_t bits)
 {
-	const uint32_t width = words(bits);
-	const uint64_t beyond = bits % 64 ? ~UINT64_C(0) << bits % 64 : 0;
-
 	if (!rows)
 		return false;
 	for (uint32_t c = 0; c < classes; c++)
-		if (rows[(uint64_t)c * width + width - 1] & beyond)
+		for (uint32_t w = bits / 64; w < width; w++) {
+			const uint64_t beyond = w > bits / 64 ? ~UINT64_C(0) : ~UINT64_C(0) << bits % 64;
+			if (rows[(uint64_t)c * width + w] & beyond)
+				return false;
+		}
+	return true;
+}
+
+static uint32_t count_bits(uint64_t bits)
+{
+	return (uint32_t)__builtin_popcountll(bits);
+}
+
+static uint32_t last_bit(uint64_t bits)
+{
+	return 63 - (uint32_t)__builtin_clzll(bits);
+}
+
+/* Blocks and words as the tops and bits say; the last bit of a row has a rule. */
+static bool sparse_ok(const struct fw_tables *t, const struct fw_row *rows, uint32_t classes,
+		      uint32_t bits)
+{
+	const struct fw_header *h = t->header;
+
+	if (!rows)
+		return false;
+	for (uint32_t c = 0; c < classes; c++) {
+		const struct fw_row *r = &rows[c];
+		const uint32_t blocks = count_bits(r->top);
+		if (r->pad != 0 || r->first > h->number_count || blocks > h->number_count - r->first)
 			return false;
+		if (blocks == 0)
+			continue;
+		const struct fw_block *b = &t->blocks[t->numbers[r->first + blocks - 1]];
+		const uint64_t word = t->words[b->first + count_bits(b->bits) - 1];
+		if (word == 0 || last_bit(r->top) * 4096 + last_bit(b->bits) * 64 + last_bit(word) >= bits)
+			return false;
+	}
 	return true;
 }
 
@@ -86,7 +116,7 @@ static bool find_header(struct fw_tables *t)
 {
 	const struct fw_header *h = t->header;
 
-	if (h->pad != 0 || (h->malformed != FW_VERDICT_ACCEPT && h->malformed != FW_VERDICT_DROP))
+	if (h->malformed != FW_VERDICT_ACCEPT && h->malformed != FW_VERDICT_DROP)
 		return false;
 	if (h->mark_mask == 0)
 		return true;
@@ -105,7 +135,8 @@ static bool find_rules(struct fw_tables *t)
 	for (uint32_t i = 0; i < h->rule_count; i++) {
 		const struct fw_rule *r = &t->rules[i];
 		if (r->verdict >= FW_VERDICT_COUNT || r->reject >= FW_REJECT_COUNT ||
-		    (r->reject != 0 && r->verdict != FW_VERDICT_REJECT))
+		    (r->reject != 0 && r->verdict != FW_VERDICT_REJECT) ||
+		    (r->mark_value & ~r->mark_clear) != 0 || (r->mark_clear & h->mark_mask) != 0)
 			return false;
 	}
 	return true;
@@ -130,8 +161,7 @@ static bool find_numbers(struct fw_tables *t)
 {
 	const struct fw_header *h = t->header;
 
-	t->decide_words = words(h->decide_count);
-	t->effect_words = words(h->effect_count);
+	t->dense_words = words(h->decide_count);
 	t->decide = section(t, h->decide_at, h->decide_count, sizeof *t->decide);
 	t->effect = section(t, h->effect_at, h->effect_count, sizeof *t->effect);
 	return numbers_ok(t, t->decide, h->decide_count, true) &&
@@ -144,103 +174,271 @@ static bool find_names(struct fw_tables *t)
 
 	t->in_names = section(t, h->in_names_at, h->in_name_count, sizeof *t->in_names);
 	t->out_names = section(t, h->out_names_at, h->out_name_count, sizeof *t->out_names);
+	t->macs = section(t, h->macs_at, h->mac_count, sizeof *t->macs);
 	return (h->in_name_count == 0 || wide_ok(t->in_names, h->in_name_count, FW_MAX_CLASSES)) &&
-	       (h->out_name_count == 0 || wide_ok(t->out_names, h->out_name_count, FW_MAX_CLASSES));
+	       (h->out_name_count == 0 || wide_ok(t->out_names, h->out_name_count, FW_MAX_CLASSES)) &&
+	       (h->mac_count == 0 || wide_ok(t->macs, h->mac_count, FW_MAX_CLASSES));
 }
 
-/* An interface's field holds its class already: the names' classes are the step's. */
-static bool identity_ok(const struct fw_tables *t, const struct fw_lookup *l)
+/* The field holds a class already: those of the names, or of the hardware addresses, are the step's. */
+static bool identity_ok(const struct fw_tables *t, const struct fw_step *s)
 {
 	const struct fw_header *h = t->header;
 
-	if (l->count != 0)
-		return false;
-	switch (l->field) {
+	switch (s->field) {
 	case FW_FIELD_IN:
-		return wide_ok(t->in_names, h->in_name_count, l->classes);
+		return wide_ok(t->in_names, h->in_name_count, s->classes);
 	case FW_FIELD_OUT:
-		return wide_ok(t->out_names, h->out_name_count, l->classes);
+		return wide_ok(t->out_names, h->out_name_count, s->classes);
+	case FW_FIELD_MAC:
+		return wide_ok(t->macs, h->mac_count, s->classes);
 	default:
 		return false;
 	}
+}
+
+static bool direct_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
+{
+	l->table = section(t, s->table_at, s->table_count, sizeof *l->table);
+	l->last = s->table_count - 1;
+	return classes_ok(l->table, s->table_count, s->classes);
+}
+
+static bool paged_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
+{
+	l->table = section(t, s->table_at, s->table_count, sizeof *l->table);
+	l->pages = section(t, s->pages_at, s->page_count, sizeof *l->pages);
+	l->last = s->page_count - 1;
+	return s->table_count % 256 == 0 && classes_ok(l->table, s->table_count, s->classes) &&
+	       classes_ok(l->pages, s->page_count, s->table_count / 256);
+}
+
+/* A scalar's tree has keys of 32 or 64 bits. */
+static bool search_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
+{
+	const struct fw_tree *trees = fw_at(t, t->header->trees_at);
+
+	if (s->tree >= t->header->tree_count || trees[s->tree].classes > s->classes)
+		return false;
+	l->search = &t->searches[s->tree];
+	return true;
 }
 
 static bool find_lookup(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
 {
-	*l = (struct fw_lookup){
-		.field = s->field,
-		.kind = s->kind,
-		.classes = s->classes,
-		.count = s->table_count,
-	};
-	if (l->field >= FW_FIELD_COUNT || l->classes == 0 || l->classes > FW_MAX_CLASSES ||
+	*l = (struct fw_lookup){ .field = s->field, .kind = s->kind, .stride = s->stride };
+	if (s->field >= FW_FIELD_COUNT || s->classes == 0 || s->classes > FW_MAX_CLASSES ||
 	    s->pad != 0)
 		return false;
-	switch (l->kind) {
+	switch (s->kind) {
 	case FW_STEP_DIRECT:
-		l->direct = section(t, s->table_at, l->count, sizeof *l->direct);
-		return classes_ok(l->direct, l->count, l->classes);
+		return direct_ok(t, s, l);
+	case FW_STEP_PAGED:
+		return paged_ok(t, s, l);
 	case FW_STEP_SEARCH:
-		l->search = section(t, s->table_at, l->count, sizeof *l->search);
-		return narrow_ok(l->search, l->count, l->classes);
+		return search_ok(t, s, l);
 	case FW_STEP_IDENTITY:
-		return identity_ok(t, l);
+		return identity_ok(t, s);
 	default:
 		return false;
 	}
 }
 
-/* Follows an axis's steps: each product table must take every class that can come to it. */
-static bool find_steps(struct fw_tables *t, const struct fw_axis *a, struct fw_classifier *c)
+/*
+ * The largest sum of class times stride stays within the product. `before` is the number of
+ * classes of the fold before, 1 if there is none.
+ */
+static bool find_fold(struct fw_tables *t, const struct fw_fold *f, uint32_t before,
+		      struct fw_product *p)
 {
 	const struct fw_header *h = t->header;
 	const struct fw_step *steps = section(t, h->steps_at, h->step_count, sizeof *steps);
-	uint32_t classes = 0;
+	uint64_t most = before - 1;
 
-	if (!steps || a->step_count == 0 || a->first_step > h->step_count ||
-	    a->step_count > h->step_count - a->first_step)
+	if (!steps || f->step_count == 0 || f->first_step > h->step_count ||
+	    f->step_count > h->step_count - f->first_step || f->pad != 0)
 		return false;
-	for (uint32_t i = a->first_step; i < a->first_step + a->step_count; i++) {
-		struct fw_lookup *l = &t->steps[i];
-		const uint32_t after = steps[i].product_classes;
-
-		if (!find_lookup(t, &steps[i], l))
+	for (uint32_t i = f->first_step; i < f->first_step + f->step_count; i++) {
+		if (!find_lookup(t, &steps[i], &t->steps[i]))
 			return false;
-		if (i == a->first_step) {
-			if (steps[i].product_at != 0 || after != l->classes)
-				return false;
-		} else {
-			const uint64_t size = (uint64_t)classes * l->classes;
-			l->product = section(t, steps[i].product_at, size, sizeof *l->product);
-			if (after > FW_MAX_CLASSES || !classes_ok(l->product, size, after))
-				return false;
-		}
-		classes = after;
+		most += (uint64_t)(steps[i].classes - 1) * steps[i].stride;
 	}
-	c->steps = &t->steps[a->first_step];
-	c->step_count = a->step_count;
+	p->steps = &t->steps[f->first_step];
+	p->step_count = f->step_count;
+	p->classes = section(t, f->product_at, f->product_count, sizeof *p->classes);
+	return most < f->product_count && f->classes <= FW_MAX_CLASSES &&
+	       classes_ok(p->classes, f->product_count, f->classes);
+}
+
+static bool find_folds(struct fw_tables *t, const struct fw_axis *a, struct fw_classifier *c)
+{
+	const struct fw_header *h = t->header;
+	const struct fw_fold *folds = section(t, h->folds_at, h->fold_count, sizeof *folds);
+	uint32_t classes = 1;
+
+	if (!folds || a->fold_count == 0 || a->first_fold > h->fold_count ||
+	    a->fold_count > h->fold_count - a->first_fold)
+		return false;
+	for (uint32_t i = a->first_fold; i < a->first_fold + a->fold_count; i++) {
+		if (!find_fold(t, &folds[i], classes, &t->products[i]))
+			return false;
+		classes = folds[i].classes;
+	}
+	c->products = &t->products[a->first_fold];
+	c->product_count = a->fold_count;
 	return classes == a->classes;
+}
+
+/* A value is a class, or a node that stands behind its own, so that every search ends. */
+static bool value_ok(uint32_t value, uint32_t node, const struct fw_tree *tree)
+{
+	if (value & FW_BRANCH)
+		value &= ~FW_BRANCH;
+	else if (tree->kind == FW_TREE_WIDE && (value & FW_LOW))
+		value &= ~FW_LOW;
+	else
+		return value < tree->classes;
+	return value > node && value < tree->node_count;
+}
+
+static bool node_ok(const void *nodes, uint32_t i, const struct fw_tree *tree)
+{
+	const struct fw_node_narrow *narrow = nodes;
+	const struct fw_node_trie16 *trie16 = nodes;
+	const struct fw_node_trie32 *trie32 = nodes;
+	const struct fw_node_wide *wide = nodes;
+
+	for (uint32_t way = 0; way < FW_WAYS; way++) {
+		uint32_t value;
+		bool least; /* the first key must be found by all that is sought */
+		switch (tree->kind) {
+		case FW_TREE_NARROW:
+			value = narrow[i].value[way];
+			least = narrow[i].key[0] == 0;
+			break;
+		case FW_TREE_TRIE16:
+			value = trie16[i].value[way];
+			if (value & FW_BRANCH16)
+				value ^= FW_BRANCH16 | FW_BRANCH;
+			least = trie16[i].key[0] == 0;
+			break;
+		case FW_TREE_TRIE32:
+			value = trie32[i].value[way];
+			least = trie32[i].key[0] == 0;
+			break;
+		default:
+			value = wide[i].value[way];
+			least = wide[i].key[0] == INT64_MIN;
+			break;
+		}
+		if (!least || !value_ok(value, i, tree))
+			return false;
+	}
+	return true;
+}
+
+/* Whether all of a node's values are branches, or none is. */
+static bool all_branch(const struct fw_node_narrow *node, bool branch)
+{
+	for (uint32_t way = 0; way < FW_WAYS; way++)
+		if (((node->value[way] & FW_BRANCH) != 0) != branch)
+			return false;
+	return true;
+}
+
+/* How deep a narrow tree is, if it is as deep everywhere and no deeper than 2. */
+static uint32_t levels(const struct fw_node_narrow *nodes, uint32_t count)
+{
+	if (all_branch(&nodes[0], false))
+		return 1;
+	for (uint32_t i = 1; i < count; i++)
+		if (!all_branch(&nodes[i], false))
+			return 0;
+	return all_branch(&nodes[0], true) ? 2 : 0;
+}
+
+static bool find_tree(struct fw_tables *t, const struct fw_tree *tree, struct fw_search *s)
+{
+	static const uint32_t sizes[FW_TREE_COUNT] = {
+		[FW_TREE_NARROW] = sizeof(struct fw_node_narrow),
+		[FW_TREE_TRIE16] = sizeof(struct fw_node_trie16),
+		[FW_TREE_TRIE32] = sizeof(struct fw_node_trie32),
+		[FW_TREE_WIDE] = sizeof(struct fw_node_wide),
+	};
+	const uint32_t tops = 1 << 16;
+
+	if (tree->kind >= FW_TREE_COUNT || tree->pad != 0)
+		return false;
+	s->kind = tree->kind;
+	s->nodes = section(t, tree->nodes_at, tree->node_count, sizes[tree->kind]);
+	if (!s->nodes || tree->node_count >= FW_LOW)
+		return false;
+	for (uint32_t i = 0; i < tree->node_count; i++)
+		if (!node_ok(s->nodes, i, tree))
+			return false;
+	if (tree->kind == FW_TREE_NARROW)
+		s->levels = levels(s->nodes, tree->node_count);
+	if (tree->kind != FW_TREE_TRIE16 && tree->kind != FW_TREE_TRIE32)
+		return true;
+	s->roots = section(t, tree->roots_at, tops, sizeof *s->roots);
+	if (!s->roots)
+		return false;
+	for (uint32_t i = 0; i < tops; i++)
+		if (s->roots[i] >= tree->node_count)
+			return false;
+	return true;
+}
+
+static bool find_trees(struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+	const struct fw_tree *trees = section(t, h->trees_at, h->tree_count, sizeof *trees);
+
+	if (h->tree_count > FW_MAX_TREES || (h->tree_count > 0 && !trees))
+		return false;
+	for (uint32_t i = 0; i < h->tree_count; i++)
+		if (!find_tree(t, &trees[i], &t->searches[i]))
+			return false;
+	return true;
+}
+
+static bool find_addresses(struct fw_tables *t, const struct fw_axis *a, struct fw_classifier *c)
+{
+	const struct fw_tree *trees = fw_at(t, t->header->trees_at);
+	const uint32_t count = t->header->tree_count;
+
+	if (a->v4_tree >= count || a->v6_tree >= count)
+		return false;
+	c->v4 = &t->searches[a->v4_tree];
+	c->v6 = &t->searches[a->v6_tree];
+	return c->v4->kind != FW_TREE_WIDE && c->v6->kind == FW_TREE_WIDE &&
+	       trees[a->v4_tree].classes <= a->classes && trees[a->v6_tree].classes <= a->classes;
 }
 
 static bool find_axis(struct fw_tables *t, const struct fw_axis *a, struct fw_classifier *c)
 {
 	const struct fw_header *h = t->header;
 
-	if (a->kind >= FW_AXIS_COUNT || a->classes == 0 || a->classes > FW_MAX_CLASSES)
+	if (a->kind >= FW_AXIS_COUNT || a->classes == 0)
 		return false;
 	c->kind = a->kind;
-	c->decide = section(t, a->decide_at, (uint64_t)a->classes * t->decide_words, sizeof *c->decide);
-	c->effect = section(t, a->effect_at, (uint64_t)a->classes * t->effect_words, sizeof *c->effect);
-	if (!rows_ok(c->decide, a->classes, h->decide_count) ||
-	    (h->effect_count != 0 && !rows_ok(c->effect, a->classes, h->effect_count)))
-		return false;
-	if (c->kind == FW_AXIS_SCALAR)
-		return find_steps(t, a, c);
-	c->v4_count = a->v4_count;
-	c->v6_count = a->v6_count;
-	c->v4 = section(t, a->v4_at, a->v4_count, sizeof *c->v4);
-	c->v6 = section(t, a->v6_at, a->v6_count, sizeof *c->v6);
-	return narrow_ok(c->v4, a->v4_count, a->classes) && wide_ok(c->v6, a->v6_count, a->classes);
+	if (h->back_end == FW_BACK_END_DENSE) {
+		const uint64_t size = (uint64_t)a->classes * t->dense_words;
+		c->dense = section(t, a->decide_at, size, sizeof *c->dense);
+		if (!dense_ok(c->dense, a->classes, t->dense_words, h->decide_count))
+			return false;
+	}
+	if (h->back_end == FW_BACK_END_SPARSE) {
+		c->sparse = section(t, a->decide_at, a->classes, sizeof *c->sparse);
+		if (!sparse_ok(t, c->sparse, a->classes, h->decide_count))
+			return false;
+	}
+	if (h->effect_count > 0) {
+		c->effects = section(t, a->effect_at, a->classes, sizeof *c->effects);
+		if (!sparse_ok(t, c->effects, a->classes, h->effect_count))
+			return false;
+	}
+	return c->kind == FW_AXIS_SCALAR ? find_folds(t, a, c) : find_addresses(t, a, c);
 }
 
 static bool find_axes(struct fw_tables *t)
@@ -248,12 +446,168 @@ static bool find_axes(struct fw_tables *t)
 	const struct fw_header *h = t->header;
 	const struct fw_axis *axes = section(t, h->axes_at, h->axis_count, sizeof *axes);
 
-	if (!axes || h->axis_count > FW_MAX_AXES || h->step_count > FW_MAX_STEPS)
+	if (!axes || h->axis_count > FW_MAX_AXES || h->fold_count > FW_MAX_FOLDS ||
+	    h->step_count > FW_MAX_STEPS)
 		return false;
 	for (uint32_t i = 0; i < h->axis_count; i++)
 		if (!find_axis(t, &axes[i], &t->axes[i]))
 			return false;
 	t->axis_count = h->axis_count;
+	return true;
+}
+
+/* The blocks and words of sparse rows. */
+static bool find_blocks(struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+
+	t->numbers = section(t, h->numbers_at, h->number_count, sizeof *t->numbers);
+	t->blocks = section(t, h->blocks_at, h->block_count, sizeof *t->blocks);
+	t->words = section(t, h->words_at, h->word_count, sizeof *t->words);
+	if ((h->number_count > 0 && !t->numbers) || (h->block_count > 0 && !t->blocks) ||
+	    (h->word_count > 0 && !t->words))
+		return false;
+	for (uint32_t i = 0; i < h->number_count; i++)
+		if (t->numbers[i] >= h->block_count)
+			return false;
+	for (uint32_t i = 0; i < h->block_count; i++) {
+		const struct fw_block *b = &t->blocks[i];
+		if (b->bits == 0 || b->pad != 0 || b->first > h->word_count ||
+		    count_bits(b->bits) > h->word_count - b->first)
+			return false;
+	}
+	return true;
+}
+
+static uint32_t number_at(const void *numbers, uint32_t size, uint64_t i)
+{
+	switch (size) {
+	case 1:
+		return ((const uint8_t *)numbers)[i];
+	case 2:
+		return ((const uint16_t *)numbers)[i];
+	default:
+		return ((const uint32_t *)numbers)[i];
+	}
+}
+
+/* Rules that decide, or none. */
+static bool list_ok(const struct fw_tables *t, const struct fw_group *g)
+{
+	const uint32_t size = t->parted->rule_size;
+	const void *list = section(t, g->list_at, g->list_count, size);
+	const uint32_t none = size == 2 ? UINT16_MAX : FW_NO_RULE;
+
+	if (!list)
+		return false;
+	for (uint32_t i = 0; i < g->list_count; i++) {
+		const uint32_t rule = number_at(list, size, i);
+		if (rule != none && (rule >= t->header->rule_count ||
+				     t->rules[rule].verdict == FW_VERDICT_NEXT))
+			return false;
+	}
+	return true;
+}
+
+/* Every place that a pattern points to, from the row of each class that has it, is in the list. */
+static bool places_ok(const struct fw_tables *t, const struct fw_group *g,
+		      const struct fw_place *places, uint32_t count)
+{
+	const uint64_t entries = (uint64_t)g->pattern_count * g->classes;
+	const void *patterns = g->pattern_size == 1 || g->pattern_size == 2
+				       ? section(t, g->patterns_at, entries, g->pattern_size)
+				       : NULL;
+	uint32_t *most = patterns ? calloc(g->pattern_count, sizeof *most) : NULL;
+	bool ok = most && places;
+
+	for (uint64_t i = 0; ok && i < entries; i++) {
+		const uint32_t place = number_at(patterns, g->pattern_size, i);
+		uint32_t *m = &most[i / g->classes];
+		*m = place > *m ? place : *m;
+	}
+	for (uint32_t i = 0; ok && i < count; i++)
+		ok = places[i].pattern < g->pattern_count && places[i].row < g->list_count &&
+		     most[places[i].pattern] < g->list_count - places[i].row;
+	free(most);
+	return ok;
+}
+
+static bool group_ok(const struct fw_tables *t, const struct fw_group *g)
+{
+	const struct fw_parted *p = t->parted;
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+	const uint64_t app = t->app_classes;
+	uint64_t size;
+
+	if (g->classes == 0 || g->pattern_count == 0 || !list_ok(t, g))
+		return false;
+	switch (g->kind) {
+	case FW_GROUP_NONE:
+		size = (uint64_t)p->wide_sources * p->wide_destinations;
+		return g->classes == app && app * g->pattern_count == g->list_count &&
+		       classes_ok(section(t, g->cross_at, size, 2), size, g->pattern_count);
+	case FW_GROUP_SOURCE:
+		size = p->wide_destinations * app;
+		return classes_ok(section(t, g->cross_at, size, 2), size, g->classes) &&
+		       places_ok(t, g, t->sources, axes[0].classes);
+	case FW_GROUP_DESTINATION:
+		size = p->wide_sources * app;
+		return classes_ok(section(t, g->cross_at, size, 2), size, g->classes) &&
+		       places_ok(t, g, t->destinations, axes[1].classes);
+	case FW_GROUP_PAIR:
+		break;
+	default:
+		return false;
+	}
+	if ((g->bucket_ways != 4 && g->bucket_ways != 8) || g->bucket_shift < 8 || g->bucket_shift > 31)
+		return false;
+	const uint32_t buckets = UINT32_C(1) << (32 - g->bucket_shift);
+	const uint32_t *lines = section(t, g->buckets_at, buckets, 16 * sizeof *lines);
+	for (uint32_t i = 0; lines && i < buckets; i++)
+		for (uint32_t way = 0; way < g->bucket_ways; way++)
+			if (lines[16 * i + 8 + way] >= g->place_count)
+				return false;
+	return lines && g->classes == app &&
+	       places_ok(t, g, section(t, g->places_at, g->place_count, sizeof(struct fw_place)),
+			 g->place_count);
+}
+
+static bool wides_ok(const struct fw_place *places, uint32_t count, uint32_t wides)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (places[i].wide >= wides)
+			return false;
+	return true;
+}
+
+static bool find_parted(struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+	const struct fw_axis *axes = fw_at(t, h->axes_at);
+	uint32_t seen = 0;
+
+	if (h->back_end != FW_BACK_END_PARTED)
+		return h->back_end < FW_BACK_END_COUNT;
+	if (t->axis_count != 3 || axes[0].kind != FW_AXIS_SOURCE ||
+	    axes[1].kind != FW_AXIS_DESTINATION || axes[2].kind != FW_AXIS_SCALAR)
+		return false;
+	const struct fw_parted *p = t->parted = section(t, h->parted_at, 1, sizeof *t->parted);
+	if (!p || p->pad != 0 || p->group_count == 0 || p->group_count > FW_GROUP_COUNT ||
+	    (p->rule_size != 2 && p->rule_size != 4))
+		return false;
+	t->app_classes = axes[2].classes;
+	t->sources = section(t, p->sources_at, axes[0].classes, sizeof *t->sources);
+	t->destinations = section(t, p->destinations_at, axes[1].classes, sizeof *t->destinations);
+	t->groups = section(t, p->groups_at, p->group_count, sizeof *t->groups);
+	if (!t->sources || !t->destinations || !t->groups ||
+	    !wides_ok(t->sources, axes[0].classes, p->wide_sources) ||
+	    !wides_ok(t->destinations, axes[1].classes, p->wide_destinations))
+		return false;
+	for (uint32_t i = 0; i < p->group_count; i++) {
+		if (!group_ok(t, &t->groups[i]) || (seen & 1u << t->groups[i].kind))
+			return false;
+		seen |= 1u << t->groups[i].kind;
+	}
 	return true;
 }
 
@@ -283,8 +637,10 @@ int fw_tables_new(const uint8_t *image, uint32_t size, struct fw_tables **out)
 	memcpy(copy, image, size);
 	t->header = (const struct fw_header *)(const void *)copy;
 	error = -EBADMSG;
-	if (!find_header(t) || !find_rules(t) || !find_numbers(t) || !find_names(t) || !find_axes(t))
+	if (!find_header(t) || !find_rules(t) || !find_numbers(t) || !find_names(t) ||
+	    !find_blocks(t) || !find_trees(t) || !find_axes(t) || !find_parted(t))
 		goto fail;
+	t->evaluator = fw_evaluator_best();
 	*out = t;
 	return 0;
 fail:

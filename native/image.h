@@ -3,8 +3,9 @@
  *
  * fw_tables_new() copies the image and checks every count, offset, alignment and index in it once.
  * What it returns cannot lead a reader astray: every class is below the number of classes of what
- * it indexes, every row has its full length, and every rule number has a rule. Code that follows
- * these tables needs no checks of its own, and they never change, so any thread may read them.
+ * it indexes, every tree ends, every row has its full length, and every rule number has a rule.
+ * Code that follows these tables needs no checks of its own, and they never change, so any thread
+ * may read them.
  */
 #ifndef FW_IMAGE_H
 #define FW_IMAGE_H
@@ -13,28 +14,60 @@
 
 #include "layout.h"
 
-/* A step: the class of one field, folded into the class so far. */
+enum { FW_WAYS = 16 };
+
+/* Nodes of a tree, by the kind of tree. A wide key is signed: 2^63 less. */
+struct fw_node_narrow {
+	uint32_t key[FW_WAYS];
+	uint32_t value[FW_WAYS];
+};
+struct fw_node_trie16 {
+	uint16_t key[FW_WAYS];
+	uint16_t value[FW_WAYS];
+};
+struct fw_node_trie32 {
+	uint16_t key[FW_WAYS];
+	uint32_t value[FW_WAYS];
+};
+struct fw_node_wide {
+	int64_t key[FW_WAYS];
+	uint32_t value[FW_WAYS];
+};
+
+struct fw_search {
+	uint32_t kind; /* FW_TREE_... */
+	const void *nodes;
+	const uint32_t *roots; /* of a trie */
+	uint32_t levels; /* narrow: 1 or 2 if all values are that deep, else 0 */
+};
+
+/* A step: the class of one field, times its stride. */
 struct fw_lookup {
 	uint32_t field; /* enum fw_field */
 	uint32_t kind; /* FW_STEP_... */
-	uint32_t classes;
-	uint32_t count; /* entries of `direct` or `search` */
-	const uint16_t *direct; /* FW_STEP_DIRECT: the class of each value */
-	const struct fw_narrow *search; /* FW_STEP_SEARCH */
-	const uint16_t *product; /* [class so far][class], or NULL for an axis's first step */
+	uint32_t stride;
+	uint32_t last; /* of `table` or `pages`: what larger values use */
+	const uint16_t *table;
+	const uint16_t *pages;
+	const struct fw_search *search;
+};
+
+struct fw_product {
+	const struct fw_lookup *steps;
+	uint32_t step_count;
+	const uint16_t *classes;
 };
 
 /* An axis: a class for the packet, and the rules that remain possible in it. */
 struct fw_classifier {
 	uint32_t kind; /* FW_AXIS_... */
-	uint32_t step_count; /* scalar */
-	const struct fw_lookup *steps;
-	const struct fw_narrow *v4; /* address */
-	const struct fw_wide *v6;
-	uint32_t v4_count;
-	uint32_t v6_count;
-	const uint64_t *decide; /* one row a class */
-	const uint64_t *effect;
+	uint32_t product_count; /* scalar */
+	const struct fw_product *products;
+	const struct fw_search *v4; /* address */
+	const struct fw_search *v6;
+	const uint64_t *dense; /* one row a class, by the back end */
+	const struct fw_row *sparse;
+	const struct fw_row *effects; /* NULL if no rule is `match` */
 };
 
 struct fw_tables {
@@ -44,12 +77,25 @@ struct fw_tables {
 	const uint32_t *effect;
 	const struct fw_wide *in_names; /* NULL if the policy does not look at them */
 	const struct fw_wide *out_names;
-	uint32_t decide_words; /* u64 words in a row */
-	uint32_t effect_words; /* 0 if no rule is `match` */
+	const struct fw_wide *macs;
+	const struct fw_evaluator *evaluator; /* the best for this processor: see classify.h */
+	uint32_t dense_words; /* u64 words in a dense row: a power of two */
 	uint32_t mark_shift; /* of the lowest bit of header->mark_mask */
 	uint32_t axis_count;
+	/* What all sparse rows share. */
+	const uint32_t *numbers;
+	const struct fw_block *blocks;
+	const uint64_t *words;
+	/* The parted back end. */
+	const struct fw_parted *parted;
+	const struct fw_place *sources; /* of each class */
+	const struct fw_place *destinations;
+	const struct fw_group *groups;
+	uint32_t app_classes;
 	struct fw_classifier axes[FW_MAX_AXES];
+	struct fw_product products[FW_MAX_FOLDS];
 	struct fw_lookup steps[FW_MAX_STEPS];
+	struct fw_search searches[FW_MAX_TREES];
 };
 
 /* -ENOEXEC: made for another layout; -EBADMSG: not an image, or damaged; -ENOMEM. */
@@ -58,5 +104,11 @@ void fw_tables_free(struct fw_tables *t);
 
 /* What a header's `checksum` must be. `size` is at least that of a header. */
 uint32_t fw_image_checksum(const uint8_t *image, uint32_t size);
+
+/* A part of a checked image. */
+static inline const void *fw_at(const struct fw_tables *t, uint32_t offset)
+{
+	return (const uint8_t *)t->header + offset;
+}
 
 #endif

@@ -7,12 +7,20 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x3176c550u
+#define FW_LAYOUT_HASH 0x9fb3776fu
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
+#define FW_COALESCE_AUTO 0xffffffffu
 #define FW_NAME_SIZE 16u
 #define FW_MAX_AXES 16u
+#define FW_MAX_FOLDS 64u
 #define FW_MAX_STEPS 64u
+#define FW_MAX_TREES 64u
+#define FW_BRANCH 0x80000000u
+#define FW_BRANCH16 0x8000u
+#define FW_LOW 0x40000000u
+#define FW_NO_PAIR 0xffffffffu
+#define FW_PAIR_MIX 0x9e3779b1u
 #define FW_MAX_CLASSES 65536u
 
 /* Where the packet was seen. */
@@ -68,12 +76,20 @@ enum fw_field {
 	FW_FIELD_MARK,
 	FW_FIELD_IN,
 	FW_FIELD_OUT,
+	FW_FIELD_LENGTH,
+	FW_FIELD_TTL,
+	FW_FIELD_DSCP,
+	FW_FIELD_EXTHDR,
+	FW_FIELD_MAC,
+	FW_FIELD_UID,
+	FW_FIELD_GID,
 	FW_FIELD_COUNT,
 };
 
 /* How a step finds a field's class. */
 enum {
 	FW_STEP_DIRECT,
+	FW_STEP_PAGED,
 	FW_STEP_SEARCH,
 	FW_STEP_IDENTITY,
 	FW_STEP_COUNT,
@@ -85,6 +101,32 @@ enum {
 	FW_AXIS_SOURCE,
 	FW_AXIS_DESTINATION,
 	FW_AXIS_COUNT,
+};
+
+/* What a tree's nodes are, by keys and values: u32 u32, u16 u16, u16 u32, u64 u32. */
+enum {
+	FW_TREE_NARROW,
+	FW_TREE_TRIE16,
+	FW_TREE_TRIE32,
+	FW_TREE_WIDE,
+	FW_TREE_COUNT,
+};
+
+/* How the first rule is found. */
+enum fw_back_end {
+	FW_BACK_END_DENSE,
+	FW_BACK_END_SPARSE,
+	FW_BACK_END_PARTED,
+	FW_BACK_END_COUNT,
+};
+
+/* Which side's addresses are narrow, in a group of the parted back end. */
+enum {
+	FW_GROUP_NONE,
+	FW_GROUP_SOURCE,
+	FW_GROUP_DESTINATION,
+	FW_GROUP_PAIR,
+	FW_GROUP_COUNT,
 };
 
 /* Why a packet could not be parsed. */
@@ -130,110 +172,252 @@ struct fw_header {
 	uint32_t checksum; /* FNV-1a, 32 bits, over every byte after this field */
 	uint32_t rules_at; /* `rule` records in file order, chain after chain */
 	uint32_t rule_count; /* at least 1 */
+	uint32_t back_end; /* enum fw_back_end */
 	uint32_t axes_at; /* `axis` records */
-	uint32_t axis_count; /* 1 to 16 */
-	uint32_t steps_at; /* `step` records of all scalar axes */
+	uint32_t axis_count; /* 1 to 16; parted: source, destination, scalar */
+	uint32_t folds_at; /* `fold` records of all scalar axes */
+	uint32_t fold_count; /* 0 to 64 */
+	uint32_t steps_at; /* `step` records of all folds */
 	uint32_t step_count; /* 0 to 64 */
+	uint32_t trees_at; /* `tree` records */
+	uint32_t tree_count; /* 0 to 64 */
+	uint32_t parted_at; /* one `parted` record if that is the back end, else 0 */
+	uint32_t numbers_at; /* u32 block of each bit in the rows' tops */
+	uint32_t number_count;
+	uint32_t blocks_at; /* `block` records */
+	uint32_t block_count;
+	uint32_t words_at; /* u64 words of the blocks */
+	uint32_t word_count;
 	uint32_t decide_at; /* u32 rule number of each bit of a decide row, ascending: one bit a region of a rule */
-	uint32_t decide_count; /* bits in a decide row; a row is this many, rounded up to 64 */
+	uint32_t decide_count; /* bits in a decide row; a dense row is that many, rounded up to 64 times a power of 2 */
 	uint32_t effect_at; /* u32 rule number of each bit of an effect row, ascending: one bit a region of a rule */
 	uint32_t effect_count; /* bits in an effect row, 0 if no rule is `match` */
 	uint32_t in_names_at; /* `wide` records: class of an input interface, by name */
 	uint32_t in_name_count; /* at least 1 when a step reads `in` */
 	uint32_t out_names_at; /* `wide` records: class of an output interface, by name */
 	uint32_t out_name_count; /* at least 1 when a step reads `out` */
+	uint32_t macs_at; /* `wide` records: class of a source hardware address */
+	uint32_t mac_count; /* at least 1 when a step reads `mac` */
 	uint32_t mark_mask; /* contiguous packet-mark bits that are ours (state in, reject out), 4 or more, or 0 */
 	uint32_t mark_bits; /* bits of the packet mark that some rule tests */
 	uint32_t malformed; /* verdict for packets that cannot be parsed: accept or drop */
-	uint32_t pad; /* 0 */
 };
-static_assert(sizeof(struct fw_header) == 88, "fw_header size");
+static_assert(sizeof(struct fw_header) == 140, "fw_header size");
 static_assert(offsetof(struct fw_header, magic) == 0, "fw_header.magic");
 static_assert(offsetof(struct fw_header, layout_hash) == 4, "fw_header.layout_hash");
 static_assert(offsetof(struct fw_header, size) == 8, "fw_header.size");
 static_assert(offsetof(struct fw_header, checksum) == 12, "fw_header.checksum");
 static_assert(offsetof(struct fw_header, rules_at) == 16, "fw_header.rules_at");
 static_assert(offsetof(struct fw_header, rule_count) == 20, "fw_header.rule_count");
-static_assert(offsetof(struct fw_header, axes_at) == 24, "fw_header.axes_at");
-static_assert(offsetof(struct fw_header, axis_count) == 28, "fw_header.axis_count");
-static_assert(offsetof(struct fw_header, steps_at) == 32, "fw_header.steps_at");
-static_assert(offsetof(struct fw_header, step_count) == 36, "fw_header.step_count");
-static_assert(offsetof(struct fw_header, decide_at) == 40, "fw_header.decide_at");
-static_assert(offsetof(struct fw_header, decide_count) == 44, "fw_header.decide_count");
-static_assert(offsetof(struct fw_header, effect_at) == 48, "fw_header.effect_at");
-static_assert(offsetof(struct fw_header, effect_count) == 52, "fw_header.effect_count");
-static_assert(offsetof(struct fw_header, in_names_at) == 56, "fw_header.in_names_at");
-static_assert(offsetof(struct fw_header, in_name_count) == 60, "fw_header.in_name_count");
-static_assert(offsetof(struct fw_header, out_names_at) == 64, "fw_header.out_names_at");
-static_assert(offsetof(struct fw_header, out_name_count) == 68, "fw_header.out_name_count");
-static_assert(offsetof(struct fw_header, mark_mask) == 72, "fw_header.mark_mask");
-static_assert(offsetof(struct fw_header, mark_bits) == 76, "fw_header.mark_bits");
-static_assert(offsetof(struct fw_header, malformed) == 80, "fw_header.malformed");
-static_assert(offsetof(struct fw_header, pad) == 84, "fw_header.pad");
+static_assert(offsetof(struct fw_header, back_end) == 24, "fw_header.back_end");
+static_assert(offsetof(struct fw_header, axes_at) == 28, "fw_header.axes_at");
+static_assert(offsetof(struct fw_header, axis_count) == 32, "fw_header.axis_count");
+static_assert(offsetof(struct fw_header, folds_at) == 36, "fw_header.folds_at");
+static_assert(offsetof(struct fw_header, fold_count) == 40, "fw_header.fold_count");
+static_assert(offsetof(struct fw_header, steps_at) == 44, "fw_header.steps_at");
+static_assert(offsetof(struct fw_header, step_count) == 48, "fw_header.step_count");
+static_assert(offsetof(struct fw_header, trees_at) == 52, "fw_header.trees_at");
+static_assert(offsetof(struct fw_header, tree_count) == 56, "fw_header.tree_count");
+static_assert(offsetof(struct fw_header, parted_at) == 60, "fw_header.parted_at");
+static_assert(offsetof(struct fw_header, numbers_at) == 64, "fw_header.numbers_at");
+static_assert(offsetof(struct fw_header, number_count) == 68, "fw_header.number_count");
+static_assert(offsetof(struct fw_header, blocks_at) == 72, "fw_header.blocks_at");
+static_assert(offsetof(struct fw_header, block_count) == 76, "fw_header.block_count");
+static_assert(offsetof(struct fw_header, words_at) == 80, "fw_header.words_at");
+static_assert(offsetof(struct fw_header, word_count) == 84, "fw_header.word_count");
+static_assert(offsetof(struct fw_header, decide_at) == 88, "fw_header.decide_at");
+static_assert(offsetof(struct fw_header, decide_count) == 92, "fw_header.decide_count");
+static_assert(offsetof(struct fw_header, effect_at) == 96, "fw_header.effect_at");
+static_assert(offsetof(struct fw_header, effect_count) == 100, "fw_header.effect_count");
+static_assert(offsetof(struct fw_header, in_names_at) == 104, "fw_header.in_names_at");
+static_assert(offsetof(struct fw_header, in_name_count) == 108, "fw_header.in_name_count");
+static_assert(offsetof(struct fw_header, out_names_at) == 112, "fw_header.out_names_at");
+static_assert(offsetof(struct fw_header, out_name_count) == 116, "fw_header.out_name_count");
+static_assert(offsetof(struct fw_header, macs_at) == 120, "fw_header.macs_at");
+static_assert(offsetof(struct fw_header, mac_count) == 124, "fw_header.mac_count");
+static_assert(offsetof(struct fw_header, mark_mask) == 128, "fw_header.mark_mask");
+static_assert(offsetof(struct fw_header, mark_bits) == 132, "fw_header.mark_bits");
+static_assert(offsetof(struct fw_header, malformed) == 136, "fw_header.malformed");
 
 /* What one rule does. */
 struct fw_rule {
 	uint32_t verdict; /* enum fw_verdict */
 	uint32_t reject; /* enum fw_reject, 0 unless the verdict is reject */
+	uint32_t mark_value; /* bits of the packet mark to set, all of them in mark_clear */
+	uint32_t mark_clear; /* bits of the packet mark to clear first, none of them ours */
 };
-static_assert(sizeof(struct fw_rule) == 8, "fw_rule size");
+static_assert(sizeof(struct fw_rule) == 16, "fw_rule size");
 static_assert(offsetof(struct fw_rule, verdict) == 0, "fw_rule.verdict");
 static_assert(offsetof(struct fw_rule, reject) == 4, "fw_rule.reject");
+static_assert(offsetof(struct fw_rule, mark_value) == 8, "fw_rule.mark_value");
+static_assert(offsetof(struct fw_rule, mark_clear) == 12, "fw_rule.mark_clear");
 
-/* One way of putting a packet into a class, and the rules of each class. */
+/* One way of putting a packet into a class. */
 struct fw_axis {
 	uint32_t kind; /* enum fw_axis */
 	uint32_t classes; /* classes of this axis, at least 1 */
-	uint32_t first_step; /* scalar: its first step */
-	uint32_t step_count; /* scalar: its number of steps, at least 1 */
-	uint32_t v4_at; /* address: `narrow` records */
-	uint32_t v4_count; /* address: at least 1 */
-	uint32_t v6_at; /* address: `wide` records */
-	uint32_t v6_count; /* address: at least 1 */
-	uint32_t decide_at; /* u64 words: one decide row a class */
-	uint32_t effect_at; /* u64 words: one effect row a class */
+	uint32_t first_fold; /* scalar: its first fold */
+	uint32_t fold_count; /* scalar: its number of folds, at least 1 */
+	uint32_t v4_tree; /* address: a tree that is not wide */
+	uint32_t v6_tree; /* address: a wide tree */
+	uint32_t decide_at; /* dense: u64 words, one row a class; sparse: one `row` a class; parted: 0 */
+	uint32_t effect_at; /* one `row` a class, or 0 */
 };
-static_assert(sizeof(struct fw_axis) == 40, "fw_axis size");
+static_assert(sizeof(struct fw_axis) == 32, "fw_axis size");
 static_assert(offsetof(struct fw_axis, kind) == 0, "fw_axis.kind");
 static_assert(offsetof(struct fw_axis, classes) == 4, "fw_axis.classes");
-static_assert(offsetof(struct fw_axis, first_step) == 8, "fw_axis.first_step");
-static_assert(offsetof(struct fw_axis, step_count) == 12, "fw_axis.step_count");
-static_assert(offsetof(struct fw_axis, v4_at) == 16, "fw_axis.v4_at");
-static_assert(offsetof(struct fw_axis, v4_count) == 20, "fw_axis.v4_count");
-static_assert(offsetof(struct fw_axis, v6_at) == 24, "fw_axis.v6_at");
-static_assert(offsetof(struct fw_axis, v6_count) == 28, "fw_axis.v6_count");
-static_assert(offsetof(struct fw_axis, decide_at) == 32, "fw_axis.decide_at");
-static_assert(offsetof(struct fw_axis, effect_at) == 36, "fw_axis.effect_at");
+static_assert(offsetof(struct fw_axis, first_fold) == 8, "fw_axis.first_fold");
+static_assert(offsetof(struct fw_axis, fold_count) == 12, "fw_axis.fold_count");
+static_assert(offsetof(struct fw_axis, v4_tree) == 16, "fw_axis.v4_tree");
+static_assert(offsetof(struct fw_axis, v6_tree) == 20, "fw_axis.v6_tree");
+static_assert(offsetof(struct fw_axis, decide_at) == 24, "fw_axis.decide_at");
+static_assert(offsetof(struct fw_axis, effect_at) == 28, "fw_axis.effect_at");
 
-/* One field's class, folded into the class of the fields before it. */
+/* Classes of some fields become one class. */
+struct fw_fold {
+	uint32_t first_step;
+	uint32_t step_count; /* at least 1 */
+	uint32_t classes; /* classes after this fold */
+	uint32_t product_at; /* u16 class of each index */
+	uint32_t product_count; /* indices: the sum of class times stride is always below */
+	uint32_t pad; /* 0 */
+};
+static_assert(sizeof(struct fw_fold) == 24, "fw_fold size");
+static_assert(offsetof(struct fw_fold, first_step) == 0, "fw_fold.first_step");
+static_assert(offsetof(struct fw_fold, step_count) == 4, "fw_fold.step_count");
+static_assert(offsetof(struct fw_fold, classes) == 8, "fw_fold.classes");
+static_assert(offsetof(struct fw_fold, product_at) == 12, "fw_fold.product_at");
+static_assert(offsetof(struct fw_fold, product_count) == 16, "fw_fold.product_count");
+static_assert(offsetof(struct fw_fold, pad) == 20, "fw_fold.pad");
+
+/* One field's class. The class of the fold before has the stride 1. */
 struct fw_step {
 	uint32_t field; /* enum fw_field */
 	uint32_t kind; /* enum fw_step */
 	uint32_t classes; /* classes of this field, at least 1 */
-	uint32_t table_at; /* direct: u16 class of each value; search: `narrow` records; identity: 0 */
-	uint32_t table_count; /* direct: values, larger ones use the last; search: records; identity: 0 */
-	uint32_t product_at; /* u16 [classes so far][classes], or 0 for an axis's first step */
-	uint32_t product_classes; /* classes after this step */
+	uint32_t stride; /* what a class counts in the fold's index */
+	uint32_t table_at; /* direct, paged: u16 class of each value; a page has 256 */
+	uint32_t table_count; /* values, larger ones use the last; a multiple of 256 if paged */
+	uint32_t pages_at; /* paged: u16 page of each value's upper bits, larger ones use the last */
+	uint32_t page_count; /* entries of `pages` */
+	uint32_t tree; /* search: narrow or wide */
 	uint32_t pad; /* 0 */
 };
-static_assert(sizeof(struct fw_step) == 32, "fw_step size");
+static_assert(sizeof(struct fw_step) == 40, "fw_step size");
 static_assert(offsetof(struct fw_step, field) == 0, "fw_step.field");
 static_assert(offsetof(struct fw_step, kind) == 4, "fw_step.kind");
 static_assert(offsetof(struct fw_step, classes) == 8, "fw_step.classes");
-static_assert(offsetof(struct fw_step, table_at) == 12, "fw_step.table_at");
-static_assert(offsetof(struct fw_step, table_count) == 16, "fw_step.table_count");
-static_assert(offsetof(struct fw_step, product_at) == 20, "fw_step.product_at");
-static_assert(offsetof(struct fw_step, product_classes) == 24, "fw_step.product_classes");
-static_assert(offsetof(struct fw_step, pad) == 28, "fw_step.pad");
+static_assert(offsetof(struct fw_step, stride) == 12, "fw_step.stride");
+static_assert(offsetof(struct fw_step, table_at) == 16, "fw_step.table_at");
+static_assert(offsetof(struct fw_step, table_count) == 20, "fw_step.table_count");
+static_assert(offsetof(struct fw_step, pages_at) == 24, "fw_step.pages_at");
+static_assert(offsetof(struct fw_step, page_count) == 28, "fw_step.page_count");
+static_assert(offsetof(struct fw_step, tree) == 32, "fw_step.tree");
+static_assert(offsetof(struct fw_step, pad) == 36, "fw_step.pad");
 
-/* Values from `start` to the next record's start are in `class`. */
-struct fw_narrow {
-	uint32_t start; /* ascending; the first is 0. IPv4 addresses in host order */
-	uint32_t class;
+/* A search tree; see tree.ts. A node's children stand behind it. */
+struct fw_tree {
+	uint32_t kind; /* enum fw_tree */
+	uint32_t classes; /* values that are neither BRANCH nor LOW are below */
+	uint32_t nodes_at; /* `node16`, `node32` ... records; the root is the first */
+	uint32_t node_count; /* at least 1 */
+	uint32_t roots_at; /* trie: u32 node of each value of the upper 16 bits */
+	uint32_t pad; /* 0 */
 };
-static_assert(sizeof(struct fw_narrow) == 8, "fw_narrow size");
-static_assert(offsetof(struct fw_narrow, start) == 0, "fw_narrow.start");
-static_assert(offsetof(struct fw_narrow, class) == 4, "fw_narrow.class");
+static_assert(sizeof(struct fw_tree) == 24, "fw_tree size");
+static_assert(offsetof(struct fw_tree, kind) == 0, "fw_tree.kind");
+static_assert(offsetof(struct fw_tree, classes) == 4, "fw_tree.classes");
+static_assert(offsetof(struct fw_tree, nodes_at) == 8, "fw_tree.nodes_at");
+static_assert(offsetof(struct fw_tree, node_count) == 12, "fw_tree.node_count");
+static_assert(offsetof(struct fw_tree, roots_at) == 16, "fw_tree.roots_at");
+static_assert(offsetof(struct fw_tree, pad) == 20, "fw_tree.pad");
+
+/* A sparse row: a bit a block of 4096, and the blocks in order. */
+struct fw_row {
+	uint64_t top;
+	uint32_t first; /* position in `numbers` of the first block's */
+	uint32_t pad; /* 0 */
+};
+static_assert(sizeof(struct fw_row) == 16, "fw_row size");
+static_assert(offsetof(struct fw_row, top) == 0, "fw_row.top");
+static_assert(offsetof(struct fw_row, first) == 8, "fw_row.first");
+static_assert(offsetof(struct fw_row, pad) == 12, "fw_row.pad");
+
+/* A bit for each 64 of 4096 bits, and their words in order. */
+struct fw_block {
+	uint64_t bits;
+	uint32_t first; /* position in `words` of the first */
+	uint32_t pad; /* 0 */
+};
+static_assert(sizeof(struct fw_block) == 16, "fw_block size");
+static_assert(offsetof(struct fw_block, bits) == 0, "fw_block.bits");
+static_assert(offsetof(struct fw_block, first) == 8, "fw_block.first");
+static_assert(offsetof(struct fw_block, pad) == 12, "fw_block.pad");
+
+/* The four groups' tables; see parted.ts. */
+struct fw_parted {
+	uint32_t sources_at; /* `place` of each class of the source axis */
+	uint32_t destinations_at; /* `place` of each class of the destination axis */
+	uint32_t wide_sources; /* wide parts, at least 1 */
+	uint32_t wide_destinations; /* wide parts, at least 1 */
+	uint32_t groups_at; /* `group` records */
+	uint32_t group_count; /* 1 to 4, each kind at most once */
+	uint32_t rule_size; /* bytes of a rule's number in a list: 2 or 4; all ones is no rule */
+	uint32_t pad; /* 0 */
+};
+static_assert(sizeof(struct fw_parted) == 32, "fw_parted size");
+static_assert(offsetof(struct fw_parted, sources_at) == 0, "fw_parted.sources_at");
+static_assert(offsetof(struct fw_parted, destinations_at) == 4, "fw_parted.destinations_at");
+static_assert(offsetof(struct fw_parted, wide_sources) == 8, "fw_parted.wide_sources");
+static_assert(offsetof(struct fw_parted, wide_destinations) == 12, "fw_parted.wide_destinations");
+static_assert(offsetof(struct fw_parted, groups_at) == 16, "fw_parted.groups_at");
+static_assert(offsetof(struct fw_parted, group_count) == 20, "fw_parted.group_count");
+static_assert(offsetof(struct fw_parted, rule_size) == 24, "fw_parted.rule_size");
+static_assert(offsetof(struct fw_parted, pad) == 28, "fw_parted.pad");
+
+/* Where a class's row begins in its group's list, and the row's pattern. */
+struct fw_place {
+	uint32_t row;
+	uint16_t pattern;
+	uint16_t wide; /* the wide part of the class */
+};
+static_assert(sizeof(struct fw_place) == 8, "fw_place size");
+static_assert(offsetof(struct fw_place, row) == 0, "fw_place.row");
+static_assert(offsetof(struct fw_place, pattern) == 4, "fw_place.pattern");
+static_assert(offsetof(struct fw_place, wide) == 6, "fw_place.wide");
+
+/* The tables of one group. */
+struct fw_group {
+	uint32_t kind; /* enum fw_group */
+	uint32_t classes; /* none: app classes; else columns of a pattern */
+	uint32_t cross_at; /* u16: [wide source][wide destination] row; [wide][app] class; pair: 0 */
+	uint32_t list_at; /* rule numbers: [row][app class], or rows one after another */
+	uint32_t list_count; /* at least 1 */
+	uint32_t patterns_at; /* [pattern][class] place in the row; none: 0 */
+	uint32_t pattern_count; /* none: rows of `list` */
+	uint32_t pattern_size; /* bytes of a place: 1 or 2; none: 0 */
+	uint32_t buckets_at; /* pair: `bucket8` or `bucket4` records */
+	uint32_t bucket_ways; /* pair: 8 or 4 */
+	uint32_t bucket_shift; /* pair: 32 less the bits of a bucket's number, 8 to 31 */
+	uint32_t multiplier; /* pair: bucket = (source * PAIR_MIX + destination) * multiplier >> shift */
+	uint32_t places_at; /* pair: `place` of each row that buckets name; the first is empty */
+	uint32_t place_count; /* pair: at least 1 */
+};
+static_assert(sizeof(struct fw_group) == 56, "fw_group size");
+static_assert(offsetof(struct fw_group, kind) == 0, "fw_group.kind");
+static_assert(offsetof(struct fw_group, classes) == 4, "fw_group.classes");
+static_assert(offsetof(struct fw_group, cross_at) == 8, "fw_group.cross_at");
+static_assert(offsetof(struct fw_group, list_at) == 12, "fw_group.list_at");
+static_assert(offsetof(struct fw_group, list_count) == 16, "fw_group.list_count");
+static_assert(offsetof(struct fw_group, patterns_at) == 20, "fw_group.patterns_at");
+static_assert(offsetof(struct fw_group, pattern_count) == 24, "fw_group.pattern_count");
+static_assert(offsetof(struct fw_group, pattern_size) == 28, "fw_group.pattern_size");
+static_assert(offsetof(struct fw_group, buckets_at) == 32, "fw_group.buckets_at");
+static_assert(offsetof(struct fw_group, bucket_ways) == 36, "fw_group.bucket_ways");
+static_assert(offsetof(struct fw_group, bucket_shift) == 40, "fw_group.bucket_shift");
+static_assert(offsetof(struct fw_group, multiplier) == 44, "fw_group.multiplier");
+static_assert(offsetof(struct fw_group, places_at) == 48, "fw_group.places_at");
+static_assert(offsetof(struct fw_group, place_count) == 52, "fw_group.place_count");
 
 /* Values from `hi:lo` to the next record's start are in `class`. */
 struct fw_wide {
@@ -257,8 +441,11 @@ struct fw_packet {
 	uint32_t hook; /* enum fw_hook */
 	uint16_t in; /* index into the interface names; 0 is none */
 	uint16_t out; /* index into the interface names; 0 is none */
+	uint32_t uid; /* user of the sending socket, 2^32 - 1 for none */
+	uint32_t gid; /* its group, 2^32 - 1 for none */
+	uint64_t mac; /* source hardware address, 2^48 for none */
 };
-static_assert(sizeof(struct fw_packet) == 24, "fw_packet size");
+static_assert(sizeof(struct fw_packet) == 40, "fw_packet size");
 static_assert(offsetof(struct fw_packet, at) == 0, "fw_packet.at");
 static_assert(offsetof(struct fw_packet, captured) == 4, "fw_packet.captured");
 static_assert(offsetof(struct fw_packet, length) == 8, "fw_packet.length");
@@ -266,6 +453,9 @@ static_assert(offsetof(struct fw_packet, mark) == 12, "fw_packet.mark");
 static_assert(offsetof(struct fw_packet, hook) == 16, "fw_packet.hook");
 static_assert(offsetof(struct fw_packet, in) == 20, "fw_packet.in");
 static_assert(offsetof(struct fw_packet, out) == 22, "fw_packet.out");
+static_assert(offsetof(struct fw_packet, uid) == 24, "fw_packet.uid");
+static_assert(offsetof(struct fw_packet, gid) == 28, "fw_packet.gid");
+static_assert(offsetof(struct fw_packet, mac) == 32, "fw_packet.mac");
 
 /* FFI: what became of it. */
 struct fw_decision {
@@ -273,12 +463,16 @@ struct fw_decision {
 	uint32_t verdict; /* enum fw_verdict: accept, drop or reject */
 	uint32_t reject; /* enum fw_reject, never auto when the verdict is reject */
 	uint32_t malformed; /* enum fw_malformed */
+	uint32_t mark_value; /* bits of the packet mark that rules have set, all of them in mark_clear */
+	uint32_t mark_clear; /* bits of the packet mark that rules have changed */
 };
-static_assert(sizeof(struct fw_decision) == 16, "fw_decision size");
+static_assert(sizeof(struct fw_decision) == 24, "fw_decision size");
 static_assert(offsetof(struct fw_decision, rule) == 0, "fw_decision.rule");
 static_assert(offsetof(struct fw_decision, verdict) == 4, "fw_decision.verdict");
 static_assert(offsetof(struct fw_decision, reject) == 8, "fw_decision.reject");
 static_assert(offsetof(struct fw_decision, malformed) == 12, "fw_decision.malformed");
+static_assert(offsetof(struct fw_decision, mark_value) == 16, "fw_decision.mark_value");
+static_assert(offsetof(struct fw_decision, mark_clear) == 20, "fw_decision.mark_clear");
 
 /* FFI: one rule's hits. */
 struct fw_counter {

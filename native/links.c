@@ -25,11 +25,8 @@ static uint64_t big_endian(const uint8_t *p)
 static uint32_t name_class(const struct fw_wide *names, uint32_t count, const uint8_t *name)
 {
 	const struct fw_address value = { big_endian(name), big_endian(name + 8) };
-	uint32_t class = 0;
 
-	if (names)
-		fw_search_wide(names, count, &value, 1, &class);
-	return class;
+	return names ? fw_search_wide(names, count, value) : 0;
 }
 
 uint32_t fw_in_class(const struct fw_tables *t, const uint8_t *name)

@@ -1,49 +1,186 @@
 /*
- * search.h - the class of many values at once, in a sorted table of an image.
- *
- * All values go down the table together: each level is one load and no branch a value, and the
- * loads of a level do not wait for each other. A table's first start is 0, so every value is found.
+ * search.h - the smallest steps of a search, by AVX2 where this file is compiled for it and by
+ * plain C where not: the answers are the same.
  */
 #ifndef FW_SEARCH_H
 #define FW_SEARCH_H
 
+#include "image.h"
 #include "packet.h"
 
-/* At most this many values at once. */
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+/* At most this many packets at once. */
 enum { FW_GROUP = 32 };
 
-static inline void fw_search_narrow(const struct fw_narrow *table, uint32_t count,
-				    const uint32_t *values, uint32_t n, uint32_t *classes)
+/* The class of a value in a sorted table whose first start is 0. */
+static inline uint32_t fw_search_wide(const struct fw_wide *table, uint32_t count,
+				      struct fw_address value)
 {
-	uint32_t at[FW_GROUP] = { 0 };
+	uint32_t at = 0;
 
 	for (uint32_t left = count; left > 1;) {
 		const uint32_t half = left / 2;
-		for (uint32_t i = 0; i < n; i++)
-			at[i] += half & -(uint32_t)(table[at[i] + half].start <= values[i]);
+		const struct fw_wide *w = &table[at + half];
+		if (w->hi < value.hi || (w->hi == value.hi && w->lo <= value.lo))
+			at += half;
 		left -= half;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		classes[i] = table[at[i]].class;
+	return table[at].class;
 }
 
-static inline void fw_search_wide(const struct fw_wide *table, uint32_t count,
-				  const struct fw_address *values, uint32_t n, uint32_t *classes)
-{
-	uint32_t at[FW_GROUP] = { 0 };
+#ifdef __AVX2__
 
-	for (uint32_t left = count; left > 1;) {
-		const uint32_t half = left / 2;
-		for (uint32_t i = 0; i < n; i++) {
-			const struct fw_wide *w = &table[at[i] + half];
-			const uint32_t above = w->hi < values[i].hi;
-			const uint32_t equal = w->hi == values[i].hi;
-			at[i] += half & -(above | (equal & (w->lo <= values[i].lo)));
+static inline __m256i fw_load(const void *from)
+{
+	return _mm256_loadu_si256(from);
+}
+
+/*
+ * The last of sixteen ascending keys that is not above the value: one less than there are such.
+ * The first never is above.
+ */
+static inline uint32_t fw_last_16(const uint16_t *keys, uint16_t value)
+{
+	const __m256i v = _mm256_set1_epi16((short)value);
+	const __m256i le = _mm256_cmpeq_epi16(_mm256_max_epu16(v, fw_load(keys)), v);
+
+	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_epi8(le)) / 2 - 1;
+}
+
+static inline uint32_t fw_last_32(const uint32_t *keys, uint32_t value)
+{
+	const __m256i v = _mm256_set1_epi32((int)value);
+	const __m256i a = _mm256_cmpeq_epi32(_mm256_max_epu32(v, fw_load(keys)), v);
+	const __m256i b = _mm256_cmpeq_epi32(_mm256_max_epu32(v, fw_load(keys + 8)), v);
+
+	/* Compared bits are 0 or -1: packed to bytes, each key has two. */
+	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_epi8(_mm256_packs_epi32(a, b))) / 2 - 1;
+}
+
+static inline uint32_t fw_above_64(const int64_t *keys, __m256i value)
+{
+	return (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(fw_load(keys), value)));
+}
+
+static inline uint32_t fw_last_64(const int64_t *keys, int64_t value)
+{
+	const __m256i v = _mm256_set1_epi64x(value);
+	const uint32_t above = fw_above_64(keys, v) | fw_above_64(keys + 4, v) << 4 |
+			       fw_above_64(keys + 8, v) << 8 | fw_above_64(keys + 12, v) << 12;
+
+	return 15 - (uint32_t)__builtin_popcount(above);
+}
+
+/* The row of a pair in a bucket, 0 if it is not there. */
+static inline uint32_t fw_pair_8(const uint32_t *line, uint32_t pair)
+{
+	const __m256i equal = _mm256_cmpeq_epi32(fw_load(line), _mm256_set1_epi32((int)pair));
+	const uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(equal));
+
+	return line[8 + (__builtin_ctz(mask | 0x80) & 7)] & -(uint32_t)(mask != 0);
+}
+
+static inline uint32_t fw_pair_4(const uint32_t *line, uint64_t pair)
+{
+	const __m256i equal = _mm256_cmpeq_epi64(fw_load(line), _mm256_set1_epi64x((long long)pair));
+	const uint32_t mask = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(equal));
+
+	return line[8 + (__builtin_ctz(mask | 8) & 3)] & -(uint32_t)(mask != 0);
+}
+
+/* The first bit that all rows have in words `from` to `end`; 64 * end if there is none. */
+static inline __attribute__((always_inline)) uint32_t
+fw_first_common(const uint64_t *const *rows, uint32_t axes, uint32_t from, uint32_t end)
+{
+	uint32_t w = from;
+
+	if (from == 0 && end % 4 == 0 && end <= 16) {
+		uint32_t some = 0;
+		for (uint32_t q = 0; q < end / 4; q++) {
+			__m256i bits = fw_load(rows[0] + 4 * q);
+			for (uint32_t a = 1; a < axes; a++)
+				bits = _mm256_and_si256(bits, fw_load(rows[a] + 4 * q));
+			const __m256i zero = _mm256_cmpeq_epi64(bits, _mm256_setzero_si256());
+			some |= ((uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(zero)) ^ 15) << 4 * q;
 		}
-		left -= half;
+		w = (uint32_t)__builtin_ctz(some | 1u << (end - 1));
+		uint64_t bits = rows[0][w];
+		for (uint32_t a = 1; a < axes; a++)
+			bits &= rows[a][w];
+		return some ? 64 * w + (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63) : 64 * end;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		classes[i] = table[at[i]].class;
+	for (; w < end; w++) {
+		uint64_t bits = rows[0][w];
+		for (uint32_t a = 1; a < axes; a++)
+			bits &= rows[a][w];
+		if (bits)
+			return 64 * w + (uint32_t)__builtin_ctzll(bits);
+	}
+	return 64 * end;
 }
 
+#else
+
+static inline uint32_t fw_last_16(const uint16_t *keys, uint16_t value)
+{
+	uint32_t last = 0;
+
+	for (uint32_t i = 1; i < FW_WAYS; i++)
+		last += keys[i] <= value;
+	return last;
+}
+
+static inline uint32_t fw_last_32(const uint32_t *keys, uint32_t value)
+{
+	uint32_t last = 0;
+
+	for (uint32_t i = 1; i < FW_WAYS; i++)
+		last += keys[i] <= value;
+	return last;
+}
+
+static inline uint32_t fw_last_64(const int64_t *keys, int64_t value)
+{
+	uint32_t last = 0;
+
+	for (uint32_t i = 1; i < FW_WAYS; i++)
+		last += keys[i] <= value;
+	return last;
+}
+
+static inline uint32_t fw_pair_8(const uint32_t *line, uint32_t pair)
+{
+	uint32_t row = 0;
+
+	for (uint32_t way = 8; way-- > 0;)
+		row = line[way] == pair ? line[8 + way] : row;
+	return row;
+}
+
+static inline uint32_t fw_pair_4(const uint32_t *line, uint64_t pair)
+{
+	uint32_t row = 0;
+
+	for (uint32_t way = 4; way-- > 0;)
+		row = ((uint64_t)line[2 * way + 1] << 32 | line[2 * way]) == pair ? line[8 + way] : row;
+	return row;
+}
+
+static inline __attribute__((always_inline)) uint32_t
+fw_first_common(const uint64_t *const *rows, uint32_t axes, uint32_t from, uint32_t end)
+{
+	for (uint32_t w = from; w < end; w++) {
+		uint64_t bits = rows[0][w];
+		for (uint32_t a = 1; a < axes; a++)
+			bits &= rows[a][w];
+		if (bits)
+			return 64 * w + (uint32_t)__builtin_ctzll(bits);
+	}
+	return 64 * end;
+}
+
+#endif
 #endif

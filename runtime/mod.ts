@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { COALESCE_AUTO } from "../compiler/tables/layout.ts";
 export { type Capture, CaptureError, type Frame, readCapture } from "./capture.ts";
 export {
   type Backend,

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type HookPlan, installHooks, probeBackend } from "./hooks/mod.ts";
+import { type Backend, type HookPlan, installHooks, probeBackend } from "./hooks/mod.ts";
 import { type Binding, Engine, NativeError, queueOwner } from "./native.ts";
 
 export interface ServiceConfig {
@@ -49,6 +49,7 @@ export async function startService(config: ServiceConfig): Promise<Service> {
     engine.share(workers);
     engine.start();
     const backend = hooks && await probeBackend();
+    if (backend) await refuseBesideAnother(backend);
     const installed = hooks && backend && await installHooks(hooks, backend);
     const ended = engine.ended();
     let stopping: Promise<void> | undefined;
@@ -64,6 +65,19 @@ export async function startService(config: ServiceConfig): Promise<Service> {
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+/** A second run would take the first one's hooks for leftovers. Throws ServiceError. */
+async function refuseBesideAnother(backend: Backend): Promise<void> {
+  for (const queue of await backend.queues()) {
+    const pid = queueOwner(queue);
+    if (pid === 0 || pid === Deno.pid) continue;
+    throw new ServiceError(
+      `Barrage already filters this network namespace (queue ${queue}, pid ${pid}${
+        processName(pid)
+      }); stop it first, or use --no-hooks`,
+    );
   }
 }
 

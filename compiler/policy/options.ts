@@ -19,6 +19,8 @@ export interface Options {
   readonly workers: number;
   /** Bytes of each packet that the kernel hands over. */
   readonly copy: number;
+  /** Microseconds to let packets gather before they are received; 0 is off. */
+  readonly coalesce: number | "auto";
   /** `open`: unfiltered when nobody listens. */
   readonly "fail-listener": "open" | "closed";
   /** `open`: unfiltered when the queue is full. */
@@ -38,6 +40,7 @@ export const DEFAULTS: Options = {
   batch: 128,
   workers: 0,
   copy: 256,
+  coalesce: "auto",
   "fail-listener": "closed",
   "fail-overflow": "closed",
   malformed: "drop",
@@ -76,6 +79,15 @@ const READERS: Readonly<
   copy: {
     takes: "a number of bytes from 64 to 65535",
     read: (text) => number(text, 64, 65535, (copy) => ({ copy })),
+  },
+  coalesce: {
+    takes: "auto, off, or microseconds from 1 to 1000",
+    read: (text) =>
+      text === "auto"
+        ? { coalesce: "auto" }
+        : text === "off"
+        ? { coalesce: 0 }
+        : number(text, 1, 1000, (coalesce) => ({ coalesce })),
   },
   fail: {
     takes: "open or closed",

@@ -18,12 +18,42 @@ export interface Verdict {
   readonly reject?: RejectKind;
 }
 
+/** What `set mark` does: the bits in `clear` become those of `value`. */
+export interface MarkChange {
+  readonly value: number;
+  readonly clear: number;
+}
+
 export interface Rule {
-  /** Its label, else `chain:line`; a chain's default is `chain:default`. */
+  /**
+   * Its label, else `chain:line`; a chain's default is `chain:default`. A rule of a subroutine is
+   * here once a jump that leads to it, each time under the same name.
+   */
   readonly name: string;
   readonly hook: Hook;
   readonly verdict: Verdict;
-  /** The packets it matches: those of any region. Each includes the hook; they may overlap. */
+  /**
+   * The packets it matches: those of any region. Each includes the hook; they may overlap. None if
+   * the rule can no longer be reached where its subroutine is called.
+   */
+  readonly regions: readonly Region[];
+  /** How it changes the mark of a packet that it matches. Rules test marks as packets came. */
+  readonly mark?: MarkChange;
+  readonly span: Span;
+}
+
+/** What a `test` block asserts of the packets of some regions. */
+export interface Expectation {
+  /** Of the test it stands in. */
+  readonly test: string;
+  readonly hook: Hook;
+  /** Of some packet, not of every one. */
+  readonly some: boolean;
+  /** What may become of them; any kind of reject if none is named. */
+  readonly verdicts: readonly (Omit<Verdict, "reject"> & { readonly reject?: RejectKind })[];
+  /** The label of the rule that must decide. */
+  readonly by?: string;
+  /** A packet of any of them is meant. */
   readonly regions: readonly Region[];
   readonly span: Span;
 }
@@ -36,6 +66,8 @@ export interface Policy {
   /** Bits of the packet mark that some rule tests. */
   readonly markBits: number;
   readonly options: Options;
+  /** In file order. */
+  readonly expectations?: readonly Expectation[];
 }
 
 /** Whether some rule asks for the conntrack state. */

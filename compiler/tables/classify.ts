@@ -7,28 +7,50 @@
  * @module
  */
 import { type Packet, V6_BASE } from "../policy/field.ts";
-import { type Layout, LISTS, NO_RULE, readRecord, RECORDS } from "./layout.ts";
-import { rowWords } from "./plan.ts";
+import {
+  BRANCH,
+  BRANCH16,
+  type Layout,
+  LISTS,
+  LOW,
+  NO_RULE,
+  PAIR_MIX,
+  readRecord,
+  RECORDS,
+} from "./layout.ts";
+import { denseWords } from "./rows.ts";
 
 type Read<L> = L extends Layout<infer F> ? Record<F, number> : never;
+type ReadOf<K extends keyof typeof RECORDS> = Read<(typeof RECORDS)[K]>;
 
-/** An image's header, axes and steps as objects; the tables themselves stay bytes. */
+/** An image's header and the records that lead to its tables; the tables themselves stay bytes. */
 export interface Tables {
   readonly view: DataView;
-  readonly header: Read<typeof RECORDS.header>;
-  readonly axes: readonly Read<typeof RECORDS.axis>[];
-  readonly steps: readonly Read<typeof RECORDS.step>[];
+  readonly header: ReadOf<"header">;
+  readonly axes: readonly ReadOf<"axis">[];
+  readonly folds: readonly ReadOf<"fold">[];
+  readonly steps: readonly ReadOf<"step">[];
+  readonly trees: readonly ReadOf<"tree">[];
+  readonly parted: ReadOf<"parted"> | undefined;
+  readonly groups: readonly ReadOf<"group">[];
 }
 
 /** Opens an image that `image()` made. */
 export function openImage(bytes: Uint8Array<ArrayBuffer>): Tables {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const header = readRecord(view, 0, RECORDS.header);
+  const parted = header.parted_at === 0
+    ? undefined
+    : readRecord(view, header.parted_at, RECORDS.parted);
   return {
     view,
     header,
     axes: readRecords(view, header.axes_at, header.axis_count, RECORDS.axis),
+    folds: readRecords(view, header.folds_at, header.fold_count, RECORDS.fold),
     steps: readRecords(view, header.steps_at, header.step_count, RECORDS.step),
+    trees: readRecords(view, header.trees_at, header.tree_count, RECORDS.tree),
+    parted,
+    groups: parted ? readRecords(view, parted.groups_at, parted.group_count, RECORDS.group) : [],
   };
 }
 
@@ -36,83 +58,212 @@ export function openImage(bytes: Uint8Array<ArrayBuffer>): Tables {
 export function classify(tables: Tables, packet: Packet): { rule: number; passed: number[] } {
   const { view, header } = tables;
   const classes = tables.axes.map((axis) => classOf(tables, axis, packet));
-  const first = matches(tables, classes, "decide_at", header.decide_count).next();
-  const rule = first.done ? NO_RULE : view.getUint32(header.decide_at + 4 * first.value, true);
+  const rule = ruleOf(tables, classes);
   const passed: number[] = [];
-  for (const bit of matches(tables, classes, "effect_at", header.effect_count)) {
+  for (const bit of header.effect_count > 0 ? sparseBits(tables, classes, "effect_at") : []) {
     const number = view.getUint32(header.effect_at + 4 * bit, true);
     if (number < rule && number !== passed.at(-1)) passed.push(number);
   }
   return { rule, passed };
 }
 
-/** The bits that the rows of all axes have in common, ascending. */
-function* matches(
-  { view, axes }: Tables,
-  classes: readonly number[],
-  rows: "decide_at" | "effect_at",
-  bits: number,
-): Generator<number> {
-  const words = rowWords(bits);
+function ruleOf(tables: Tables, classes: readonly number[]): number {
+  const { view, header } = tables;
+  switch (LISTS.back_end.names[header.back_end]!) {
+    case "parted":
+      return Math.min(...tables.groups.map((group) => groupRule(tables, group, classes)));
+    case "dense":
+    case "sparse": {
+      const dense = LISTS.back_end.names[header.back_end] === "dense";
+      const bits = dense ? denseBits(tables, classes) : sparseBits(tables, classes, "decide_at");
+      const first = bits.next();
+      return first.done ? NO_RULE : view.getUint32(header.decide_at + 4 * first.value, true);
+    }
+  }
+}
+
+/** The bits that the dense rows of all axes have in common, ascending. */
+function* denseBits({ view, axes, header }: Tables, classes: readonly number[]): Generator<number> {
+  const words = denseWords(header.decide_count);
   for (let w = 0; w < words; w++) {
     let word = 0xffffffff;
     for (const [i, axis] of axes.entries()) {
-      word &= view.getUint32(axis[rows] + 4 * (classes[i]! * words + w), true);
+      word &= view.getUint32(axis.decide_at + 4 * (classes[i]! * words + w), true);
     }
     for (; word !== 0; word &= word - 1) yield 32 * w + 31 - Math.clz32(word & -word);
   }
 }
 
-function classOf(tables: Tables, axis: Read<typeof RECORDS.axis>, packet: Packet): number {
-  switch (LISTS.axis.names[axis.kind]) {
+/** The same of sparse rows. */
+function* sparseBits(
+  { view, axes, header }: Tables,
+  classes: readonly number[],
+  rows: "decide_at" | "effect_at",
+): Generator<number> {
+  const all = axes.map((axis, i) => {
+    const bits = new Map<number, bigint>();
+    const { row: rowLayout, block: blockLayout } = RECORDS;
+    const at = axis[rows] + classes[i]! * rowLayout.size;
+    const { top, first } = rowLayout.fields;
+    let number = view.getUint32(at + first.at, true);
+    for (const b of ones(view.getBigUint64(at + top.at, true))) {
+      const block = header.blocks_at +
+        view.getUint32(header.numbers_at + 4 * number++, true) * blockLayout.size;
+      let word = view.getUint32(block + blockLayout.fields.first.at, true);
+      for (const w of ones(view.getBigUint64(block + blockLayout.fields.bits.at, true))) {
+        bits.set(64 * b + w, view.getBigUint64(header.words_at + 8 * word++, true));
+      }
+    }
+    return bits;
+  });
+  const [one, ...others] = all as [Map<number, bigint>, ...Map<number, bigint>[]];
+  for (const [w, word] of one) {
+    const common = others.reduce((bits, other) => bits & (other.get(w) ?? 0n), word);
+    for (const bit of ones(common)) yield 64 * w + bit;
+  }
+}
+
+function* ones(bits: bigint): Generator<number> {
+  for (const half of [0, 1]) {
+    let word = Number(BigInt.asUintN(32, bits >> BigInt(32 * half)));
+    for (; word !== 0; word &= word - 1) yield 32 * half + 31 - Math.clz32(word & -word);
+  }
+}
+
+/** The first rule of one group. */
+function groupRule(tables: Tables, group: ReadOf<"group">, classes: readonly number[]): number {
+  const { view, axes, parted } = tables;
+  const [s, d, app] = classes as [number, number, number];
+  const { place } = RECORDS;
+  const source = readRecord(view, parted!.sources_at + s * place.size, place);
+  const destination = readRecord(view, parted!.destinations_at + d * place.size, place);
+  const rule = (at: number) => {
+    if (parted!.rule_size === 4) return view.getUint32(group.list_at + 4 * at, true);
+    const number = view.getUint16(group.list_at + 2 * at, true);
+    return number === 0xffff ? NO_RULE : number;
+  };
+  const cross = (row: number, width: number, column: number) =>
+    view.getUint16(group.cross_at + 2 * (row * width + column), true);
+  const follow = ({ row, pattern }: ReadOf<"place">, column: number) => {
+    const entry = pattern * group.classes + column;
+    return rule(
+      row +
+        (group.pattern_size === 1
+          ? view.getUint8(group.patterns_at + entry)
+          : view.getUint16(group.patterns_at + 2 * entry, true)),
+    );
+  };
+  const apps = axes[2]!.classes;
+  switch (LISTS.group.names[group.kind]!) {
+    case "none":
+      return rule(
+        cross(source.wide, parted!.wide_destinations, destination.wide) * group.classes + app,
+      );
+    case "source":
+      return follow(source, cross(destination.wide, apps, app));
+    case "destination":
+      return follow(destination, cross(source.wide, apps, app));
+    case "pair": {
+      const number = pairPlace(view, group, s, d);
+      return follow(readRecord(view, group.places_at + number * place.size, place), app);
+    }
+  }
+}
+
+/** The place that a pair's bucket names, 0 if it does not. */
+function pairPlace(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
+  const mixed = Math.imul(Math.imul(s, PAIR_MIX) + d, group.multiplier) >>> group.bucket_shift;
+  const bucket = group.buckets_at + 64 * mixed;
+  for (let way = 0; way < group.bucket_ways; way++) {
+    const found = group.bucket_ways === 8
+      ? view.getUint32(bucket + 4 * way, true) === (s << 16 | d) >>> 0
+      : view.getUint32(bucket + 8 * way, true) === d &&
+        view.getUint32(bucket + 8 * way + 4, true) === s;
+    if (found) return view.getUint32(bucket + 32 + 4 * way, true);
+  }
+  return 0;
+}
+
+function classOf(tables: Tables, axis: ReadOf<"axis">, packet: Packet): number {
+  switch (LISTS.axis.names[axis.kind]!) {
     case "source":
       return addressClass(tables, axis, packet.src);
     case "destination":
       return addressClass(tables, axis, packet.dst);
-    default: {
+    case "scalar": {
       let cls = 0;
-      for (let i = 0; i < axis.step_count; i++) {
-        const step = tables.steps[axis.first_step + i]!;
-        const own = stepClass(tables, step, packet);
-        cls = i === 0
-          ? own
-          : tables.view.getUint16(step.product_at + 2 * (cls * step.classes + own), true);
+      for (let f = axis.first_fold; f < axis.first_fold + axis.fold_count; f++) {
+        const fold = tables.folds[f]!;
+        let index = cls;
+        for (let i = fold.first_step; i < fold.first_step + fold.step_count; i++) {
+          const step = tables.steps[i]!;
+          index += step.stride * stepClass(tables, step, packet);
+        }
+        cls = tables.view.getUint16(fold.product_at + 2 * index, true);
       }
       return cls;
     }
   }
 }
 
-function addressClass(tables: Tables, axis: Read<typeof RECORDS.axis>, address: bigint): number {
+function addressClass(tables: Tables, axis: ReadOf<"axis">, address: bigint): number {
   return address < V6_BASE
-    ? searchNarrow(tables, axis.v4_at, axis.v4_count, address)
-    : searchWide(tables, axis.v6_at, axis.v6_count, address - V6_BASE);
+    ? searchTree(tables, axis.v4_tree, address)
+    : searchTree(tables, axis.v6_tree, address - V6_BASE);
 }
 
-function stepClass(tables: Tables, step: Read<typeof RECORDS.step>, packet: Packet): number {
+function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet): number {
+  const { view, header } = tables;
   const field = LISTS.field.names[step.field]!;
   const value = packet[field];
-  switch (LISTS.step.names[step.kind]) {
-    case "direct": {
-      const index = Math.min(Number(value), step.table_count - 1);
-      return tables.view.getUint16(step.table_at + 2 * index, true);
+  const entry = (index: number) => view.getUint16(step.table_at + 2 * index, true);
+  switch (LISTS.step.names[step.kind]!) {
+    case "direct":
+      return entry(Math.min(Number(value), step.table_count - 1));
+    case "paged": {
+      const top = Math.min(Number(value) >>> 8, step.page_count - 1);
+      return entry(view.getUint16(step.pages_at + 2 * top, true) * 256 + (Number(value) & 255));
     }
     case "search":
-      return searchNarrow(tables, step.table_at, step.table_count, value);
-    default: {
-      const { header } = tables;
+      return searchTree(tables, step.tree, value);
+    case "identity":
+      if (field === "mac") return searchWide(tables, header.macs_at, header.mac_count, value);
       return field === "in"
         ? searchWide(tables, header.in_names_at, header.in_name_count, value)
         : searchWide(tables, header.out_names_at, header.out_name_count, value);
-    }
   }
 }
 
-function searchNarrow({ view }: Tables, at: number, count: number, value: bigint): number {
-  const { start, class: cls } = RECORDS.narrow.fields;
-  const startOf = (i: number) =>
-    BigInt(view.getUint32(at + i * RECORDS.narrow.size + start.at, true));
-  return view.getUint32(at + last(count, startOf, value) * RECORDS.narrow.size + cls.at, true);
+function searchTree(tables: Tables, number: number, value: bigint): number {
+  const { view } = tables;
+  const tree = tables.trees[number]!;
+  const kind = LISTS.tree.names[tree.kind]!;
+  const [keySize, valueSize] = { narrow: [4, 4], trie16: [2, 2], trie32: [2, 4], wide: [8, 4] }[
+    kind
+  ] as [number, number];
+  const mask = (1n << BigInt(8 * keySize)) - 1n;
+  const trie = kind === "trie16" || kind === "trie32";
+  let node = trie ? view.getUint32(tree.roots_at + 4 * Number(value >> 16n), true) : 0;
+  let key = kind === "wide" ? value >> 64n : value & mask;
+  for (;;) {
+    const at = tree.nodes_at + node * 16 * (keySize + valueSize);
+    let way = 15;
+    while (way > 0 && keyAt(view, at + way * keySize, keySize) > key) way--;
+    const valueAt = at + 16 * keySize + way * valueSize;
+    const next = valueSize === 2 ? view.getUint16(valueAt, true) : view.getUint32(valueAt, true);
+    const branch = valueSize === 2 ? BRANCH16 : BRANCH;
+    if (next >= branch) node = next - branch;
+    else if (kind === "wide" && next >= LOW) {
+      node = next - LOW;
+      key = value & mask;
+    } else return next;
+  }
+}
+
+function keyAt(view: DataView, at: number, size: number): bigint {
+  if (size === 2) return BigInt(view.getUint16(at, true));
+  if (size === 4) return BigInt(view.getUint32(at, true));
+  return view.getBigUint64(at, true) ^ 1n << 63n;
 }
 
 function searchWide({ view }: Tables, at: number, count: number, value: bigint): number {

@@ -3,59 +3,91 @@
  *
  * @module
  */
-import { V6_BASE } from "../policy/field.ts";
+import { DOMAIN, V6_BASE } from "../policy/field.ts";
 import { type Policy, rejectsOf, usesState } from "../policy/policy.ts";
-import type { Piece } from "./classes.ts";
+import type { Classes, Piece } from "./classes.ts";
 import {
   fnv1a,
   type Layout,
   LAYOUT_HASH,
   LISTS,
   MAGIC,
+  NO_PAIR,
   RECORDS,
   SECTION_ALIGN,
   writeRecord,
 } from "./layout.ts";
-import type { Axis, Plan, Step } from "./plan.ts";
+import { type Buckets, type Parted, type Places, type RowTable } from "./parted.ts";
+import type { Axis, Plan } from "./plan.ts";
+import type { SparseRow } from "./rows.ts";
+import type { Fold, Step } from "./scalar.ts";
+import { narrowTree, type Node, type Tree, wideTree } from "./tree.ts";
 
 /** The image of a policy's tables, ready for the engine. */
 export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
   const out = new Writer(RECORDS.header.size);
-  const names = (field: "in" | "out") =>
-    tables.axes.flatMap((axis) => axis.steps).find((step) => step.field === field)?.pieces ?? [];
+  const trees: Values<keyof typeof RECORDS.tree.fields>[] = [];
+  const tree = (shape: Tree, classes: number) => trees.push(treeRecord(out, shape, classes)) - 1;
+  const folds = tables.axes.flatMap((axis) => axis.folds);
+  const steps = folds.flatMap((fold) => fold.steps);
+  const names = (field: "in" | "out" | "mac") =>
+    steps.find((step) => step.field === field)?.classes.pieces ?? [];
   const { accept, drop } = VERDICT;
 
   const rules = out.records(
     RECORDS.rule,
-    policy.rules.map(({ verdict }) => ({
+    policy.rules.map(({ verdict, mark }) => ({
       verdict: VERDICT[verdict.name]!,
       reject: LISTS.reject.names.indexOf(verdict.reject ?? "auto"),
+      mark_value: mark?.value ?? 0,
+      mark_clear: mark?.clear ?? 0,
     })),
   );
-  const steps = tables.axes.flatMap((axis) => axis.steps);
-  const stepRecords = steps.map((step) => stepRecord(out, step));
-  const axisRecords = tables.axes.map((axis) => axisRecord(out, axis, steps));
+  const stepRecords = steps.map((step) => stepRecord(out, step, tree));
+  const foldRecords = folds.map((fold) => ({
+    first_step: steps.indexOf(fold.steps[0]!),
+    step_count: fold.steps.length,
+    classes: fold.classes,
+    product_at: out.array(fold.product),
+    product_count: fold.product.length,
+    pad: 0,
+  }));
+  const axisRecords = tables.axes.map((axis) => axisRecord(out, axis, folds, tree));
+  const { numbers, blocks, words } = tables.rows;
   const header = {
     magic: MAGIC,
     layout_hash: LAYOUT_HASH,
     rules_at: rules,
     rule_count: policy.rules.length,
+    back_end: LISTS.back_end.names.indexOf(tables.backEnd),
     axes_at: out.records(RECORDS.axis, axisRecords),
     axis_count: axisRecords.length,
+    folds_at: out.records(RECORDS.fold, foldRecords),
+    fold_count: foldRecords.length,
     steps_at: out.records(RECORDS.step, stepRecords),
     step_count: stepRecords.length,
+    trees_at: out.records(RECORDS.tree, trees),
+    tree_count: trees.length,
+    parted_at: tables.parted ? partedRecord(out, tables.parted, policy.rules.length) : 0,
+    numbers_at: out.array(Uint32Array.from(numbers)),
+    number_count: numbers.length,
+    blocks_at: out.records(RECORDS.block, blocks.map((block) => ({ ...block, pad: 0 }))),
+    block_count: blocks.length,
+    words_at: out.array(Uint32Array.from(words)),
+    word_count: words.length / 2,
     decide_at: out.array(Uint32Array.from(tables.decide)),
     decide_count: tables.decide.length,
     effect_at: out.array(Uint32Array.from(tables.effect)),
     effect_count: tables.effect.length,
-    in_names_at: out.records(RECORDS.wide, names("in").map((piece) => wide(piece))),
+    in_names_at: out.records(RECORDS.wide, names("in").map(wide)),
     in_name_count: names("in").length,
-    out_names_at: out.records(RECORDS.wide, names("out").map((piece) => wide(piece))),
+    out_names_at: out.records(RECORDS.wide, names("out").map(wide)),
     out_name_count: names("out").length,
+    macs_at: out.records(RECORDS.wide, names("mac").map(wide)),
+    mac_count: names("mac").length,
     mark_mask: needsMark(policy) ? policy.options["mark-mask"] : 0,
     mark_bits: policy.markBits,
     malformed: policy.options.malformed === "accept" ? accept! : drop!,
-    pad: 0,
   };
   return out.finish(header);
 }
@@ -69,50 +101,81 @@ export function needsMark(policy: Policy): boolean {
   return usesState(policy) || rejectsOf(policy).size > 0;
 }
 
-function axisRecord(out: Writer, axis: Axis, steps: readonly Step[]) {
-  const scalar = axis.kind === "scalar";
-  const v4 = axis.pieces.filter((piece) => piece.start < 1n << 32n).map(narrow);
-  const v6 = axis.pieces.filter((piece) => piece.start > V6_BASE);
-  const firstV6 = axis.pieces.findLast((piece) => piece.start <= V6_BASE);
-  const v6Records = firstV6
-    ? [{ ...firstV6, start: V6_BASE }, ...v6].map((p) => wide(p, V6_BASE))
-    : [];
+/** Adds a tree; its number. */
+type AddTree = (shape: Tree, classes: number) => number;
+
+function axisRecord(out: Writer, axis: Axis, folds: readonly Fold[], tree: AddTree) {
+  const { addresses } = axis;
+  const rows = (list: readonly SparseRow[]) =>
+    out.records(RECORDS.row, list.map((row) => ({ ...row, pad: 0 })));
   return {
     kind: LISTS.axis.names.indexOf(axis.kind),
     classes: axis.classes,
-    first_step: scalar ? steps.indexOf(axis.steps[0]!) : 0,
-    step_count: axis.steps.length,
-    v4_at: out.records(RECORDS.narrow, v4),
-    v4_count: v4.length,
-    v6_at: out.records(RECORDS.wide, v6Records),
-    v6_count: v6Records.length,
-    decide_at: out.array(axis.decideRows),
-    effect_at: out.array(axis.effectRows),
+    first_fold: axis.folds.length > 0 ? folds.indexOf(axis.folds[0]!) : 0,
+    fold_count: axis.folds.length,
+    v4_tree: addresses ? tree(narrowTree(v4Pieces(addresses), axis.classes), axis.classes) : 0,
+    v6_tree: addresses ? tree(wideTree(v6Pieces(addresses)), axis.classes) : 0,
+    decide_at: axis.dense ? out.array(axis.dense) : axis.sparse ? rows(axis.sparse) : 0,
+    effect_at: axis.effects ? rows(axis.effects) : 0,
   };
 }
 
-function stepRecord(out: Writer, step: Step) {
-  const kind = step.field === "mark"
-    ? "search"
-    : step.field === "in" || step.field === "out"
-    ? "identity"
-    : "direct";
-  const direct = kind === "direct" ? directTable(step) : undefined;
-  const searched = kind === "search" ? step.pieces.map(narrow) : [];
-  return {
-    field: LISTS.field.names.indexOf(step.field),
-    kind: LISTS.step.names.indexOf(kind),
-    classes: step.classes,
-    table_at: direct ? out.array(direct) : out.records(RECORDS.narrow, searched),
-    table_count: direct?.length ?? searched.length,
-    product_at: step.product ? out.array(step.product) : 0,
-    product_classes: step.productClasses,
-    pad: 0,
+function v4Pieces({ pieces }: Classes): readonly Piece[] {
+  return pieces.filter(({ start }) => start < 1n << 32n);
+}
+
+function v6Pieces({ pieces }: Classes): readonly Piece[] {
+  const first = pieces.findLast(({ start }) => start <= V6_BASE)!;
+  const rest = pieces.filter(({ start }) => start > V6_BASE);
+  return [
+    { start: 0n, cls: first.cls },
+    ...rest.map(({ start, cls }) => ({ start: start - V6_BASE, cls })),
+  ];
+}
+
+/** Values of a field up to here have a table with an entry each; up to the next, pages of 256. */
+const DIRECT_MOST = 1023n;
+const PAGED_MOST = 0xfffffn;
+
+function stepRecord(out: Writer, { field, classes, stride }: Step, tree: AddTree) {
+  const { pieces, count } = classes;
+  const most = DOMAIN[field].at(-1)!.hi;
+  const record = {
+    field: LISTS.field.names.indexOf(field),
+    classes: count,
+    stride,
+    ...{ table_at: 0, table_count: 0, pages_at: 0, page_count: 0, tree: 0, pad: 0 },
   };
+  const kind = (name: (typeof LISTS.step.names)[number]) => LISTS.step.names.indexOf(name);
+  if (field === "in" || field === "out" || field === "mac") {
+    return { ...record, kind: kind("identity") };
+  }
+  if (most <= DIRECT_MOST) {
+    const table = directTable(pieces);
+    return {
+      ...record,
+      kind: kind("direct"),
+      table_at: out.array(table),
+      table_count: table.length,
+    };
+  }
+  if (most <= PAGED_MOST) {
+    const { pages, table } = pagedTable(directTable(pieces));
+    return {
+      ...record,
+      kind: kind("paged"),
+      table_at: out.array(table),
+      table_count: table.length,
+      pages_at: out.array(pages),
+      page_count: pages.length,
+    };
+  }
+  const shape: Tree = most <= 0xffffffffn ? narrowTree(pieces, count) : wideTree(pieces);
+  return { ...record, kind: kind("search"), tree: tree(shape, count) };
 }
 
 /** A class a value, up to the last value at which the class changes. */
-function directTable({ pieces }: Step): Uint16Array<ArrayBuffer> {
+function directTable(pieces: readonly Piece[]): Uint16Array<ArrayBuffer> {
   const table = new Uint16Array(Number(pieces.at(-1)!.start) + 1);
   for (const [i, { start, cls }] of pieces.entries()) {
     table.fill(cls, Number(start), Number(pieces[i + 1]?.start ?? table.length));
@@ -120,13 +183,170 @@ function directTable({ pieces }: Step): Uint16Array<ArrayBuffer> {
   return table;
 }
 
-function narrow({ start, cls }: Piece) {
-  return { start: Number(start), class: cls };
+/** The same by pages of 256 values, equal ones once. */
+function pagedTable(direct: Uint16Array<ArrayBuffer>) {
+  const pages: number[] = [];
+  const table: number[] = [];
+  const numbers = new Map<string, number>();
+  for (let at = 0; at < direct.length; at += 256) {
+    const page = new Uint16Array(256).fill(direct.at(-1)!);
+    page.set(direct.subarray(at, at + 256));
+    const key = page.join();
+    const number = numbers.get(key) ?? numbers.size;
+    if (number === numbers.size) table.push(...page);
+    numbers.set(key, number);
+    pages.push(number);
+  }
+  // Larger values use the last page, at any place in it.
+  const last = new Uint16Array(256).fill(direct.at(-1)!);
+  const number = numbers.get(last.join()) ?? numbers.size;
+  if (number === numbers.size) table.push(...last);
+  pages.push(number);
+  return { pages: Uint16Array.from(pages), table: Uint16Array.from(table) };
 }
 
-function wide({ start, cls }: Piece, base = 0n) {
-  const bits = start - base;
-  return { hi: bits >> 64n, lo: bits & 0xffffffffffffffffn, class: cls, pad: 0 };
+const NODE: Readonly<Record<Tree["kind"], { readonly key: 2 | 4 | 8; readonly value: 2 | 4 }>> = {
+  narrow: { key: 4, value: 4 },
+  trie16: { key: 2, value: 2 },
+  trie32: { key: 2, value: 4 },
+  wide: { key: 8, value: 4 },
+};
+
+function treeRecord(out: Writer, tree: Tree, classes: number) {
+  return {
+    kind: LISTS.tree.names.indexOf(tree.kind),
+    classes,
+    nodes_at: out.bytes(nodeBytes(tree.nodes, NODE[tree.kind])),
+    node_count: tree.nodes.length,
+    roots_at: "roots" in tree ? out.array(tree.roots) : 0,
+    pad: 0,
+  };
+}
+
+/** Sixteen keys, then sixteen values a node. A key of 64 bits is signed: 2^63 less. */
+function nodeBytes(nodes: readonly Node[], { key, value }: { key: 2 | 4 | 8; value: 2 | 4 }) {
+  const size = 16 * (key + value);
+  const view = new DataView(new ArrayBuffer(nodes.length * size));
+  const most = (1n << BigInt(8 * key)) - 1n;
+  const branch16 = (v: number) => v >= 0x80000000 ? v - 0x80000000 + 0x8000 : v;
+  for (const [n, { keys, values }] of nodes.entries()) {
+    for (let i = 0; i < 16; i++) {
+      const k = keys[i] ?? most;
+      const v = values[Math.min(i, values.length - 1)]!;
+      const keyAt = n * size + i * key, valueAt = n * size + 16 * key + i * value;
+      if (key === 8) view.setBigUint64(keyAt, k ^ 1n << 63n, true);
+      else if (key === 4) view.setUint32(keyAt, Number(k), true);
+      else view.setUint16(keyAt, Number(k), true);
+      if (value === 4) view.setUint32(valueAt, v, true);
+      else view.setUint16(valueAt, branch16(v), true);
+    }
+  }
+  return new Uint8Array(view.buffer);
+}
+
+function partedRecord(out: Writer, tables: Parted, rules: number): number {
+  const ruleSize = rules < 0xffff ? 2 : 4;
+  const list = (numbers: Uint32Array<ArrayBuffer>) =>
+    ruleSize === 4 ? out.array(numbers) : out.array(Uint16Array.from(numbers));
+  const { places, wide: both, source, destination, pair } = tables;
+  const kind = (name: (typeof LISTS.group.names)[number]) => LISTS.group.names.indexOf(name);
+  const noBuckets = {
+    ...{ buckets_at: 0, bucket_ways: 0, bucket_shift: 0, multiplier: 0 },
+    ...{ places_at: 0, place_count: 0 },
+  };
+  const rowTable = (table: RowTable) => {
+    const size = table.longest < 256 ? 1 : 2;
+    return {
+      classes: table.classes,
+      list_at: list(table.list),
+      list_count: table.list.length,
+      patterns_at: size === 1
+        ? out.bytes(Uint8Array.from(table.patterns))
+        : out.array(Uint16Array.from(table.patterns)),
+      pattern_count: table.patterns.length / table.classes,
+      pattern_size: size,
+    };
+  };
+  const groups: Values<keyof typeof RECORDS.group.fields>[] = [];
+  if (both) {
+    groups.push({
+      kind: kind("none"),
+      classes: appClasses(both),
+      cross_at: out.array(Uint16Array.from(both.cross)),
+      list_at: list(both.rules),
+      list_count: both.rules.length,
+      patterns_at: 0,
+      pattern_count: both.rows,
+      pattern_size: 0,
+      ...noBuckets,
+    });
+  }
+  for (const [name, side] of [["source", source], ["destination", destination]] as const) {
+    if (!side) continue;
+    groups.push({
+      kind: kind(name),
+      cross_at: out.array(Uint16Array.from(side.cross)),
+      ...rowTable(side.table),
+      ...noBuckets,
+    });
+  }
+  if (pair) {
+    groups.push({
+      kind: kind("pair"),
+      cross_at: 0,
+      ...rowTable(pair.table),
+      buckets_at: out.array(bucketWords(pair.buckets)),
+      bucket_ways: pair.buckets.ways,
+      bucket_shift: pair.buckets.shift,
+      multiplier: pair.buckets.multiplier,
+      places_at: out.records(RECORDS.place, placeRecords(pair.places)),
+      place_count: pair.places.row.length,
+    });
+  }
+  return out.records(RECORDS.parted, [{
+    sources_at: out.records(RECORDS.place, placeRecords(places.source)),
+    destinations_at: out.records(RECORDS.place, placeRecords(places.destination)),
+    wide_sources: parts(places.source),
+    wide_destinations: parts(places.destination),
+    groups_at: out.records(RECORDS.group, groups),
+    group_count: groups.length,
+    rule_size: ruleSize,
+    pad: 0,
+  }]);
+}
+
+function appClasses({ rules, rows }: NonNullable<Parted["wide"]>): number {
+  return rules.length / rows;
+}
+
+function parts({ wide }: Places): number {
+  return wide.reduce((most, part) => Math.max(most, part), 0) + 1;
+}
+
+function placeRecords({ row, pattern, wide }: Places) {
+  return Array.from(row, (first, i) => ({ row: first, pattern: pattern[i]!, wide: wide[i]! }));
+}
+
+/** A cache line a bucket: keys, then rows. */
+function bucketWords({ ways, source, destination, row }: Buckets): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(source.length / ways * 16);
+  for (let i = 0; i < source.length; i++) {
+    const [bucket, way] = [Math.floor(i / ways) * 16, i % ways];
+    const empty = source[i] === NO_PAIR;
+    if (ways === 8) {
+      words[bucket + way] = empty ? NO_PAIR : source[i]! << 16 | destination[i]!;
+      words[bucket + 8 + way] = row[i]!;
+    } else {
+      words[bucket + 2 * way] = destination[i]!;
+      words[bucket + 2 * way + 1] = source[i]!;
+      words[bucket + 8 + way] = row[i]!;
+    }
+  }
+  return words;
+}
+
+function wide({ start, cls }: Piece) {
+  return { hi: start >> 64n, lo: start & 0xffffffffffffffffn, class: cls, pad: 0 };
 }
 
 type Values<F extends string> = Readonly<Record<F, number | bigint>>;
@@ -150,8 +370,13 @@ class Writer {
 
   /** Writes an array of numbers as a section; its offset. */
   array(numbers: Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): number {
-    const at = this.#reserve(numbers.byteLength);
-    this.#bytes.set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), at);
+    return this.bytes(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+  }
+
+  /** Writes bytes as a section; its offset. */
+  bytes(bytes: Uint8Array<ArrayBuffer>): number {
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
     return at;
   }
 

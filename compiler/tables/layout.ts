@@ -9,14 +9,18 @@
  * How a packet is decided:
  *
  * 1. Each *axis* turns the packet into one small class id. The source and the destination axis
- *    search the address in a sorted array. A scalar axis runs its *steps*: each turns one field
- *    into a class and folds it into the running class through a product table.
- * 2. A class has one row of bits an axis. The rows of all axes are ANDed; the first bit left is
- *    the first rule, in file order, that matches: its number stands in `decide`.
- * 3. Rules that never decide (`match`) have rows of their own (`effect`); those that match before
- *    the deciding rule are counted.
+ *    search the address in a `tree`. A scalar axis runs its *folds*: each sums up the classes of a
+ *    few fields, found by its *steps*, each times a stride, and looks the sum up in a product table.
+ * 2. The *back end* finds the first rule, in file order, that all classes leave possible:
+ *    - `dense`: a class has a row of bits an axis; they are ANDed, and the first bit left is the
+ *      rule's, whose number stands in `decide`;
+ *    - `sparse`: the same, with rows of three levels that leave out what is zero (`row`);
+ *    - `parted`: up to four groups of tables (`group`), each with the first of its own rules that
+ *      matches; the smallest number of the four decides.
+ * 3. Rules that never decide (`match`) have sparse rows of their own (`effects`); those that match
+ *    before the deciding rule are counted.
  *
- * Every hook chain ends in its default, a rule without clauses, so step 2 always finds a bit.
+ * Every hook chain ends in its default, a rule without clauses, so step 2 always finds a rule.
  *
  * @module
  */
@@ -55,7 +59,7 @@ function record<F extends string>(
 }
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
@@ -99,13 +103,29 @@ export const LISTS = {
       "mark",
       "in",
       "out",
+      "length",
+      "ttl",
+      "dscp",
+      "exthdr",
+      "mac",
+      "uid",
+      "gid",
     ],
   },
   step: {
     doc: "How a step finds a field's class.",
-    names: ["direct", "search", "identity"],
+    names: ["direct", "paged", "search", "identity"],
   },
   axis: { doc: "What an axis looks at.", names: ["scalar", "source", "destination"] },
+  tree: {
+    doc: "What a tree's nodes are, by keys and values: u32 u32, u16 u16, u16 u32, u64 u32.",
+    names: ["narrow", "trie16", "trie32", "wide"],
+  },
+  back_end: { doc: "How the first rule is found.", names: ["dense", "sparse", "parted"] },
+  group: {
+    doc: "Which side's addresses are narrow, in a group of the parted back end.",
+    names: ["none", "source", "destination", "pair"],
+  },
   malformed: {
     doc: "Why a packet could not be parsed.",
     names: ["none", "version", "ip_header", "ip_length", "extension", "transport", "cut"],
@@ -143,15 +163,30 @@ export const RECORDS = {
     checksum: ["u32", "FNV-1a, 32 bits, over every byte after this field"],
     rules_at: ["u32", "`rule` records in file order, chain after chain"],
     rule_count: ["u32", "at least 1"],
+    back_end: ["u32", "enum fw_back_end"],
     axes_at: ["u32", "`axis` records"],
-    axis_count: ["u32", "1 to 16"],
-    steps_at: ["u32", "`step` records of all scalar axes"],
+    axis_count: ["u32", "1 to 16; parted: source, destination, scalar"],
+    folds_at: ["u32", "`fold` records of all scalar axes"],
+    fold_count: ["u32", "0 to 64"],
+    steps_at: ["u32", "`step` records of all folds"],
     step_count: ["u32", "0 to 64"],
+    trees_at: ["u32", "`tree` records"],
+    tree_count: ["u32", "0 to 64"],
+    parted_at: ["u32", "one `parted` record if that is the back end, else 0"],
+    numbers_at: ["u32", "u32 block of each bit in the rows' tops"],
+    number_count: ["u32", ""],
+    blocks_at: ["u32", "`block` records"],
+    block_count: ["u32", ""],
+    words_at: ["u32", "u64 words of the blocks"],
+    word_count: ["u32", ""],
     decide_at: [
       "u32",
       "u32 rule number of each bit of a decide row, ascending: one bit a region of a rule",
     ],
-    decide_count: ["u32", "bits in a decide row; a row is this many, rounded up to 64"],
+    decide_count: [
+      "u32",
+      "bits in a decide row; a dense row is that many, rounded up to 64 times a power of 2",
+    ],
     effect_at: [
       "u32",
       "u32 rule number of each bit of an effect row, ascending: one bit a region of a rule",
@@ -161,43 +196,99 @@ export const RECORDS = {
     in_name_count: ["u32", "at least 1 when a step reads `in`"],
     out_names_at: ["u32", "`wide` records: class of an output interface, by name"],
     out_name_count: ["u32", "at least 1 when a step reads `out`"],
+    macs_at: ["u32", "`wide` records: class of a source hardware address"],
+    mac_count: ["u32", "at least 1 when a step reads `mac`"],
     mark_mask: [
       "u32",
       "contiguous packet-mark bits that are ours (state in, reject out), 4 or more, or 0",
     ],
     mark_bits: ["u32", "bits of the packet mark that some rule tests"],
     malformed: ["u32", "verdict for packets that cannot be parsed: accept or drop"],
-    pad: ["u32", "0"],
   }),
   rule: record("What one rule does.", {
     verdict: ["u32", "enum fw_verdict"],
     reject: ["u32", "enum fw_reject, 0 unless the verdict is reject"],
+    mark_value: ["u32", "bits of the packet mark to set, all of them in mark_clear"],
+    mark_clear: ["u32", "bits of the packet mark to clear first, none of them ours"],
   }),
-  axis: record("One way of putting a packet into a class, and the rules of each class.", {
+  axis: record("One way of putting a packet into a class.", {
     kind: ["u32", "enum fw_axis"],
     classes: ["u32", "classes of this axis, at least 1"],
-    first_step: ["u32", "scalar: its first step"],
-    step_count: ["u32", "scalar: its number of steps, at least 1"],
-    v4_at: ["u32", "address: `narrow` records"],
-    v4_count: ["u32", "address: at least 1"],
-    v6_at: ["u32", "address: `wide` records"],
-    v6_count: ["u32", "address: at least 1"],
-    decide_at: ["u32", "u64 words: one decide row a class"],
-    effect_at: ["u32", "u64 words: one effect row a class"],
+    first_fold: ["u32", "scalar: its first fold"],
+    fold_count: ["u32", "scalar: its number of folds, at least 1"],
+    v4_tree: ["u32", "address: a tree that is not wide"],
+    v6_tree: ["u32", "address: a wide tree"],
+    decide_at: ["u32", "dense: u64 words, one row a class; sparse: one `row` a class; parted: 0"],
+    effect_at: ["u32", "one `row` a class, or 0"],
   }),
-  step: record("One field's class, folded into the class of the fields before it.", {
+  fold: record("Classes of some fields become one class.", {
+    first_step: ["u32", ""],
+    step_count: ["u32", "at least 1"],
+    classes: ["u32", "classes after this fold"],
+    product_at: ["u32", "u16 class of each index"],
+    product_count: ["u32", "indices: the sum of class times stride is always below"],
+    pad: ["u32", "0"],
+  }),
+  step: record("One field's class. The class of the fold before has the stride 1.", {
     field: ["u32", "enum fw_field"],
     kind: ["u32", "enum fw_step"],
     classes: ["u32", "classes of this field, at least 1"],
-    table_at: ["u32", "direct: u16 class of each value; search: `narrow` records; identity: 0"],
-    table_count: ["u32", "direct: values, larger ones use the last; search: records; identity: 0"],
-    product_at: ["u32", "u16 [classes so far][classes], or 0 for an axis's first step"],
-    product_classes: ["u32", "classes after this step"],
+    stride: ["u32", "what a class counts in the fold's index"],
+    table_at: ["u32", "direct, paged: u16 class of each value; a page has 256"],
+    table_count: ["u32", "values, larger ones use the last; a multiple of 256 if paged"],
+    pages_at: ["u32", "paged: u16 page of each value's upper bits, larger ones use the last"],
+    page_count: ["u32", "entries of `pages`"],
+    tree: ["u32", "search: narrow or wide"],
     pad: ["u32", "0"],
   }),
-  narrow: record("Values from `start` to the next record's start are in `class`.", {
-    start: ["u32", "ascending; the first is 0. IPv4 addresses in host order"],
-    class: ["u32", ""],
+  tree: record("A search tree; see tree.ts. A node's children stand behind it.", {
+    kind: ["u32", "enum fw_tree"],
+    classes: ["u32", "values that are neither BRANCH nor LOW are below"],
+    nodes_at: ["u32", "`node16`, `node32` ... records; the root is the first"],
+    node_count: ["u32", "at least 1"],
+    roots_at: ["u32", "trie: u32 node of each value of the upper 16 bits"],
+    pad: ["u32", "0"],
+  }),
+  row: record("A sparse row: a bit a block of 4096, and the blocks in order.", {
+    top: ["u64", ""],
+    first: ["u32", "position in `numbers` of the first block's"],
+    pad: ["u32", "0"],
+  }),
+  block: record("A bit for each 64 of 4096 bits, and their words in order.", {
+    bits: ["u64", ""],
+    first: ["u32", "position in `words` of the first"],
+    pad: ["u32", "0"],
+  }),
+  parted: record("The four groups' tables; see parted.ts.", {
+    sources_at: ["u32", "`place` of each class of the source axis"],
+    destinations_at: ["u32", "`place` of each class of the destination axis"],
+    wide_sources: ["u32", "wide parts, at least 1"],
+    wide_destinations: ["u32", "wide parts, at least 1"],
+    groups_at: ["u32", "`group` records"],
+    group_count: ["u32", "1 to 4, each kind at most once"],
+    rule_size: ["u32", "bytes of a rule's number in a list: 2 or 4; all ones is no rule"],
+    pad: ["u32", "0"],
+  }),
+  place: record("Where a class's row begins in its group's list, and the row's pattern.", {
+    row: ["u32", ""],
+    pattern: ["u16", ""],
+    wide: ["u16", "the wide part of the class"],
+  }),
+  group: record("The tables of one group.", {
+    kind: ["u32", "enum fw_group"],
+    classes: ["u32", "none: app classes; else columns of a pattern"],
+    cross_at: ["u32", "u16: [wide source][wide destination] row; [wide][app] class; pair: 0"],
+    list_at: ["u32", "rule numbers: [row][app class], or rows one after another"],
+    list_count: ["u32", "at least 1"],
+    patterns_at: ["u32", "[pattern][class] place in the row; none: 0"],
+    pattern_count: ["u32", "none: rows of `list`"],
+    pattern_size: ["u32", "bytes of a place: 1 or 2; none: 0"],
+    buckets_at: ["u32", "pair: `bucket8` or `bucket4` records"],
+    bucket_ways: ["u32", "pair: 8 or 4"],
+    bucket_shift: ["u32", "pair: 32 less the bits of a bucket's number, 8 to 31"],
+    multiplier: ["u32", "pair: bucket = (source * PAIR_MIX + destination) * multiplier >> shift"],
+    places_at: ["u32", "pair: `place` of each row that buckets name; the first is empty"],
+    place_count: ["u32", "pair: at least 1"],
   }),
   wide: record("Values from `hi:lo` to the next record's start are in `class`.", {
     hi: ["u64", "high half; an address or an interface name is read as a big-endian number"],
@@ -213,12 +304,17 @@ export const RECORDS = {
     hook: ["u32", "enum fw_hook"],
     in: ["u16", "index into the interface names; 0 is none"],
     out: ["u16", "index into the interface names; 0 is none"],
+    uid: ["u32", "user of the sending socket, 2^32 - 1 for none"],
+    gid: ["u32", "its group, 2^32 - 1 for none"],
+    mac: ["u64", "source hardware address, 2^48 for none"],
   }),
   decision: record("FFI: what became of it.", {
     rule: ["u32", "index of the deciding rule, NO_RULE if malformed"],
     verdict: ["u32", "enum fw_verdict: accept, drop or reject"],
     reject: ["u32", "enum fw_reject, never auto when the verdict is reject"],
     malformed: ["u32", "enum fw_malformed"],
+    mark_value: ["u32", "bits of the packet mark that rules have set, all of them in mark_clear"],
+    mark_clear: ["u32", "bits of the packet mark that rules have changed"],
   }),
   counter: record("FFI: one rule's hits.", {
     packets: ["u64", ""],
@@ -229,12 +325,29 @@ export const RECORDS = {
 /** `decision.rule` of a packet that could not be parsed. */
 export const NO_RULE = 0xffffffff;
 
+/** Instead of a number of microseconds: let packets gather when that pays. */
+export const COALESCE_AUTO = 0xffffffff;
+
 /** Bytes of an interface name on its way to C, zero-padded (IFNAMSIZ). */
 export const NAME_SIZE = 16;
 
 /** Limits that `image.c` holds an image to. */
 export const MAX_AXES = 16;
 export const MAX_STEPS = 64;
+export const MAX_FOLDS = 64;
+export const MAX_TREES = 64;
+/** A tree's value that is the number of a node, to go on with the same bits of what is sought. */
+export const BRANCH = 0x80000000;
+/** The same in a trie16. */
+export const BRANCH16 = 0x8000;
+/** A wide tree's value that is the number of a node, to go on with the lower 64 bits. */
+export const LOW = 0x40000000;
+
+/** A way of a bucket without a pair. */
+export const NO_PAIR = 0xffffffff;
+/** Golden ratio times 2^32, odd (Knuth, The Art of Computer Programming, 6.4). */
+export const PAIR_MIX = 0x9e3779b1;
+
 /** A class id in a direct or product table is a u16. */
 export const MAX_CLASSES = 65536;
 

@@ -1,68 +1,51 @@
 /**
- * Policy to decision tables, as `layout.ts` describes them: which axes, which steps, which rows.
+ * Policy to decision tables, as `layout.ts` describes them: which axes, which back end.
  *
- * Every region of a rule is one bit. An axis puts a packet into a class, and each class has the bits of the
- * rules that its packets can still match. Scalar fields share an axis: the class so far and the
- * next field's class give the next class, through a table over the combinations that occur. When
- * such a table would grow past its cap, a further axis begins.
+ * Every region of a rule is one entry. An axis puts a packet into a class, and each class knows the
+ * entries that its packets can still match. The back end finds the first entry that is left on all
+ * axes: bits for few rules, partitions for many, sparse bits where a partition's tables would grow
+ * past their caps.
  *
  * @module
  */
 import { DOMAIN, type Field } from "../policy/field.ts";
-import type { IntervalSet } from "../policy/interval.ts";
+import { type IntervalSet, within } from "../policy/interval.ts";
 import type { Policy } from "../policy/policy.ts";
-import type { Region } from "../policy/region.ts";
+import { narrow, type Region } from "../policy/region.ts";
+import { type Bits, type Classes, classesOf, groupBy, onesOf } from "./classes.ts";
+import { LISTS, MAX_CLASSES } from "./layout.ts";
+import { type Parted, parted } from "./parted.ts";
 import {
-  type Bits,
-  bitsFor,
-  BitsTable,
-  type Classes,
-  classesOf,
-  onesOf,
-  type Piece,
-  setBit,
-} from "./classes.ts";
-import type { LISTS } from "./layout.ts";
-import { MAX_CLASSES } from "./layout.ts";
+  denseRows,
+  type Holders,
+  holdersOf,
+  MAX_BITS,
+  type SparseRow,
+  SparseRows,
+} from "./rows.ts";
+import { type FieldSets, type Fold, scalarAxes, type ScalarAxis } from "./scalar.ts";
 
-export type ScalarField = (typeof LISTS.field.names)[number];
-
-/** Small domains first, so that the products stay small for long. */
-const SCALARS: readonly ScalarField[] = [
-  ...["hook", "family", "fragment", "state", "proto", "flags", "type", "code"] as const,
-  ...["in", "out", "mark", "sport", "dport"] as const,
-];
-const ADDRESSES = ["src", "dst"] as const;
-
-/** Entries of one product table. */
-const MAX_PRODUCT = 1 << 20;
-/** Bytes of all rows: beyond it a policy is refused. */
-const MAX_ROW_BYTES = 1 << 29;
-
-export interface Step {
-  readonly field: ScalarField;
-  readonly classes: number;
-  readonly pieces: readonly Piece[];
-  /** `[class so far][class of the field]`, row by row; none for an axis's first step. */
-  readonly product: Uint16Array<ArrayBuffer> | undefined;
-  /** Classes after this step. */
-  readonly productClasses: number;
-}
+export type BackEnd = (typeof LISTS.back_end.names)[number];
 
 export interface Axis {
-  readonly kind: "scalar" | "source" | "destination";
+  readonly kind: (typeof LISTS.axis.names)[number];
   readonly classes: number;
   /** Of a scalar axis. */
-  readonly steps: readonly Step[];
+  readonly folds: readonly Fold[];
   /** Of an address axis. */
-  readonly pieces: readonly Piece[];
+  readonly addresses: Classes | undefined;
   /** Row after row, one a class. */
-  readonly decideRows: Bits;
-  readonly effectRows: Bits;
+  readonly dense: Bits | undefined;
+  readonly sparse: readonly SparseRow[] | undefined;
+  readonly effects: readonly SparseRow[] | undefined;
 }
 
 export interface Plan {
+  readonly backEnd: BackEnd;
   readonly axes: readonly Axis[];
+  /** What the sparse rows of all axes share. */
+  readonly rows: SparseRows;
+  readonly parted: Parted | undefined;
   /** Rule number of each bit of a decide row: the rules with a verdict. */
   readonly decide: readonly number[];
   /** Rule number of each bit of an effect row: the rules that only count. */
@@ -74,23 +57,8 @@ export class TooLarge extends Error {
   override name = "TooLarge";
 }
 
-/** The tables of a policy. Throws TooLarge if they would outgrow their caps. */
-export function plan(policy: Policy): Plan {
-  const entries = policy.rules.flatMap(({ regions, verdict }, rule) =>
-    regions.map((region) => ({ region, rule, effect: verdict.name === "next" }))
-  );
-  const rows = new RowMaker(entries);
-  return {
-    axes: [...addressAxes(entries, rows), ...scalarAxes(entries, rows)],
-    decide: entries.filter(({ effect }) => !effect).map(({ rule }) => rule),
-    effect: entries.filter(({ effect }) => effect).map(({ rule }) => rule),
-  };
-}
-
-/** Words of a row of `bits` bits: rows are whole u64 words, kept here as pairs of u32. */
-export function rowWords(bits: number): number {
-  return 2 * Math.ceil(bits / 64);
-}
+/** Up to so many entries, plain bits are quickest. */
+export const DENSE_MOST = 1024;
 
 /** One region of one rule: a bit of every row. */
 interface Entry {
@@ -100,160 +68,181 @@ interface Entry {
   readonly effect: boolean;
 }
 
-/** Turns "the entries of each class" into rows, decide and effect apart. */
-class RowMaker {
-  readonly #place: readonly { readonly effect: boolean; readonly bit: number }[];
-  readonly #decideWords: number;
-  readonly #effectWords: number;
-  #bytes = 0;
+/**
+ * The tables of a policy. Throws TooLarge if they would outgrow their caps. `wanted` asks for a
+ * back end whatever the size; sparse is taken where it cannot be had.
+ */
+export function plan(policy: Policy, wanted?: BackEnd): Plan {
+  const entries = policy.rules.flatMap(({ regions, verdict }, rule): Entry[] =>
+    regions.map((region) => ({
+      region: withoutImplied(region),
+      rule,
+      effect: verdict.name === "next",
+    }))
+  );
+  const decide = entries.filter(({ effect }) => !effect).map(({ rule }) => rule);
+  const effect = entries.filter(({ effect }) => effect).map(({ rule }) => rule);
+  if (Math.max(decide.length, effect.length) > MAX_BITS) {
+    throw new TooLarge(`it has more than ${MAX_BITS} regions`);
+  }
+  const first = wanted ?? (decide.length <= DENSE_MOST ? "dense" : "parted");
 
-  constructor(entries: readonly Entry[]) {
-    let decide = 0, effect = 0;
-    this.#place = entries.map((entry) => ({
-      effect: entry.effect,
-      bit: entry.effect ? effect++ : decide++,
-    }));
-    this.#decideWords = rowWords(decide);
-    this.#effectWords = rowWords(effect);
+  const uses = (field: Field) => entries.some(({ region }) => region[field]);
+  const addresses = (["src", "dst"] as const)
+    .filter((field) => first === "parted" || uses(field))
+    .map((field) => {
+      const sets = setsOf(entries, field);
+      return { field, sets, classes: classesOf(DOMAIN[field], sets.sets) };
+    });
+  const fields = LISTS.field.names.filter(uses);
+  const sets = fields.map((field) => setsOf(entries, field));
+  const combined = combine(sets, entries.length);
+  const scalars = scalarAxes(
+    fields.map((field, i) => ({ field, sets: sets[i]!.sets })),
+    combined.setOf,
+  );
+  for (const { classes } of scalars.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps)) {
+    if (classes.count > MAX_CLASSES) {
+      throw new TooLarge(`its rules tell more than ${MAX_CLASSES} values of a field apart`);
+    }
   }
 
-  /** `groups` are lists of entries; class `c` has the entries of every group in `members[c]`. */
-  rows(members: readonly Bits[], groups: readonly (readonly number[])[]) {
-    this.#bytes += 4 * members.length * (this.#decideWords + this.#effectWords);
-    if (this.#bytes > MAX_ROW_BYTES) {
-      throw new TooLarge(`its rows would take more than ${MAX_ROW_BYTES >> 20} MB`);
-    }
-    const decideRows = new Uint32Array(members.length * this.#decideWords);
-    const effectRows = new Uint32Array(members.length * this.#effectWords);
-    for (const [cls, bits] of members.entries()) {
-      const decide = decideRows.subarray(cls * this.#decideWords, (cls + 1) * this.#decideWords);
-      const effect = effectRows.subarray(cls * this.#effectWords, (cls + 1) * this.#effectWords);
-      for (const group of onesOf(bits)) {
-        for (const entry of groups[group]!) {
-          const place = this.#place[entry]!;
-          setBit(place.effect ? effect : decide, place.bit);
-        }
-      }
-    }
-    return { decideRows, effectRows };
-  }
+  let backEnd = first;
+  const tables = first === "parted" && scalars.length === 1
+    ? parted(partedInput(entries, addresses, scalars[0]!, combined))
+    : undefined;
+  if (first === "parted" && !tables) backEnd = "sparse";
+
+  const holders: readonly Holders[] = [
+    ...addresses.map(({ sets, classes }) => holdersOf(classes, sets.of, sets.sets.length)),
+    ...scalars.map((axis) => scalarHolders(axis, combined)),
+  ];
+  const rows = new SparseRows();
+  const sparse = (axis: Holders, bitOf: Int32Array<ArrayBuffer>, bits: number) => {
+    const found = rows.rows(axis, bitOf, bits);
+    if (!found) throw new TooLarge("its rows would take more than 512 MB");
+    return found;
+  };
+  const decideBit = bitsOf(entries, false), effectBit = bitsOf(entries, true);
+  const rowsOf = holders.map((axis) => ({
+    dense: backEnd === "dense" ? denseRows(axis, decideBit, decide.length) : undefined,
+    sparse: backEnd === "sparse" ? sparse(axis, decideBit, decide.length) : undefined,
+    effects: effect.length > 0 ? sparse(axis, effectBit, effect.length) : undefined,
+  }));
+  return {
+    backEnd,
+    axes: [
+      ...addresses.map(({ field, classes }, i) => ({
+        kind: field === "src" ? "source" as const : "destination" as const,
+        classes: classes.count,
+        folds: [],
+        addresses: classes,
+        ...rowsOf[i]!,
+      })),
+      ...scalars.map(({ folds, members }, i) => ({
+        kind: "scalar" as const,
+        classes: members.length,
+        folds,
+        addresses: undefined,
+        ...rowsOf[addresses.length + i]!,
+      })),
+    ],
+    rows,
+    parted: tables,
+    decide,
+    effect,
+  };
 }
 
-/** The distinct sets that entries compare a field with, and the set of each entry. */
-function setsOf(entries: readonly Entry[], field: Field): { sets: IntervalSet[]; of: number[] } {
+/** Fields that others often imply: an IPv4 source the family, a port that this is no later fragment. */
+const IMPLIED: readonly Field[] = ["family", "fragment", "proto", "in", "out"];
+
+/** The same packets, with no word on a field where the rest of the region says as much. */
+function withoutImplied(region: Region): Region {
+  let result = region;
+  for (const field of IMPLIED) {
+    const own = result[field];
+    if (!own) continue;
+    const { [field]: _, ...rest } = result;
+    const implied = narrow(rest)[field];
+    if (implied && within(implied, own)) result = rest;
+  }
+  return result;
+}
+
+/** The bit of each entry in its own kind of row, -1 in the other. */
+function bitsOf(entries: readonly Entry[], effect: boolean): Int32Array<ArrayBuffer> {
+  let next = 0;
+  return Int32Array.from(entries, (entry) => entry.effect === effect ? next++ : -1);
+}
+
+function setsOf(entries: readonly Entry[], field: Field): FieldSets {
   const sets: IntervalSet[] = [];
   const numbers = new Map<string, number>();
-  const of = entries.map(({ region }) => {
+  const known = new Map<IntervalSet, number>();
+  const of = Uint32Array.from(entries, ({ region }) => {
     const set = region[field] ?? DOMAIN[field];
+    const same = known.get(set);
+    if (same !== undefined) return same;
     const key = set.map(({ lo, hi }) => `${lo}-${hi}`).join();
     const number = numbers.get(key) ?? sets.push(set) - 1;
     numbers.set(key, number);
+    known.set(set, number);
     return number;
   });
   return { sets, of };
 }
 
-/** Lists the positions of each number: `groupBy([1, 0, 1])` is `[[1], [0, 2]]`. */
-function groupBy(numbers: readonly number[], groups: number): number[][] {
-  const lists: number[][] = Array.from({ length: groups }, () => []);
-  for (const [i, n] of numbers.entries()) lists[n]!.push(i);
-  return lists;
-}
-
-function addressAxes(entries: readonly Entry[], rows: RowMaker): Axis[] {
-  return ADDRESSES.flatMap((field) => {
-    if (entries.every(({ region }) => region[field] === undefined)) return [];
-    const { sets, of } = setsOf(entries, field);
-    const { pieces, members } = fieldClasses(field, sets);
-    return {
-      kind: field === "src" ? "source" as const : "destination" as const,
-      classes: members.length,
-      steps: [],
-      pieces,
-      ...rows.rows(members, groupBy(of, sets.length)),
-    };
-  });
-}
-
-function scalarAxes(entries: readonly Entry[], rows: RowMaker): Axis[] {
-  const used = SCALARS.filter((field) => entries.some(({ region }) => region[field]));
-  const sets = used.map((field) => setsOf(entries, field));
-
-  // Entries that agree in every scalar field are one combination: few, where rules are many.
-  const numbers = new Map<string, number>();
-  const combinations: number[][] = [];
-  const combinationOf = entries.map((_, entry) => {
-    const combination = sets.map(({ of }) => of[entry]!);
-    const key = combination.join();
-    const number = numbers.get(key) ?? combinations.push(combination) - 1;
-    numbers.set(key, number);
-    return number;
-  });
-  const groups = groupBy(combinationOf, combinations.length);
-
-  const axes: Axis[] = [];
-  let steps: Step[] = [];
-  let members: readonly Bits[] = [];
-  const close = () => {
-    axes.push({
-      kind: "scalar",
-      classes: members.length,
-      steps,
-      pieces: [],
-      ...rows.rows(members, groups),
+/** Entries that agree in every scalar field are one combination: few, where rules are many. */
+function combine(fields: readonly FieldSets[], entries: number) {
+  let of = new Uint32Array(entries);
+  let count = 1;
+  for (const field of fields) {
+    const numbers = new Map<number, number>();
+    of = of.map((combination, entry) => {
+      const key = combination * field.sets.length + field.of[entry]!;
+      const number = numbers.get(key) ?? numbers.size;
+      numbers.set(key, number);
+      return number;
     });
-    steps = [];
+    count = numbers.size;
+  }
+  const setOf = fields.map((field) => {
+    const sets = new Uint32Array(count);
+    for (let entry = 0; entry < entries; entry++) sets[of[entry]!] = field.of[entry]!;
+    return sets;
+  });
+  return { of, count, setOf };
+}
+
+function scalarHolders(axis: ScalarAxis, combined: ReturnType<typeof combine>): Holders {
+  const entriesOf = groupBy(combined.of, combined.count);
+  return {
+    count: axis.members.length,
+    shared: () => NOBODY,
+    own: (cls) => onesOf(axis.members[cls]!).flatMap((combination) => entriesOf[combination]!),
   };
-  for (const [i, field] of used.entries()) {
-    const classes = combinationClasses(field, sets[i]!.sets, combinations.map((c) => c[i]!));
-    const folded = steps.length > 0 ? fold(members, classes.members) : undefined;
-    if (steps.length > 0 && !folded) close();
-    steps.push({
-      field,
-      classes: classes.members.length,
-      pieces: classes.pieces,
-      product: folded?.product,
-      productClasses: (folded?.members ?? classes.members).length,
-    });
-    members = folded?.members ?? classes.members;
-  }
-  close();
-  return axes;
 }
 
-function fieldClasses(field: Field, sets: readonly IntervalSet[]): Classes {
-  const classes = classesOf(DOMAIN[field], sets);
-  if (classes.members.length <= MAX_CLASSES) return classes;
-  throw new TooLarge(`its rules tell more than ${MAX_CLASSES} values of \`${field}\` apart`);
-}
+const NOBODY: readonly number[] = [];
 
-/** A field's classes, with the combinations that each class can still be of. */
-function combinationClasses(
-  field: ScalarField,
-  sets: readonly IntervalSet[],
-  setOfCombination: readonly number[],
-): Classes {
-  const classes = fieldClasses(field, sets);
-  const combinationsOf = groupBy(setOfCombination, sets.length);
-  const members = classes.members.map((bits) => {
-    const combinations = bitsFor(setOfCombination.length);
-    for (const set of onesOf(bits)) for (const c of combinationsOf[set]!) setBit(combinations, c);
-    return combinations;
-  });
-  return { pieces: classes.pieces, members };
-}
-
-/** The product of two lists of classes, or undefined if it would be too large. */
-function fold(a: readonly Bits[], b: readonly Bits[]) {
-  if (a.length * b.length > MAX_PRODUCT) return undefined;
-  const product = new Uint16Array(a.length * b.length);
-  const table = new BitsTable();
-  for (const [i, x] of a.entries()) {
-    for (const [j, y] of b.entries()) {
-      const cls = table.number(x.map((word, w) => word & y[w]!));
-      if (cls >= MAX_CLASSES) return undefined;
-      product[i * b.length + j] = cls;
-    }
-  }
-  return { product, members: table.all };
+function partedInput(
+  entries: readonly Entry[],
+  addresses: readonly { readonly sets: FieldSets; readonly classes: Classes }[],
+  app: ScalarAxis,
+  combined: ReturnType<typeof combine>,
+) {
+  const [source, destination] = addresses as [typeof addresses[number], typeof addresses[number]];
+  const decides = entries.flatMap(({ effect }, i) => effect ? [] : [i]);
+  const pick = (numbers: Uint32Array<ArrayBuffer>) => Uint32Array.from(decides, (i) => numbers[i]!);
+  return {
+    source: source.classes,
+    destination: destination.classes,
+    app: app.members,
+    combinations: combined.count,
+    sourceSet: pick(source.sets.of),
+    destinationSet: pick(destination.sets.of),
+    combination: pick(combined.of),
+    rule: Uint32Array.from(decides, (i) => entries[i]!.rule),
+  };
 }

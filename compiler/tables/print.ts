@@ -6,69 +6,100 @@
 import type { Field } from "../policy/field.ts";
 import type { Policy } from "../policy/policy.ts";
 import { valueText } from "../policy/text.ts";
-import { type Bits, onesOf, type Piece } from "./classes.ts";
+import type { Piece } from "./classes.ts";
 import { LAYOUT_HASH } from "./layout.ts";
-import { type Axis, type Plan, plan, rowWords } from "./plan.ts";
+import { type Axis, type Plan, plan } from "./plan.ts";
+import { denseWords } from "./rows.ts";
 
 /** Lines of one table before the rest is only counted. */
 const MOST_LINES = 40;
 
-/** What the tables of a policy hold: rules, then each axis with its steps and rows. */
+/** What the tables of a policy hold: rules, the back end and its cost, then each axis. */
 export function printTables(policy: Policy, imageSize: number): string {
   const tables = plan(policy);
   const { axes, decide, effect } = tables;
   const lines = [
     `image: ${imageSize} bytes, layout ${LAYOUT_HASH.toString(16)}`,
-    `rules: ${policy.rules.length}, of which ${decide.length} decide and ${effect.length} only count`,
+    `rules: ${policy.rules.length}; entries: ${decide.length} decide, ${effect.length} only count`,
+    `back end: ${tables.backEnd}, about ${loads(tables)} loads a packet`,
+    ...sections(tables).map(([name, bytes]) => `  ${name}: ${bytes} bytes`),
     ...cut(policy.rules.map(({ name, verdict }, i) => {
       const how = verdict.reject && verdict.reject !== "auto" ? ` with ${verdict.reject}` : "";
       return `  ${String(i).padStart(5)}  ${verdict.name.padEnd(6)}${how}  ${name}`;
     })),
   ];
-  for (const axis of axes) lines.push("", ...printAxis(tables, axis));
+  for (const axis of axes) lines.push("", ...printAxis(axis));
   return lines.join("\n") + "\n";
 }
 
-function printAxis(tables: Plan, axis: Axis): string[] {
-  const bytes = axis.decideRows.byteLength + axis.effectRows.byteLength;
-  const lines = [`axis ${axis.kind}: ${axis.classes} classes, rows of ${bytes} bytes`];
-  for (const step of axis.steps) {
-    const table = step.product ? `, product of ${step.product.length} entries` : "";
-    lines.push(`  step ${step.field}: ${step.classes} classes${table}`);
-    lines.push(...cut(printPieces(step.field, step.pieces)));
+/**
+ * Cache lines that a packet touches, as far as the shape of the tables tells: a tree's levels, a
+ * table a step, and what the back end reads.
+ */
+function loads({ axes, backEnd, parted, decide }: Plan): number {
+  const front = axes.reduce((sum, { addresses, folds }) => {
+    const levels = addresses ? 1 + Math.ceil(Math.log(addresses.pieces.length) / Math.log(16)) : 0;
+    return sum + levels + folds.reduce((n, fold) => n + fold.steps.length + 1, 0);
+  }, 0);
+  if (backEnd === "dense") {
+    return front + axes.length * Math.ceil(denseWords(decide.length) / 16) + 1;
+  }
+  if (backEnd === "sparse") return front + 4 * axes.length + 1;
+  const groups = [
+    parted!.wide && 2,
+    parted!.source && 3,
+    parted!.destination && 3,
+    parted!.pair && 4,
+  ];
+  return front + 2 + groups.reduce<number>((sum, n) => sum + (n ?? 0), 0);
+}
+
+/** The bytes of what the back end reads. */
+function sections({ axes, rows, parted, decide }: Plan): (readonly [string, number])[] {
+  const list: [string, number][] = [];
+  for (const axis of axes) {
+    if (axis.dense) list.push([`${axis.kind} rows`, axis.dense.byteLength]);
+    if (axis.sparse) list.push([`${axis.kind} rows`, 16 * axis.sparse.length]);
+  }
+  if (rows.words.length > 0) {
+    list.push(["blocks and words", 16 * rows.blocks.length + 4 * rows.words.length]);
+  }
+  if (!parted) return list;
+  const rule = decide.at(-1)! < 0xffff ? 2 : 4;
+  const { wide, source, destination, pair } = parted;
+  if (wide) list.push(["wide x wide", 2 * wide.cross.length + rule * wide.rules.length]);
+  for (const [name, side] of [["narrow x wide", source], ["wide x narrow", destination]] as const) {
+    if (side) list.push([name, 2 * side.cross.length + tableBytes(side.table, rule)]);
+  }
+  if (pair) {
+    const buckets = 64 * pair.buckets.row.length / pair.buckets.ways;
+    list.push(["narrow x narrow", buckets + tableBytes(pair.table, rule)]);
+  }
+  return list;
+}
+
+type Table = NonNullable<NonNullable<Plan["parted"]>["source"]>["table"];
+
+function tableBytes({ list, patterns, longest }: Table, rule: number): number {
+  return rule * list.length + (longest < 256 ? 1 : 2) * patterns.length;
+}
+
+function printAxis(axis: Axis): string[] {
+  const lines = [`axis ${axis.kind}: ${axis.classes} classes`];
+  for (const fold of axis.folds) {
+    for (const { field, classes } of fold.steps) {
+      lines.push(`  step ${field}: ${classes.count} classes`);
+      lines.push(...cut(printPieces(field, classes.pieces)));
+    }
+    lines.push(`  product of ${fold.product.length} entries: ${fold.classes} classes`);
   }
   const field = axis.kind === "source" ? "src" : "dst";
-  lines.push(...cut(printPieces(field, axis.pieces)));
-  lines.push("  rules of each class");
-  lines.push(...cut(Array.from({ length: axis.classes }, (_, cls) => {
-    const rules = [
-      ...rulesOf(axis.decideRows, tables.decide, cls),
-      ...rulesOf(axis.effectRows, tables.effect, cls),
-    ].toSorted((a, b) => a - b);
-    return `    ${String(cls).padStart(5)}: ${runs(rules)}`;
-  })));
+  if (axis.addresses) lines.push(...cut(printPieces(field, axis.addresses.pieces)));
   return lines;
 }
 
 function printPieces(field: Field, pieces: readonly Piece[]): string[] {
   return pieces.map(({ start, cls }) => `    from ${valueText(field, start)}: class ${cls}`);
-}
-
-function rulesOf(rows: Bits, numbers: readonly number[], cls: number): number[] {
-  const words = rowWords(numbers.length);
-  return [...onesOf(rows.subarray(cls * words, (cls + 1) * words))].map((bit) => numbers[bit]!);
-}
-
-/** `[0, 1, 2, 5]` as "0-2 5". */
-function runs(numbers: readonly number[]): string {
-  const parts: string[] = [];
-  for (let i = 0; i < numbers.length;) {
-    let j = i;
-    while (numbers[j + 1] === numbers[j]! + 1) j++;
-    parts.push(i === j ? `${numbers[i]}` : `${numbers[i]}-${numbers[j]}`);
-    i = j + 1;
-  }
-  return parts.join(" ") || "none";
 }
 
 function cut(lines: readonly string[]): string[] {

@@ -77,6 +77,10 @@ testProgram(
   "asan/nfq_test",
 );
 testProgram(
+  "packets are let gather under a steady flow, never at rest and never at full batches",
+  "asan/coalesce_test",
+);
+testProgram(
   "the library refuses what is out of range, and replays from unaligned buffers",
   "asan/fw_test",
 );

@@ -41,7 +41,7 @@ static struct fw_engine *new_engine(void)
 
 static int bind_queue(struct fw_engine *e)
 {
-	return fw_engine_bind(e, QUEUE, BATCH, COPY, DEPTH, 0);
+	return fw_engine_bind(e, QUEUE, BATCH, COPY, DEPTH, FW_COALESCE_AUTO, 0);
 }
 
 static void read_stats(struct fw_engine *e, uint64_t *stats)
@@ -234,18 +234,19 @@ static void misuse_is_refused(void)
 	struct fw_engine *second = new_engine();
 
 	CHECK(fw_engine_start(e) == -EINVAL);
-	CHECK(fw_engine_bind(e, 65536, BATCH, COPY, DEPTH, 0) == -EINVAL);
-	CHECK(fw_engine_bind(e, QUEUE, 0, COPY, DEPTH, 0) == -EINVAL);
-	CHECK(fw_engine_bind(e, QUEUE, 1025, COPY, DEPTH, 0) == -EINVAL);
-	CHECK(fw_engine_bind(e, QUEUE, BATCH, 63, DEPTH, 0) == -EINVAL);
-	CHECK(fw_engine_bind(e, QUEUE, BATCH, COPY, 65536, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, 65536, BATCH, COPY, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, 0, COPY, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, 1025, COPY, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, BATCH, 63, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, BATCH, COPY, 65536, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, BATCH, COPY, DEPTH, 1001, 0) == -EINVAL);
 	CHECK(fw_queue_owner(QUEUE) == 0);
 	CHECK(bind_queue(e) == 0);
 	CHECK(bind_queue(second) == -EBUSY);
-	CHECK(fw_engine_bind(second, QUEUE + 1, 1024, 65535, 65535, 1) == 0);
+	CHECK(fw_engine_bind(second, QUEUE + 1, 1024, 65535, 65535, 0, 1) == 0);
 	CHECK(fw_engine_start(e) == 0);
 	CHECK(fw_engine_start(e) == -EINVAL);
-	CHECK(fw_engine_bind(e, QUEUE + 2, BATCH, COPY, DEPTH, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE + 2, BATCH, COPY, DEPTH, 0, 0) == -EINVAL);
 	CHECK(fw_engine_counters(e, NULL, SAMPLE_RULES + 1) == -EINVAL);
 	CHECK(fw_engine_stats(e, NULL, 1) == -EINVAL);
 	CHECK(fw_engine_free(e) == -EBUSY);

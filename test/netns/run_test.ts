@@ -180,6 +180,17 @@ rootTest(
   },
 );
 
+rootTest("a second run on another queue is refused, and the first one goes on", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  await using first = await Barrage.start(server, "chain input default accept {}");
+  const { code, stderr } = await server.tryRun(fw(first.rules, "--queue", "1"));
+  assertEquals(code, 1);
+  assertMatch(stderr, /^barrage: Barrage already filters .* \(queue 0, pid \d+, \S+\); stop it/m);
+  assertEquals((await traffic(client, "ping", server.v4)).result, "answered");
+  await first.stop();
+});
+
 rootTest("several queues share the flows, and all answer", async () => {
   await using net = await Network.create("client", "server");
   const [client, server] = [net.host("client"), net.host("server")];

@@ -4,8 +4,11 @@
  * @module
  */
 import {
+  NO_EXTENSIONS,
   NO_FLAGS,
+  NO_ID,
   NO_INTERFACE,
+  NO_MAC,
   NO_PORT,
   NO_TYPE,
   type Packet,
@@ -13,7 +16,7 @@ import {
   TCP_FLAGS,
 } from "../../compiler/policy/field.ts";
 import { rawIpHeader, rawIpRecord } from "../../runtime/capture.ts";
-import { packetBytes } from "./packet.ts";
+import { leastLength, packetBytes } from "./packet.ts";
 
 /** The little that matters of an IPv4 packet; TCP has SYN set. */
 export interface Sketch {
@@ -41,7 +44,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 /** The whole packet that a sketch stands for. */
 export function packetOf({ proto, dport, type }: Sketch): Packet {
-  return {
+  const packet = {
     hook: 0n,
     family: 0n,
     proto: PROTO[proto],
@@ -57,5 +60,12 @@ export function packetOf({ proto, dport, type }: Sketch): Packet {
     mark: 0n,
     in: NO_INTERFACE,
     out: NO_INTERFACE,
+    ttl: 64n,
+    dscp: 0n,
+    exthdr: NO_EXTENSIONS,
+    mac: NO_MAC,
+    uid: NO_ID,
+    gid: NO_ID,
   };
+  return { ...packet, length: leastLength(packet) };
 }

@@ -34,7 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, RegExp>> = {
   "compiler/": /^(chevrotain|compiler\/(?!mod\.ts).*)$/,
   "compiler/mod.ts": /^compiler\//,
   "runtime/": /^(runtime\/(?!mod\.ts).*|compiler\/tables\/layout\.ts)$/,
-  "runtime/mod.ts": /^runtime\//,
+  "runtime/mod.ts": /^(runtime\/|compiler\/tables\/layout\.ts$)/,
   "runtime/native.ts": /^compiler\/tables\/layout\.ts$/,
   "cli/": /^(node:.*|cli\/.*|compiler\/mod\.ts|runtime\/mod\.ts)$/,
 };

@@ -55,8 +55,12 @@ Deno.test("an engine can be disposed twice, and not be used after", async () => 
 
 Deno.test("a queue cannot be bound outside its ranges, nor started without one", async () => {
   await using engine = new Engine(IMAGE);
-  const good = { queue: 0, batch: 64, copy: 256, depth: 1024, failOpen: false };
-  for (const bad of [{ queue: 65536 }, { batch: 0 }, { batch: 1025 }, { copy: 63 }, { depth: 0 }]) {
+  const good = { queue: 0, batch: 64, copy: 256, depth: 1024, coalesce: 0, failOpen: false };
+  for (
+    const bad of [{ queue: 65536 }, { batch: 0 }, { batch: 1025 }, { copy: 63 }, { depth: 0 }, {
+      coalesce: 1001,
+    }]
+  ) {
     const error = assertThrows(() => engine.bind({ ...good, ...bad }));
     assertEquals((error as NativeError).code, "EINVAL");
   }

@@ -1,0 +1,197 @@
+/**
+ * How fast is the classifier, next to linear scans and to DPDK's rte_acl on the same rules?
+ *
+ *   deno task bench classify [--sizes 24,1000] [--kinds acl,fw,ipc] [--families 4,6]
+ *     [--traces uniform,zipf] [--batches 1,32,256] [--rounds 9] [--packets 32768] [--seed 1]
+ *     [--data FOLDER] [--no-acl]
+ *
+ * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
+ * goes to standard output, a table to standard error. Ratios are to rte_acl's quickest path, round
+ * by round, and the median of them counts.
+ *
+ * @module
+ */
+import { image } from "../compiler/tables/image.ts";
+import { plan } from "../compiler/tables/plan.ts";
+import { buildLibrary } from "../native/build.ts";
+import {
+  generate,
+  type Kind,
+  KINDS,
+  parseClassBench,
+  policyOf,
+  ruleRecords,
+  type RuleSet,
+} from "./classify/rules.ts";
+
+const here = import.meta.dirname!;
+const native = `${here}/../native`;
+
+interface Line {
+  readonly contestant: string;
+  readonly failed?: boolean;
+  readonly batch: number;
+  readonly ns: number;
+  readonly best: number;
+  readonly worst: number;
+  readonly wrong: number;
+  readonly bytes: number;
+  readonly loadMs: number;
+  readonly rounds: readonly number[];
+}
+
+const OPTIONS: Readonly<Record<string, string>> = {
+  sizes: "24,100,1000,10000",
+  kinds: KINDS.join(),
+  families: "4",
+  traces: "uniform",
+  batches: "256",
+  rounds: "9",
+  packets: "32768",
+  seed: "1",
+  data: "",
+};
+
+function readOptions(args: readonly string[]): Record<string, string> {
+  const options: Record<string, string> = { ...OPTIONS, acl: "yes" };
+  for (let i = 0; i < args.length; i++) {
+    const name = args[i]!.slice(2);
+    if (name === "no-acl") options.acl = "";
+    else if (name in OPTIONS && i + 1 < args.length) options[name] = args[++i]!;
+    else {throw new Error(
+        `Cannot use ${args[i]}: the options are ${Object.keys(OPTIONS).join(", ")}`,
+      );}
+  }
+  return options;
+}
+
+function succeeds(program: string, ...args: string[]): boolean {
+  return new Deno.Command(program, { args, stdout: "null", stderr: "null" }).outputSync().success;
+}
+
+function run(program: string, ...args: string[]): string {
+  const { success, stdout, stderr } = new Deno.Command(program, { args }).outputSync();
+  if (success) return new TextDecoder().decode(stdout);
+  throw new Error(`${program} failed: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Builds the harness; the path of the rte_acl library too, if there is DPDK to build it with. */
+function buildHarness(folder: string, wantAcl: boolean): { harness: string; acl: string[] } {
+  buildLibrary();
+  const source = `${here}/classify`;
+  const harness = `${folder}/harness`;
+  const flags = ["-std=gnu11", "-O3", "-Wall", "-Wextra", "-Werror", `-I${native}`];
+  const sources = ["harness", "engine", "linear"].map((name) => `${source}/${name}.c`);
+  const objects = [...Deno.readDirSync(`${native}/build/lib`)]
+    .filter(({ name }) => name.endsWith(".o")).map(({ name }) => `${native}/build/lib/${name}`);
+  const libraries = ["-lmnl", "-lnetfilter_queue", "-lm", "-ldl", "-pthread"];
+  run("cc", ...flags, "-mavx2", "-o", harness, ...sources, ...objects, ...libraries);
+  if (!wantAcl) return { harness, acl: [] };
+  if (!succeeds("pkg-config", "--exists", "libdpdk")) {
+    console.error("rte_acl is left out: the package libdpdk-dev is not there");
+    return { harness, acl: [] };
+  }
+  const acl = `${folder}/acl.so`;
+  const dpdk = run("pkg-config", "--cflags", "libdpdk").trim().split(/\s+/);
+  const link = ["-lrte_acl", "-lrte_eal"];
+  run("cc", ...flags, ...dpdk, "-fPIC", "-shared", "-o", acl, `${source}/acl.c`, ...link);
+  return { harness, acl: [acl] };
+}
+
+async function* ruleSets(options: Record<string, string>): AsyncGenerator<RuleSet> {
+  const list = (name: string) => options[name]!.split(",").filter((item) => item !== "");
+  for (const size of list("sizes").map(Number)) {
+    for (const family of list("families").map((text) => text === "6" ? 6 : 4)) {
+      for (const kind of list("kinds")) {
+        yield generate(kind as Kind, family, size, Number(options.seed));
+      }
+    }
+  }
+  if (!options.data) return;
+  const files = [...Deno.readDirSync(options.data)].map(({ name }) => name).sort();
+  for (const file of files.filter((name) => name.endsWith(".rules.gz"))) {
+    const { body } = new Response((await Deno.open(`${options.data}/${file}`)).readable);
+    const text = await new Response(body!.pipeThrough(new DecompressionStream("gzip"))).text();
+    yield parseClassBench(file.replace(".rules.gz", ""), text);
+  }
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
+}
+
+/** How many times quicker than rte_acl's best path of the same round. */
+function ratioTo(line: Line, lines: readonly Line[]): number | undefined {
+  const paths = lines.filter((l) => l.contestant.startsWith("rte_acl") && l.batch === line.batch);
+  if (paths.length === 0) return undefined;
+  return median(line.rounds.map((ns, r) => Math.min(...paths.map((p) => p.rounds[r]!)) / ns));
+}
+
+const options = readOptions(Deno.args);
+const folder = await Deno.makeTempDir();
+try {
+  const { harness, acl } = buildHarness(folder, options.acl !== "");
+  console.error(
+    "set           rules trace   batch contestant     ns/packet  (best-worst)    x rte_acl" +
+      "   KB     build ms  load ms",
+  );
+  const summary = new Map<string, number[]>();
+  for await (const set of ruleSets(options)) {
+    const policy = policyOf(set);
+    const from = performance.now();
+    const bytes = image(policy, plan(policy));
+    const buildMs = performance.now() - from;
+    await Deno.writeFile(`${folder}/rules`, ruleRecords(set));
+    await Deno.writeFile(`${folder}/image`, bytes);
+    for (const trace of options.traces!.split(",")) {
+      const { rounds, packets, seed, batches } = options;
+      const words = set.family === 4 ? "1" : "4";
+      const output = run(
+        harness,
+        ...[`${folder}/rules`, `${folder}/image`, words, trace],
+        ...[packets!, rounds!, seed!, batches!, ...acl],
+      );
+      const lines = output.trim().split("\n").map((text): Line => JSON.parse(text));
+      for (const line of lines) {
+        const about = { set: set.name, rules: set.rules.length, trace };
+        if (line.failed) {
+          console.error(`${set.name}: ${line.contestant} could not take these rules`);
+          continue;
+        }
+        const ratio = ratioTo(line, lines);
+        const own = line.contestant === "barrage";
+        console.log(JSON.stringify({ ...about, ...line, ratio, ...own && { buildMs } }));
+        console.error(
+          [
+            set.name.padEnd(13),
+            String(about.rules).padStart(5),
+            trace.padEnd(7),
+            String(line.batch).padStart(5),
+            line.contestant.padEnd(15),
+            line.ns.toFixed(1).padStart(9),
+            `(${line.best.toFixed(1)}-${line.worst.toFixed(1)})`.padStart(16),
+            ratio?.toFixed(2).padStart(8) ?? "",
+            (line.bytes / 1024).toFixed(0).padStart(8),
+            own ? buildMs.toFixed(0).padStart(9) : "".padStart(9),
+            line.loadMs.toFixed(1).padStart(9),
+            line.wrong ? ` ${line.wrong} WRONG` : "",
+          ].join(" "),
+        );
+        if (own && ratio !== undefined) {
+          const key = `${about.rules.toString().padStart(6)} rules, ${trace}, batch ${line.batch}`;
+          summary.set(key, [...summary.get(key) ?? [], ratio]);
+        }
+        if (line.wrong) Deno.exitCode = 1;
+      }
+    }
+  }
+  for (const [key, ratios] of summary) {
+    const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length);
+    console.error(
+      `${key}: ${mean.toFixed(2)} x rte_acl (geometric mean of ${ratios.length}), ` +
+        `lowest ${Math.min(...ratios).toFixed(2)}`,
+    );
+  }
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}

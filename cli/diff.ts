@@ -1,0 +1,84 @@
+import {
+  diff as differences,
+  type Difference,
+  packetText,
+  percent,
+  regionText,
+  type Rule,
+  verdictText,
+} from "../compiler/mod.ts";
+import type { Arguments } from "./commands.ts";
+import { readPolicy } from "./policy.ts";
+import { UsageError } from "./report.ts";
+
+const FORMATS: Readonly<Record<string, (rows: readonly Difference[], file: string) => string>> = {
+  pretty: (rows) => rows.map(pretty).join("\n\n"),
+  json: (rows) => JSON.stringify(rows.map(plain)),
+  md: (rows) =>
+    ["| packets | share | before | after | example |", "|---|---|---|---|---|", ...rows.map(row)]
+      .join("\n"),
+  github: (rows, file) =>
+    rows.map((d) =>
+      `::warning file=${file},title=verdict changes::${pretty(d).replaceAll("\n", "%0A")}`
+    )
+      .join("\n"),
+};
+
+/** Shows the packets that two rule files decide differently; 1 if there are any. */
+export async function diff(args: Arguments): Promise<number> {
+  const format = FORMATS[String(args.options.format ?? "pretty")];
+  if (!format) {
+    throw new UsageError(`--format takes ${Object.keys(FORMATS).join(", ")}`, "diff");
+  }
+  const rows = await compare(args);
+  if (!rows) return 2;
+  if (rows.length > 0 || args.options.format === "json") {
+    console.log(format(rows, args.operands[1]!));
+  }
+  return rows.length > 0 ? 1 : 0;
+}
+
+/** Says whether two rule files decide every packet alike; 1 and an example if not. */
+export async function equiv(args: Arguments): Promise<number> {
+  const rows = await compare(args);
+  if (!rows) return 2;
+  console.log(rows.length === 0 ? "equivalent" : `different, for example\n${pretty(rows[0]!)}`);
+  return rows.length > 0 ? 1 : 0;
+}
+
+/** Undefined if a file is no sound policy. */
+async function compare(args: Arguments): Promise<Difference[] | undefined> {
+  const before = await readPolicy(args, args.operands[0]);
+  const after = await readPolicy(args, args.operands[1]);
+  return before && after && differences(before, after);
+}
+
+function pretty(d: Difference): string {
+  return [
+    `${regionText(d.region)}${d.share === undefined ? "" : ` (${percent(d.share)})`}`,
+    `  - ${by(d.before)}`,
+    `  + ${by(d.after)}`,
+    `  = ${packetText(d.packet)}`,
+  ].join("\n");
+}
+
+function row(d: Difference): string {
+  const share = d.share === undefined ? "" : percent(d.share);
+  return `| ${regionText(d.region)} | ${share} | ${by(d.before)} | ${by(d.after)} ` +
+    `| \`${packetText(d.packet)}\` |`;
+}
+
+function plain(d: Difference) {
+  const side = (rule: Rule | undefined) => rule && { verdict: verdictText(rule), rule: rule.name };
+  return {
+    region: regionText(d.region),
+    share: d.share,
+    before: side(d.before),
+    after: side(d.after),
+    packet: packetText(d.packet),
+  };
+}
+
+function by(rule: Rule | undefined): string {
+  return rule ? `${verdictText(rule)} by ${rule.name}` : "not filtered";
+}

@@ -1,0 +1,165 @@
+/**
+ * Scalar fields to classes: every field's class is found in a table of its own, and classes of
+ * several fields are folded into one through product tables over the combinations that occur.
+ *
+ * @module
+ */
+import { DOMAIN } from "../policy/field.ts";
+import type { IntervalSet } from "../policy/interval.ts";
+import {
+  type Bits,
+  bitsFor,
+  type Classes,
+  classesOf,
+  groupBy,
+  Numbering,
+  setBit,
+} from "./classes.ts";
+import { type LISTS, MAX_CLASSES } from "./layout.ts";
+
+export type ScalarField = (typeof LISTS.field.names)[number];
+
+/** One field's class, and what a class is worth in the index of its fold's product. */
+export interface Step {
+  readonly field: ScalarField;
+  readonly classes: Classes;
+  readonly stride: number;
+}
+
+/**
+ * Several fields' classes, and the class of the fold before it (its stride is 1), become one. The
+ * index is the sum of class times stride.
+ */
+export interface Fold {
+  readonly steps: readonly Step[];
+  readonly product: Uint16Array<ArrayBuffer>;
+  readonly classes: number;
+}
+
+/** An axis's folds, and for each class the combinations that it can still be. */
+export interface ScalarAxis {
+  readonly folds: readonly Fold[];
+  readonly members: readonly Bits[];
+}
+
+/** The distinct sets that entries compare a field with, and the set of each entry. */
+export interface FieldSets {
+  readonly sets: readonly IntervalSet[];
+  readonly of: Uint32Array<ArrayBuffer>;
+}
+
+/** Entries of one product table: as many as stay near the processor, if that suffices. */
+const NEAR_PRODUCT = 1 << 14;
+const MAX_PRODUCT = 1 << 20;
+/** Words to AND for one product table. */
+const MAX_WORK = 1 << 26;
+
+/** `sets` are those of each field; `combinations` the number of each field's set in each combination. */
+export function scalarAxes(
+  fields: readonly { readonly field: ScalarField; readonly sets: readonly IntervalSet[] }[],
+  combinations: readonly Uint32Array<ArrayBuffer>[],
+): ScalarAxis[] {
+  const found = fields.map(({ field, sets }, i) => {
+    const classes = classesOf(DOMAIN[field], sets);
+    return { field, classes, members: combinationsOf(classes, sets.length, combinations[i]!) };
+  }).sort((a, b) => a.classes.count - b.classes.count);
+
+  const axes: ScalarAxis[] = [];
+  let axis = new AxisBuilder();
+  for (const { field, classes, members } of found) {
+    if (axis.add(field, classes, members)) continue;
+    axes.push(axis.finish());
+    axis = new AxisBuilder();
+    axis.add(field, classes, members);
+  }
+  return [...axes, axis.finish()];
+}
+
+/** For each class of a field, the combinations whose set holds it. */
+function combinationsOf(classes: Classes, sets: number, setOf: Uint32Array<ArrayBuffer>): Bits[] {
+  const bySet = groupBy(setOf, sets);
+  const ofBroad = new Map<readonly number[], Bits>();
+  const collect = (bits: Bits, list: readonly number[]) => {
+    for (const set of list) for (const c of bySet[set]!) setBit(bits, c);
+    return bits;
+  };
+  return Array.from({ length: classes.count }, (_, cls) => {
+    const broad = classes.broad[cls]!;
+    const shared = ofBroad.get(broad) ?? collect(bitsFor(setOf.length), broad);
+    ofBroad.set(broad, shared);
+    return collect(shared.slice(), classes.narrow[cls]!);
+  });
+}
+
+class AxisBuilder {
+  readonly #folds: Fold[] = [];
+  #members: readonly Bits[] = [];
+  /** Of the fold being made: its fields, and the class of each index. */
+  #steps: Step[] = [];
+  #product = new Uint32Array(1);
+
+  /** Folds a field in; false, and nothing is changed, if that would be too large. */
+  add(field: ScalarField, classes: Classes, members: readonly Bits[]): boolean {
+    const first = this.#members.length === 0;
+    const near = this.#product.length * classes.count <= NEAR_PRODUCT;
+    const before = near || first ? this.#product : Uint32Array.from(this.#members, (_, i) => i);
+    if (before.length * classes.count > MAX_PRODUCT) {
+      return first && this.#begin(field, classes, members);
+    }
+    const table = first ? undefined : fold(this.#members, members);
+    if (!first && !table) return false;
+    if (before !== this.#product) this.#close();
+    const product = new Uint32Array(before.length * classes.count);
+    for (let cls = 0, at = 0; cls < classes.count; cls++) {
+      for (let i = 0; i < before.length; i++) {
+        product[at++] = table ? table.product[before[i]! * classes.count + cls]! : cls;
+      }
+    }
+    this.#steps.push({ field, classes, stride: before.length });
+    this.#product = product;
+    this.#members = table?.members ?? members;
+    return true;
+  }
+
+  finish(): ScalarAxis {
+    this.#close();
+    return { folds: this.#folds, members: this.#members };
+  }
+
+  /** A field with very many classes, alone. */
+  #begin(field: ScalarField, classes: Classes, members: readonly Bits[]): boolean {
+    this.#steps.push({ field, classes, stride: 1 });
+    this.#product = Uint32Array.from(members, (_, i) => i);
+    this.#members = members;
+    return true;
+  }
+
+  #close(): void {
+    this.#folds.push({
+      steps: this.#steps,
+      product: Uint16Array.from(this.#product),
+      classes: this.#members.length,
+    });
+    this.#steps = [];
+    this.#product = new Uint32Array(1);
+  }
+}
+
+/** Which combinations two lists of classes leave to each other, or undefined if that is too much. */
+function fold(a: readonly Bits[], b: readonly Bits[]) {
+  const words = a[0]!.length;
+  if (a.length * b.length > MAX_PRODUCT || a.length * b.length * words > MAX_WORK) return undefined;
+  const product = new Uint16Array(a.length * b.length);
+  const numbering = new Numbering<Bits>();
+  let both = new Uint32Array(words);
+  for (const [i, x] of a.entries()) {
+    for (const [j, y] of b.entries()) {
+      for (let w = 0; w < words; w++) both[w] = x[w]! & y[w]!;
+      const cls = numbering.number(both);
+      if (cls >= MAX_CLASSES) return undefined;
+      if (numbering.all[cls] === both) both = new Uint32Array(words);
+      product[i * b.length + j] = cls;
+    }
+  }
+  return { product, members: numbering.all };
+}
