@@ -8,7 +8,7 @@
  */
 import { buildLibrary } from "../native/build.ts";
 
-/** Options of the command line, by name. */
+/** Options of the command line, by name; "" for one that stands alone. */
 export type Options = Readonly<Record<string, string | undefined>>;
 
 /** Measures and prints. Ends early by throwing when `signal` aborts. */
@@ -16,6 +16,7 @@ export type Bench = (options: Options, signal: AbortSignal) => Promise<void>;
 
 const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   queue: () => import("./queue.ts"),
+  sync: () => import("./sync.ts"),
 };
 
 async function main([name, ...rest]: readonly string[]): Promise<number> {
@@ -47,11 +48,12 @@ async function question(name: string): Promise<string> {
 
 function optionsIn(args: readonly string[]): Options {
   const options: Record<string, string> = {};
-  for (let i = 0; i < args.length; i += 2) {
+  for (let i = 0; i < args.length; i++) {
     const name = args[i]!.match(/^--([a-z]+)$/)?.[1];
-    const value = args[i + 1];
-    if (!name || value === undefined) throw new TypeError(`${args[i]}: --NAME VALUE is wanted`);
-    options[name] = value;
+    if (!name) throw new TypeError(`${args[i]}: --NAME VALUE is wanted`);
+    const next = args[i + 1];
+    if (next === undefined || next.startsWith("--")) options[name] = "";
+    else options[name] = args[++i]!;
   }
   return options;
 }

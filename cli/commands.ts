@@ -44,17 +44,16 @@ const HOOK_TOOLS: Need = {
   flag: "--allow-run",
 };
 
-const WORKERS: OptionSpec = {
-  name: "workers",
-  value: "auto|N",
-  summary: "threads that work on one queue",
-};
+const SHARING: readonly OptionSpec[] = [
+  { name: "workers", value: "auto|N", summary: "threads that work on one queue" },
+  { name: "split", value: "packets|rules", summary: "what each of them gets a part of" },
+];
 
 /** Options that stand for `option`s of the rule file, and win over them. */
 const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "queue", value: "N", summary: "kernel queue, or queues as N-M" },
   { name: "batch", value: "N", summary: "packets answered at once, 1 to 1024" },
-  WORKERS,
+  ...SHARING,
   { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
   { name: "coalesce", value: "auto|off|US", summary: "let packets gather under load" },
   { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
@@ -182,7 +181,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         value: "pretty|jsonl",
         summary: "one line a packet, for people or programs",
       },
-      WORKERS,
+      ...SHARING,
       { name: "accepted", value: "FILE", summary: "write the accepted packets to a capture" },
     ],
     needs: ({ options }) => [READ, FFI, ...(options.accepted ? [WRITE] : [])],

@@ -41,7 +41,7 @@ function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceC
   return {
     image,
     queues: options.queue,
-    workers: options.workers,
+    sharing: options,
     binding: {
       batch: options.batch,
       copy: options.copy,

@@ -26,6 +26,7 @@ const PACKAGES = {
   "iputils-ping": { program: "ping" },
   "procps": { program: "sysctl" },
   "iperf3": { program: "iperf3" },
+  "chromium": { program: "chromium" },
 } as const satisfies Record<string, Sign>;
 
 export type PackageName = keyof typeof PACKAGES;

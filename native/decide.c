@@ -10,6 +10,7 @@ int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32
 {
 	*d = (struct fw_decider){
 		.tables = tables,
+		.batch = batch,
 		.counts = fw_counts_new(tables->header->rule_count),
 		.keys = calloc(batch, sizeof *d->keys),
 		.classes = calloc(batch, sizeof *d->classes),
@@ -30,11 +31,19 @@ void fw_decider_clear(struct fw_decider *d)
 	free(d->classes);
 	free(d->rules);
 	free(d->places);
+	free(d->part_rules);
 	*d = (struct fw_decider){ 0 };
 }
 
-int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools)
+int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools, bool by_rules)
 {
+	const uint32_t parts = fw_parts(d->tables);
+
+	if (by_rules && parts > 1) {
+		d->part_rules = calloc((size_t)parts * d->batch, sizeof *d->part_rules);
+		if (!d->part_rules)
+			return -ENOMEM;
+	}
 	return fw_pool_new(threads, pools, &d->pool);
 }
 
@@ -155,18 +164,48 @@ static void classify_chunk(void *context, uint32_t chunk)
 		    d->classes + first);
 }
 
+static void classify_part(void *context, uint32_t part)
+{
+	const struct batch *b = context;
+	const struct fw_decider *d = b->decider;
+	uint32_t *rules = d->part_rules + (size_t)part * d->batch;
+
+	for (uint32_t i = 0; i < b->count; i++)
+		rules[i] = FW_NO_RULE;
+	fw_classify_part(d->tables, d->classes, b->count, part, rules);
+}
+
+/* The first match is the smallest rule of any part. */
+static void merge_parts(const struct fw_decider *d, uint32_t parts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		d->rules[i] = d->part_rules[i];
+	for (uint32_t part = 1; part < parts; part++) {
+		const uint32_t *rules = d->part_rules + (size_t)part * d->batch;
+		for (uint32_t i = 0; i < count; i++)
+			d->rules[i] = rules[i] < d->rules[i] ? rules[i] : d->rules[i];
+	}
+}
+
 /* Pure, so it may run anywhere, in any order. */
 static void classify(const struct fw_decider *d, uint32_t count)
 {
 	struct batch batch = { d, count };
+	struct fw_job job = { .context = &batch, .size = count };
 
-	if (d->pool && count > CHUNK)
-		fw_pool_run(d->pool, &(struct fw_job){ .run = classify_chunk,
-						       .context = &batch,
-						       .chunks = (count + CHUNK - 1) / CHUNK,
-						       .size = count });
-	else
+	if (d->part_rules && count > 0) {
+		fw_find_classes(d->tables, d->keys, count, d->classes);
+		job.run = classify_part;
+		job.chunks = fw_parts(d->tables);
+		fw_pool_run(d->pool, &job);
+		merge_parts(d, job.chunks, count);
+	} else if (d->pool && count > CHUNK) {
+		job.run = classify_chunk;
+		job.chunks = (count + CHUNK - 1) / CHUNK;
+		fw_pool_run(d->pool, &job);
+	} else {
 		fw_classify(d->tables, d->keys, count, d->rules, d->classes);
+	}
 }
 
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,

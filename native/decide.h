@@ -34,15 +34,21 @@ struct fw_decider {
 	struct fw_classes *classes;
 	uint32_t *rules;
 	uint32_t *places; /* of each key in the batch */
+	uint32_t batch; /* packets at once, at most */
 	struct fw_pool *pool; /* NULL: the caller's thread alone */
+	uint32_t *part_rules; /* a batch for each part of the rules; NULL: split by packets */
 };
 
 /* Decides up to `batch` packets at once. -ENOMEM. The tables are the caller's, and outlive it. */
 int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch);
 void fw_decider_clear(struct fw_decider *d);
 
-/* Lets a pool classify, see fw_pool_new(). Once. */
-int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools);
+/*
+ * Lets a pool classify, see fw_pool_new(). By rules, each thread looks at all packets and at a part
+ * of the rules, which suits few packets and slow tables; tables of one part are split by packets
+ * all the same. Once.
+ */
+int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools, bool by_rules);
 
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	       struct fw_decision *decisions);

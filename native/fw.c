@@ -163,15 +163,16 @@ int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint
 	return 0;
 }
 
-int32_t fw_engine_share(struct fw_engine *e, uint32_t workers)
+int32_t fw_engine_share(struct fw_engine *e, uint32_t workers, uint32_t by_rules)
 {
 	if (e->shared || e->started || workers > FW_POOL_MAX_THREADS)
 		return -EINVAL;
 	e->shared = true;
 	if (e->queue_count == 0)
-		return fw_decider_share(&e->replay, workers, 1);
+		return fw_decider_share(&e->replay, workers, 1, by_rules != 0);
 	for (uint32_t i = 0; i < e->queue_count; i++) {
-		const int error = fw_pump_share(e->queues[i].pump, workers, e->queue_count);
+		const int error = fw_pump_share(e->queues[i].pump, workers, e->queue_count,
+						by_rules != 0);
 		if (error)
 			return error;
 	}

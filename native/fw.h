@@ -51,9 +51,11 @@ FW_EXPORT int32_t fw_engine_bind(struct fw_engine *engine, uint32_t queue, uint3
 /*
  * Lets `workers` threads classify the batches of each bound queue, its own thread among them; of
  * replays, if no queue is bound. 0: as many as the cores allow; more than that are not started.
+ * The work is split by packets, or, unless by_rules is 0, by parts of the rules.
  * Once, after the binding. -EINVAL if more than 64 or not the first time; -EAGAIN; -ENOMEM.
  */
-FW_EXPORT int32_t fw_engine_share(struct fw_engine *engine, uint32_t workers);
+FW_EXPORT int32_t fw_engine_share(struct fw_engine *engine, uint32_t workers,
+				  uint32_t by_rules);
 
 /* Starts one thread a bound queue. -EINVAL if none is bound or it was started; -EAGAIN. */
 FW_EXPORT int32_t fw_engine_start(struct fw_engine *engine);

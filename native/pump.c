@@ -59,9 +59,9 @@ fail:
 	return error;
 }
 
-int fw_pump_share(struct fw_pump *p, uint32_t threads, uint32_t pools)
+int fw_pump_share(struct fw_pump *p, uint32_t threads, uint32_t pools, bool by_rules)
 {
-	return fw_decider_share(&p->decider, threads, pools);
+	return fw_decider_share(&p->decider, threads, pools, by_rules);
 }
 
 void fw_pump_free(struct fw_pump *p)

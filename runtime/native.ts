@@ -20,7 +20,7 @@ export const symbols = {
     parameters: ["pointer", "u32", "u32", "u32", "u32", "u32", "u32"],
     result: "i32",
   },
-  fw_engine_share: { parameters: ["pointer", "u32"], result: "i32" },
+  fw_engine_share: { parameters: ["pointer", "u32", "u32"], result: "i32" },
   fw_engine_start: { parameters: ["pointer"], result: "i32" },
   fw_engine_wait: { parameters: ["pointer"], result: "i32", nonblocking: true },
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
@@ -118,6 +118,12 @@ export interface Binding {
   readonly failOpen: boolean;
 }
 
+/** How threads work together on a batch. */
+export interface Sharing {
+  readonly workers: number;
+  readonly split: "packets" | "rules";
+}
+
 /** Packets for a replay: `packet` records over `bytes`, and 16-byte interface names. */
 export interface Packets {
   readonly records: Uint8Array<ArrayBuffer>;
@@ -173,10 +179,11 @@ export class Engine implements AsyncDisposable {
 
   /**
    * Lets so many threads work on each bound queue, or on replays if none is bound; 0 for as many
-   * as the cores allow. Once, before `start()`.
+   * as the cores allow. They split a batch by packets, or by rules. Once, before `start()`.
    */
-  share(workers: number): void {
-    check("start the workers", this.#lib.fw_engine_share(this.#live(), workers));
+  share({ workers, split }: Sharing): void {
+    const byRules = split === "rules" ? 1 : 0;
+    check("start the workers", this.#lib.fw_engine_share(this.#live(), workers, byRules));
   }
 
   /** Starts to answer the bound queues, one thread each. */

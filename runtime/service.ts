@@ -7,15 +7,14 @@
  * @module
  */
 import { type Backend, type HookPlan, installHooks, probeBackend } from "./hooks/mod.ts";
-import { type Binding, Engine, NativeError, queueOwner } from "./native.ts";
+import { type Binding, Engine, NativeError, queueOwner, type Sharing } from "./native.ts";
 
 export interface ServiceConfig {
   readonly image: Uint8Array<ArrayBuffer>;
   /** How each queue is bound; the queue numbers are those of `hooks`. */
   readonly binding: Omit<Binding, "queue">;
   readonly queues: { readonly first: number; readonly last: number };
-  /** Threads for each queue; 0 for as many as the cores allow. */
-  readonly workers: number;
+  readonly sharing: Sharing;
   /** What to install in the kernel; undefined to leave that to the user. */
   readonly hooks: HookPlan | undefined;
 }
@@ -40,13 +39,13 @@ export class ServiceError extends Error {
  * it had done.
  */
 export async function startService(config: ServiceConfig): Promise<Service> {
-  const { image, binding, queues, workers, hooks } = config;
+  const { image, binding, queues, sharing, hooks } = config;
   const engine = new Engine(image);
   try {
     for (let queue = queues.first; queue <= queues.last; queue++) {
       bind(engine, { ...binding, queue });
     }
-    engine.share(workers);
+    engine.share(sharing);
     engine.start();
     const backend = hooks && await probeBackend();
     if (backend) await refuseBesideAnother(backend);

@@ -1,5 +1,6 @@
 // hazards.cpp - what was wrong with the attempts as they stood, each made to happen, and then the
 // same asked of the pool. A line of JSON a hazard: how often it happened to each, of how many tries.
+#include <bit>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -170,11 +171,12 @@ static void early_exit()
 	    MAX_BATCH, pool);
 }
 
-// Bits of a std::vector<bool> share a word, and setting one is a read and a write of all.
+// The bits of a std::vector<bool> share a word, and setting one reads and writes all of them: here
+// as two steps, with a chance for another thread in between.
 static void data_race()
 {
-	constexpr long ROUNDS = 200000;
-	std::vector<bool> results(WORKERS);
+	constexpr long ROUNDS = 20000;
+	std::atomic<uint32_t> results = 0;
 	std::atomic<long> round = 0;
 	std::atomic<uint32_t> done = 0;
 	long lost = 0;
@@ -184,17 +186,19 @@ static void data_race()
 			for (long seen = 1; seen <= ROUNDS; seen++) {
 				while (round != seen)
 					sched_yield();
-				results[t] = true;
+				const uint32_t read = results;
+				sched_yield();
+				results = read | 1u << t;
 				done++;
 			}
 		});
 	for (long r = 1; r <= ROUNDS; r++) {
-		results.assign(WORKERS, false);
+		results = 0;
 		done = 0;
 		round = r;
 		while (done != WORKERS)
 			sched_yield();
-		lost += std::count(results.begin(), results.end(), false);
+		lost += WORKERS - std::popcount(results.load());
 	}
 	for (auto &thread : threads)
 		thread.join();

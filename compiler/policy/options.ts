@@ -17,6 +17,8 @@ export interface Options {
   readonly batch: number;
   /** Threads that work on one queue, its own among them; 0 for as many as the cores allow. */
   readonly workers: number;
+  /** What each of those threads gets a part of. */
+  readonly split: "packets" | "rules";
   /** Bytes of each packet that the kernel hands over. */
   readonly copy: number;
   /** Microseconds to let packets gather before they are received; 0 is off. */
@@ -39,6 +41,7 @@ export const DEFAULTS: Options = {
   queue: { first: 0, last: 0 },
   batch: 128,
   workers: 0,
+  split: "packets",
   copy: 256,
   coalesce: "auto",
   "fail-listener": "closed",
@@ -75,6 +78,10 @@ const READERS: Readonly<
     takes: "auto or a number from 1 to 64",
     read: (text) =>
       text === "auto" ? { workers: 0 } : number(text, 1, 64, (workers) => ({ workers })),
+  },
+  split: {
+    takes: "packets or rules",
+    read: (text) => oneOf(text, ["packets", "rules"], (split) => ({ split })),
   },
   copy: {
     takes: "a number of bytes from 64 to 65535",

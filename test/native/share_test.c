@@ -1,6 +1,6 @@
 /*
  * Ten million packets get the same decisions, and counters, from a decider with a pool as from one
- * without: for every number of workers and size of batch, over tables large enough to be shared.
+ * without: for every number of workers, size of batch and split.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@ enum { PACKETS_IN_ALL = 1000000 }; /* it is slow, and looks at how, not at what 
 #else
 enum { PACKETS_IN_ALL = 10000000 };
 #endif
-enum { PACKET_COUNT = 4096, PACKET_SIZE = 44, RUNS = PACKETS_IN_ALL / (4 * 6), MAX_BATCH = 1024 };
+enum { PACKET_COUNT = 4096, PACKET_SIZE = 44, RUNS = PACKETS_IN_ALL / (2 * 4 * 6), MAX_BATCH = 1024 };
 
 static const uint32_t batches[6] = { 1, 31, 64, 129, 512, MAX_BATCH };
 
@@ -39,14 +39,14 @@ static void make_packets(uint8_t (*bytes)[PACKET_SIZE], struct fw_seen *seen, ui
 }
 
 static void compare(const struct fw_tables *t, const struct fw_seen *seen, uint32_t workers,
-		    uint32_t batch)
+		    uint32_t batch, bool by_rules)
 {
 	static struct fw_decision alone[MAX_BATCH], together[MAX_BATCH];
 	struct fw_decider one, many;
 
 	CHECK(fw_decider_init(&one, t, batch) == 0);
 	CHECK(fw_decider_init(&many, t, batch) == 0);
-	CHECK(fw_decider_share(&many, workers, 1) == 0);
+	CHECK(fw_decider_share(&many, workers, 1, by_rules) == 0);
 	for (uint32_t done = 0; done < RUNS; done += batch) {
 		const struct fw_seen *packets = seen + done % (PACKET_COUNT - batch + 1);
 		fw_decide(&one, packets, batch, alone);
@@ -77,7 +77,8 @@ int main(void)
 			else
 				sample_image(&sample);
 			CHECK(fw_tables_new(sample.bytes, sample.size, &t) == 0);
-			compare(t, seen, workers, batches[b]);
+			compare(t, seen, workers, batches[b], false);
+			compare(t, seen, workers, batches[b], true);
 			fw_tables_free(t);
 		}
 	return 0;

@@ -1,0 +1,288 @@
+// What does it cost to have a batch evaluated by several threads, and which way is the best?
+/**
+ * Every way to fork and join that was tried or asked about evaluates the same batches of packets
+ * against the same linear rules: see bench/sync/. In each cell of the matrix (workers, batch, split,
+ * pipelined or not, rules) the contestants take turns, so that a noisy neighbour meets all of them,
+ * and each is compared with inline in its own cell. A cell with more running threads than cores is
+ * marked with *. Measurements go to bench/sync/build/measurements.jsonl, a report to report.html
+ * beside it.
+ *
+ * Options: --quick for a part of the matrix, --rounds N turns, --slice MS a turn, --realtime to
+ * run before everything else on the machine (chrt, as root), as though there were no neighbours:
+ * without the oversubscribed cells, in which threads that spin would then wait for each other.
+ *
+ * @module
+ */
+import { chart, htmlTable, page, paragraph } from "./html.ts";
+import type { Options } from "./main.ts";
+import { machine, summarize, table } from "./report.ts";
+
+const HERE = new URL("sync/", import.meta.url).pathname;
+const BUILD = `${HERE}build/`;
+
+/** One contestant in one cell, as measure.cpp prints it; times are ns. */
+export interface Measurement {
+  readonly contestant: string;
+  readonly rules: number;
+  readonly split: "packets" | "rules" | "nothing";
+  readonly batch: number;
+  readonly workers: number;
+  readonly pipelined: boolean;
+  readonly oversubscribed: boolean;
+  readonly nsPerPacket: number;
+  readonly cpuNsPerPacket: number;
+  readonly p10Ns: number;
+  readonly p50Ns: number;
+  readonly p99Ns: number;
+  readonly switchesPerBatch: number;
+}
+
+interface Idle {
+  readonly contestant: string;
+  readonly workers: number;
+  readonly idleCores: number;
+  readonly wakesPerSecond: number;
+}
+
+interface Matrix {
+  readonly rules: readonly number[];
+  readonly splits: readonly ("packets" | "rules")[];
+  readonly batches: readonly number[];
+  readonly workers: readonly number[];
+  readonly pipelined: readonly boolean[];
+}
+
+const FULL: Matrix = {
+  rules: [24, 1000, 10_000],
+  splits: ["packets", "rules"],
+  batches: [1, 8, 64, 256, 1024],
+  workers: [1, 2, 3, 4],
+  pipelined: [false, true],
+};
+const QUICK: Matrix = {
+  rules: [24, 1000],
+  splits: ["packets", "rules"],
+  batches: [1, 64, 1024],
+  workers: [1, 2, 3],
+  pipelined: [false],
+};
+
+export async function bench(options: Options, signal: AbortSignal): Promise<void> {
+  const quick = options.quick !== undefined;
+  const realtime = options.realtime !== undefined;
+  const matrix = quick ? QUICK : FULL;
+  const cores = navigator.hardwareConcurrency;
+  const measure = (...args: string[]) =>
+    realtime
+      ? run("chrt", ["-f", "10", `${BUILD}measure`, ...args], signal)
+      : run(`${BUILD}measure`, args, signal);
+  const turns = [options.rounds ?? (quick ? "2" : "3"), options.slice ?? (quick ? "4" : "10")];
+  await run("make", ["--silent", "-C", HERE], signal);
+
+  const idle = parse<Idle>(await run(`${BUILD}measure`, ["idle", "2", "2000"], signal));
+  const trips: Measurement[] = [];
+  for (const workers of matrix.workers.filter((w) => !realtime || w <= cores)) {
+    const cell = ["24", "nothing", "1", `${workers}`, "0", turns[0]!, "20"];
+    trips.push(...parse<Measurement>(await measure(...cell)));
+  }
+  const measured: Measurement[] = [];
+  const cells = cellsOf(matrix).filter(([, , , workers, pipelined]) =>
+    !realtime || Number(workers) + Number(pipelined) <= cores
+  );
+  const start = performance.now();
+  for (const [i, cell] of cells.entries()) {
+    measured.push(...parse<Measurement>(await measure(...cell, ...turns)));
+    const left = (performance.now() - start) / (i + 1) * (cells.length - i - 1) / 1000;
+    progress(`${i + 1} of ${cells.length} cells, about ${left.toFixed(0)} s left`);
+  }
+  progress("");
+
+  const sections = report(idle, trips, measured);
+  for (const { title, rows } of sections) console.log(`${title}\n${table(rows)}\n`);
+  const lines = [...idle, ...trips, ...measured].map((line) => JSON.stringify(line));
+  await Deno.writeTextFile(`${BUILD}measurements.jsonl`, lines.join("\n") + "\n");
+  await Deno.writeTextFile(`${BUILD}report.html`, html(sections, trips, measured));
+  console.log(`machine: ${machine()}\nreport: ${BUILD}report.html`);
+}
+
+function cellsOf({ rules, splits, batches, workers, pipelined }: Matrix): string[][] {
+  return rules.flatMap((r) =>
+    splits.flatMap((s) =>
+      batches.flatMap((b) =>
+        workers.flatMap((w) => pipelined.map((p) => [`${r}`, s, `${b}`, `${w}`, p ? "1" : "0"]))
+      )
+    )
+  );
+}
+
+interface Section {
+  readonly title: string;
+  readonly rows: readonly (readonly string[])[];
+}
+
+function report(
+  idle: readonly Idle[],
+  trips: readonly Measurement[],
+  measured: readonly Measurement[],
+): Section[] {
+  const workers = [...new Set(trips.map((m) => m.workers))];
+  const names = [...new Set(measured.map((m) => m.contestant))];
+  const sections: Section[] = [{
+    title: "Empty round trip, ns (10th and 50th percentile)",
+    rows: [
+      ["", ...workers.map((w) => `${w} workers`)],
+      ...names.map((name) => [
+        name,
+        ...workers.map((w) => {
+          const m = trips.find((t) => t.contestant === name && t.workers === w);
+          return m ? `${m.p10Ns} / ${m.p50Ns}${mark(m)}` : "";
+        }),
+      ]),
+    ],
+  }, {
+    title: "Idle for 2 seconds after work, 2 workers",
+    rows: [
+      ["", "% of a core", "wakes a second"],
+      ...idle.map((i) => [
+        i.contestant,
+        (i.idleCores * 100).toFixed(2),
+        Math.max(0, i.wakesPerSecond).toFixed(1),
+      ]),
+    ],
+  }];
+  for (const cell of groups(measured)) {
+    const [one] = cell;
+    const batches = [...new Set(cell.map((m) => m.batch))];
+    sections.push({
+      title: `${one!.rules} rules, ${one!.workers} workers, split by ${one!.split}` +
+        `${one!.pipelined ? ", pipelined" : ""}: median ns a batch, and times inline`,
+      rows: [
+        ["", ...batches.map((b) => `batch ${b}`)],
+        ...names.flatMap((name) => {
+          const row = batches.map((b) => {
+            const m = cell.find((c) => c.contestant === name && c.batch === b);
+            return m ? `${m.p50Ns} (${ratio(m, measured).toFixed(2)})${mark(m)}` : "";
+          });
+          return row.some(Boolean) ? [[name, ...row]] : [];
+        }),
+      ],
+    });
+  }
+  return [...sections, model(trips, measured)];
+}
+
+/** Cells that differ in the batch alone. */
+function groups(measured: readonly Measurement[]): Measurement[][] {
+  return [
+    ...Map.groupBy(measured, (m) => `${m.rules} ${m.split} ${m.workers} ${m.pipelined}`).values(),
+  ];
+}
+
+function mark(m: Measurement): string {
+  return m.oversubscribed ? "*" : "";
+}
+
+/** Median time of a batch against inline's with the same rules, batch, split and workers. */
+function ratio(m: Measurement, measured: readonly Measurement[]): number {
+  return m.p50Ns / inlineOf(m, measured).p50Ns;
+}
+
+function inlineOf(m: Measurement, measured: readonly Measurement[]): Measurement {
+  return measured.find((i) =>
+    i.contestant === "inline" && !i.pipelined && i.rules === m.rules && i.split === m.split &&
+    i.batch === m.batch && i.workers === m.workers
+  )!;
+}
+
+/**
+ * T = read + work / (W * e) + c: the constants of this machine, and what they say of others. Taken
+ * from 10th percentiles, the moments when neighbours were quiet.
+ */
+function model(trips: readonly Measurement[], measured: readonly Measurement[]): Section {
+  const trip = trips.find((t) => t.contestant === "barrage" && t.workers === 2)!;
+  const pairs = measured.filter((m) =>
+    m.contestant === "barrage" && m.workers === 2 && m.split === "packets"
+  ).map((pool) => ({ pool: pool.p10Ns, inline: inlineOf(pool, measured).p10Ns }));
+  const heavy = pairs.filter(({ inline }) => inline >= 100_000);
+  const gains = heavy.map(({ pool, inline }) => inline / (2 * (pool - trip.p10Ns)));
+  const e = gains.length > 0 ? summarize(gains, 3) : { median: NaN, min: NaN, max: NaN };
+  const c = trip.p10Ns;
+  const work = [4_000, 32_000, 128_000, 1_000_000];
+  return {
+    title: `T = read + work / (W * e) + c. Here c = ${c} ns, e = ${e.median} at 2 threads ` +
+      `(${e.min} to ${e.max}). Predicted gain on the work of a batch, if e held:`,
+    rows: [
+      ["cores", ...work.map((w) => `${w / 1000} us`)],
+      ...[2, 4, 8, 16].map((cores) => [
+        `${cores}`,
+        ...work.map((w) => (w / (w / (cores * e.median) + c)).toFixed(2)),
+      ]),
+    ],
+  };
+}
+
+function html(
+  sections: readonly Section[],
+  trips: readonly Measurement[],
+  measured: readonly Measurement[],
+): string {
+  const two = trips.filter((t) => t.workers === 2).toSorted((a, b) => b.p50Ns - a.p50Ns);
+  const parts = [
+    paragraph(machine()),
+    paragraph("* marks more running threads than cores; such bars and points are pale."),
+    chart("Empty round trip with 2 workers, ns", {
+      legend: { show: false },
+      grid: { left: 8, right: 24, top: 8, bottom: 32, containLabel: true },
+      xAxis: { type: "log" },
+      yAxis: { type: "category", data: two.map((t) => t.contestant), axisLabel: { interval: 0 } },
+      series: [{
+        type: "bar",
+        data: two.map((t) => ({ value: t.p50Ns, itemStyle: pale(t) })),
+      }],
+    }),
+    ...[...new Set(measured.map((m) => m.rules))].map((rules) => batchChart(rules, measured)),
+  ];
+  const tables = sections.flatMap(({ title, rows }) => [`<h2>${title}</h2>`, htmlTable(rows)]);
+  return page("Fork and join: the attempts, the alternatives and the pool", [...parts, ...tables]);
+}
+
+function pale(m: Measurement): { opacity: number } {
+  return { opacity: m.oversubscribed ? 0.4 : 1 };
+}
+
+const SHOWN = ["inline", "attempt 4: two conditions", "OpenMP", "std::barrier", "barrage"];
+
+function batchChart(rules: number, measured: readonly Measurement[]): string {
+  const cell = measured.filter((m) =>
+    m.rules === rules && m.workers === 2 && m.split === "packets" && !m.pipelined
+  );
+  return chart(`${rules} rules, 2 workers, split by packets: median ns a packet by batch`, {
+    xAxis: { type: "log", name: "batch", nameLocation: "middle", nameGap: 22 },
+    yAxis: { type: "log" },
+    series: SHOWN.map((name) => ({
+      type: "line",
+      name,
+      data: cell.filter((m) => m.contestant === name).map((m) => ({
+        value: [m.batch, m.p50Ns / m.batch],
+        itemStyle: pale(m),
+      })),
+    })),
+  });
+}
+
+function parse<T>(lines: string): T[] {
+  return lines.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+async function run(program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
+  const command = new Deno.Command(program, { args: [...args], signal, stderr: "inherit" });
+  const { code, stdout } = await command.output();
+  signal.throwIfAborted();
+  if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** One line that is written over; on a terminal only. */
+function progress(text: string): void {
+  if (Deno.stderr.isTerminal()) Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`));
+}

@@ -1,0 +1,107 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { requirePackages } from "../../native/build.ts";
+import { Browser } from "../support/browser.ts";
+import { isRoot, rootTest } from "../support/netns.ts";
+
+const BENCH = new URL("../../bench/", import.meta.url).pathname;
+
+async function run(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", ...args],
+  }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals(code, 0, err);
+  return out!;
+}
+
+/** What a reader sees of the charts. */
+interface Seen {
+  readonly charts: number;
+  readonly figures: number;
+  readonly smallestText: number;
+  readonly overflow: number;
+  /** The least difference in lightness, 0 to 255, of a chart's text and the page. */
+  readonly contrast: number;
+}
+
+const LOOK = `(() => {
+  const light = (css) => {
+    const [r, g, b] = css.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const shown = [...document.querySelectorAll("svg")].filter((s) => s.getBoundingClientRect().width > 0);
+  const texts = shown.flatMap((svg) => [...svg.querySelectorAll("text")]);
+  const back = light(getComputedStyle(document.body).backgroundColor);
+  return {
+    charts: shown.length,
+    figures: document.querySelectorAll("figure").length,
+    smallestText: Math.min(...texts.map((t) => parseFloat(getComputedStyle(t).fontSize))),
+    overflow: document.documentElement.scrollWidth - innerWidth,
+    contrast: Math.min(...texts.map((t) => Math.abs(light(getComputedStyle(t).fill) - back))),
+  };
+})()`;
+
+async function isLegible(report: string): Promise<void> {
+  await using browser = await Browser.start();
+  for (const width of [360, 1440]) {
+    for (const scheme of ["light", "dark"] as const) {
+      await browser.open(report, width, scheme);
+      const seen = await browser.evaluate<Seen>(LOOK);
+      const where = `${width} pixels, ${scheme}: ${JSON.stringify(seen)}`;
+      assert(seen.figures > 0 && seen.charts === seen.figures, where);
+      assert(seen.smallestText >= 11 && seen.overflow <= 0 && seen.contrast >= 60, where);
+    }
+  }
+  assertEquals(browser.errors, []);
+}
+
+if (isRoot) requirePackages(["chromium"]);
+
+rootTest("bench sync reports, and its charts are legible on any page", async () => {
+  const text = await run(`${BENCH}main.ts`, "sync", "--quick", "--rounds", "1", "--slice", "1");
+  assertMatch(text, /Empty round trip[^]*\nbarrage [^]*Idle for 2 seconds[^]*Predicted gain/);
+  await isLegible(`${BENCH}sync/build/report.html`);
+});
+
+rootTest(
+  "tune recommends a setting, writes it, and its charts are legible on any page",
+  async () => {
+    const rules = await Deno.makeTempFile({ suffix: ".fw" });
+    try {
+      await Deno.writeTextFile(rules, "chain input default drop { accept udp dport 9000 }\n");
+      const text = await run(`${BENCH}tune.ts`, rules, "--seconds", "0.2", "--write");
+      const best = text.match(
+        /^For throughput: batch (\d+), \d+ queues, (\d+) workers, copy (\d+)$/m,
+      )!;
+      const [, batch, workers, copy] = best;
+      const written = await Deno.readTextFile(rules);
+      assertMatch(
+        written,
+        new RegExp(
+          `^option queue 0(-\\d+)?\noption batch ${batch}\noption workers ${workers}\n` +
+            `option copy ${copy}\nchain input default drop`,
+        ),
+      );
+    } finally {
+      await Deno.remove(rules);
+    }
+    await isLegible(`${BENCH}tune/report.html`);
+  },
+);
+
+Deno.test("each hazard of the attempts happens, and never to the pool", async () => {
+  const build = await new Deno.Command("make", { args: ["-s", "-C", `${BENCH}sync`] }).output();
+  assertEquals(build.code, 0, new TextDecoder().decode(build.stderr));
+  const { stdout } = await new Deno.Command(`${BENCH}sync/build/hazards`).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines.map((line) => line.hazard), [
+    "deadlock",
+    "accepted drops",
+    "early exit",
+    "data race",
+    "missed shutdown",
+  ]);
+  for (const line of lines) {
+    assert(line.attempt > 0 && line.pool === 0, JSON.stringify(line));
+  }
+});

@@ -1,0 +1,101 @@
+/**
+ * A page in headless Chromium, as a test sees it: over the DevTools protocol.
+ *
+ * @module
+ */
+
+/** A browser with one page. `await using` ends it. */
+export class Browser implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #profile: string;
+  readonly #answers = new Map<number, (result: Record<string, unknown>) => void>();
+  #socket: WebSocket | undefined;
+  #next = 1;
+  #loaded = Promise.withResolvers<void>();
+  /** Exceptions, console errors and failed requests of the page so far. */
+  readonly errors: string[] = [];
+
+  private constructor(process: Deno.ChildProcess, profile: string) {
+    this.#process = process;
+    this.#profile = profile;
+  }
+
+  static async start(): Promise<Browser> {
+    const profile = await Deno.makeTempDir();
+    const process = new Deno.Command("chromium", {
+      args: [
+        ...["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"],
+        `--user-data-dir=${profile}`,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const browser = new Browser(process, profile);
+    try {
+      await browser.#connect();
+      return browser;
+    } catch (error) {
+      await browser[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #connect() {
+    let said = "";
+    for await (const text of this.#process.stderr.pipeThrough(new TextDecoderStream())) {
+      const port = (said += text).match(/ws:\/\/127\.0\.0\.1:(\d+)\//)?.[1];
+      if (!port) continue;
+      const page = await fetch(`http://127.0.0.1:${port}/json/new`, { method: "PUT" });
+      this.#socket = new WebSocket((await page.json()).webSocketDebuggerUrl);
+      break;
+    }
+    if (!this.#socket) throw new Error(`chromium did not start: ${said}`);
+    this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    const open = Promise.withResolvers<void>();
+    this.#socket.onopen = () => open.resolve();
+    await open.promise;
+    for (const domain of ["Page", "Runtime", "Log", "Network"]) await this.#ask(`${domain}.enable`);
+  }
+
+  #hear(
+    message: { id?: number; method?: string; result?: Record<string, unknown>; params?: unknown },
+  ) {
+    if (message.id !== undefined) this.#answers.get(message.id)?.(message.result ?? {});
+    if (message.method === "Page.loadEventFired") this.#loaded.resolve();
+    const wrong = ["Runtime.exceptionThrown", "Log.entryAdded", "Network.loadingFailed"];
+    if (wrong.includes(message.method ?? "")) this.errors.push(JSON.stringify(message.params));
+  }
+
+  #ask(method: string, params: unknown = {}): Promise<Record<string, unknown>> {
+    const { promise, resolve } = Promise.withResolvers<Record<string, unknown>>();
+    this.#answers.set(this.#next, resolve);
+    this.#socket!.send(JSON.stringify({ id: this.#next++, method, params }));
+    return promise;
+  }
+
+  /** Opens a file in a window of that width, with that colour scheme. */
+  async open(path: string, width: number, scheme: "light" | "dark"): Promise<void> {
+    const metrics = { width, height: 900, deviceScaleFactor: 1, mobile: false };
+    await this.#ask("Emulation.setDeviceMetricsOverride", metrics);
+    const features = [{ name: "prefers-color-scheme", value: scheme }];
+    await this.#ask("Emulation.setEmulatedMedia", { features });
+    this.#loaded = Promise.withResolvers();
+    await this.#ask("Page.navigate", { url: `file://${path}` });
+    await this.#loaded.promise;
+  }
+
+  /** The value of a script's expression in the page. */
+  async evaluate<T>(expression: string): Promise<T> {
+    const answer = await this.#ask("Runtime.evaluate", { expression, returnByValue: true });
+    return (answer.result as { value: T }).value;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket?.close();
+    this.#process.kill("SIGKILL");
+    await this.#process.status;
+    await this.#process.stderr.cancel().catch(() => {}); // it was read to its end, or in part
+    await Deno.remove(this.#profile, { recursive: true });
+  }
+}
