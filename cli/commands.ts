@@ -44,11 +44,19 @@ const HOOK_TOOLS: Need = {
   flag: "--allow-run",
 };
 
+const WORKERS: OptionSpec = {
+  name: "workers",
+  value: "auto|N",
+  summary: "threads that work on one queue",
+};
+
 /** Options that stand for `option`s of the rule file, and win over them. */
 const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "queue", value: "N", summary: "kernel queue, or queues as N-M" },
   { name: "batch", value: "N", summary: "packets answered at once, 1 to 1024" },
+  WORKERS,
   { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
+  { name: "coalesce", value: "auto|off|US", summary: "let packets gather under load" },
   { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
 ];
 
@@ -69,7 +77,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "lint",
     summary: "say what is wrong with a rule file",
     operands: ["RULES"],
-    options: [],
+    options: [{ name: "all", summary: "also what is noisy: every pair of correlated rules" }],
     needs: () => [READ],
     run: async (args) => await (await import("./lint.ts")).lint(args),
   },
@@ -99,6 +107,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         value: "pretty|jsonl",
         summary: "one line a packet, for people or programs",
       },
+      WORKERS,
       { name: "accepted", value: "FILE", summary: "write the accepted packets to a capture" },
     ],
     needs: ({ options }) => [READ, FFI, ...(options.accepted ? [WRITE] : [])],

@@ -14,6 +14,7 @@ import {
 } from "../compiler/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { render } from "./render.ts";
+import { readFrom } from "./read.ts";
 import { readFile, UsageError } from "./report.ts";
 
 /** A rule file that compiles, and its table image. */
@@ -39,7 +40,7 @@ export async function compileFile(args: Arguments): Promise<Compiled | undefined
 export async function checkFile(args: Arguments): Promise<ReturnType<typeof check>> {
   const path = args.operands[0]!;
   const text = new TextDecoder().decode(await readFile(path));
-  return check(path, text, overrides(args));
+  return check(path, text, overrides(args), readFrom);
 }
 
 /** A diagnostic as text, in colour if the stream is a terminal and NO_COLOR is not set. */
@@ -54,7 +55,7 @@ export function show(
 /** The options that the command line gives. Throws UsageError on a value that one cannot have. */
 function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
-  for (const name of ["queue", "batch", "copy", "fail"]) {
+  for (const name of ["queue", "batch", "workers", "copy", "coalesce", "fail"]) {
     const text = options[name];
     if (typeof text !== "string") continue;
     const read = readOption(name, text);

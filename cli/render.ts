@@ -14,46 +14,60 @@ export function render(diagnostic: Diagnostic, sources: Sources, colour: boolean
   const paint = colour ? PAINT[severity] : (text: string) => text;
   const at = sources.position(diagnostic.span.start);
   const lines = [
-    { span: diagnostic.span, label: diagnostic.label ?? "", mark: "^" },
-    ...(diagnostic.related ?? []).map((r) => ({ span: r.span, label: r.message, mark: "-" })),
+    {
+      spans: [diagnostic.span, ...(diagnostic.also ?? [])],
+      label: diagnostic.label ?? "",
+      mark: "^",
+    },
+    ...(diagnostic.related ?? []).map((r) => ({ spans: [r.span], label: r.message, mark: "-" })),
   ];
   const width = Math.max(
-    ...lines.map(({ span }) => String(sources.position(span.start).line).length),
+    ...lines.map(({ spans }) => String(sources.position(spans[0]!.start).line).length),
   );
   const pad = " ".repeat(width);
   return [
-    `${paint(`${severity}[${diagnostic.code}]`)}: ${diagnostic.message}`,
+    `${paint(`${severity}[${diagnostic.code}]`)}: ${printable(diagnostic.message)}`,
     `${pad}--> ${at.source.name}:${at.line}:${at.column}`,
     `${pad} |`,
     ...lines.flatMap((line) => excerpt(line, sources, width, paint)),
     ...(diagnostic.note ? [`${pad} = note: ${diagnostic.note}`] : []),
-    ...(diagnostic.help ? [`${pad} = help: ${diagnostic.help}`] : []),
+    ...(diagnostic.help ? [`${pad} = help: ${printable(diagnostic.help)}`] : []),
   ].join("\n");
 }
 
-/** The source line of a span, and a line of marks under it. */
+/** The source line of some spans, and a line of marks under it. */
 function excerpt(
-  { span, label, mark }: { span: Span; label: string; mark: string },
+  { spans, label, mark }: { spans: readonly Span[]; label: string; mark: string },
   sources: Sources,
   width: number,
   paint: (text: string) => string,
 ): string[] {
-  const { source, line, column } = sources.position(span.start);
-  const text = sources.line(source, line);
-  const from = text.length > WINDOW ? Math.max(0, column - 1 - WINDOW / 3) : 0;
-  const shown = text.slice(from, from + WINDOW);
-  const before = shown.slice(0, column - 1 - from).replace(/[^\t]/g, " ");
-  const length = Math.min(
-    span.end - span.start,
-    Math.max(0, from + WINDOW - (column - 1)),
-    text.length - (column - 1),
-  );
-  const marks = mark.repeat(Math.max(1, length));
+  const { line, column } = sources.position(spans[0]!.start);
+  const start = spans[0]!.start - (column - 1);
+  const from = column > WINDOW ? column - 1 - WINDOW / 3 : 0;
+  const { text, more } = sources.excerpt(start + from, WINDOW);
+  const shown = printable(text);
+  let marks = "";
+  for (const span of spans) {
+    const at = span.start - start - from;
+    if (at > shown.length) break;
+    const length = Math.max(1, Math.min(span.end - span.start, shown.length - at));
+    marks += shown.slice(marks.length, at).replace(/[^\t]/g, " ") + mark.repeat(length);
+  }
   const pad = " ".repeat(width);
+  const [, indent = "", rest = ""] = /^(\s*)(.*)$/s.exec(marks)!;
   return [
-    `${String(line).padStart(width)} | ${shown}`.trimEnd(),
-    `${pad} | ${before}${paint(marks)}${label ? ` ${label}` : ""}`,
+    `${String(line).padStart(width)} | ${shown}${more ? "…" : ""}`.trimEnd(),
+    `${pad} | ${indent}${paint(rest)}${label ? ` ${label}` : ""}`,
   ];
+}
+
+/** Control characters as pictures, so that a file cannot speak to the terminal. */
+function printable(text: string): string {
+  return text.replace(
+    /[^\P{Cc}\t]/gu,
+    (c) => String.fromCodePoint(0x2400 + (c.charCodeAt(0) & 31)),
+  );
 }
 
 /** "1 error, 2 warnings", or "clean". */

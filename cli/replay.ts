@@ -27,6 +27,7 @@ export async function replay(args: Arguments): Promise<number> {
   const capture = parseCapture(pcap, file);
 
   await using engine = new Engine(image);
+  engine.share(policy.options.workers);
   const line = format === "jsonl" ? jsonLine : prettyLine;
   const lines: string[] = [];
   const kept: Uint8Array<ArrayBuffer>[] = [capture.header];

@@ -55,7 +55,8 @@ export async function writeFile(path: string, bytes: Uint8Array): Promise<void> 
   }
 }
 
-function why(error: unknown): string {
+/** Why a file could not be used, in words. */
+export function why(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.IsADirectory) return "it is a directory";

@@ -1,5 +1,5 @@
 import { type Policy, rejectsOf, usesState } from "../compiler/mod.ts";
-import { type HookPlan, startService, type Stats } from "../runtime/mod.ts";
+import { COALESCE_AUTO, type HookPlan, type ServiceConfig, startService } from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
 import { summary } from "./summary.ts";
@@ -7,42 +7,49 @@ import { summary } from "./summary.ts";
 /** Packets that the kernel may hold for us; more than this only costs latency and cache. */
 const DEPTH = 2048;
 
+/** What ends a run in order; a closed terminal is no reason to leave hooks behind. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** Filters packets until interrupted, then prints what each rule did. */
 export async function run(args: Arguments): Promise<number> {
   const compiled = await compileFile(args);
   if (!compiled) return 1;
   const { policy, image } = compiled;
+  // Listened for before anything is installed: there is no moment in which it would be left.
+  const interrupted = Promise.withResolvers<void>();
+  const interrupt = () => interrupted.resolve();
+  for (const signal of SIGNALS) Deno.addSignalListener(signal, interrupt);
+  try {
+    const service = await startService(serviceConfig(policy, image));
+    await using engine = service.engine;
+    try {
+      console.error(banner(policy, service.backend));
+      await Promise.race([interrupted.promise, service.ended]);
+    } finally {
+      await service.stop();
+    }
+    console.log(summary(policy, engine.counters(), engine.stats(), policy.options.report));
+    return 0;
+  } finally {
+    for (const signal of SIGNALS) Deno.removeSignalListener(signal, interrupt);
+  }
+}
+
+function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceConfig {
   const { options } = policy;
-  const service = await startService({
+  return {
     image,
     queues: options.queue,
+    workers: options.workers,
     binding: {
       batch: options.batch,
       copy: options.copy,
       depth: DEPTH,
+      coalesce: options.coalesce === "auto" ? COALESCE_AUTO : options.coalesce,
       failOpen: options["fail-overflow"] === "open",
     },
     hooks: options.hooks ? hookPlan(policy) : undefined,
-  });
-  const interrupted = Promise.withResolvers<void>();
-  const interrupt = () => interrupted.resolve();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupt);
-  try {
-    console.error(banner(policy, service.backend));
-    await Promise.race([interrupted.promise, service.ended]);
-  } finally {
-    try {
-      await service.stop();
-    } finally {
-      for (const signal of ["SIGINT", "SIGTERM"] as const) {
-        Deno.removeSignalListener(signal, interrupt);
-      }
-    }
-    const stats: Stats = service.engine.stats();
-    console.log(summary(policy, service.engine.counters(), stats, options.report));
-    await service.engine[Symbol.asyncDispose]();
-  }
-  return 0;
+  };
 }
 
 /** What the kernel has to do for a policy. */

@@ -18,18 +18,36 @@ export const CODES = {
   FW007: { severity: "error", title: "unterminated block or list" },
   FW008: { severity: "error", title: "character that no rule file has" },
   FW009: { severity: "error", title: "unexpected word" },
+  FW010: { severity: "error", title: "include that cannot be followed" },
   FW011: { severity: "error", title: "version of the language not known" },
   FW012: { severity: "error", title: "not available yet" },
   FW020: { severity: "error", title: "undefined name" },
   FW021: { severity: "error", title: "duplicate name" },
   FW022: { severity: "error", title: "name defined by itself" },
+  FW023: { severity: "error", title: "jump cycle" },
+  FW024: { severity: "error", title: "jump to a hook chain" },
   FW025: { severity: "error", title: "hook chain without a default" },
   FW026: { severity: "error", title: "default on a subroutine" },
   FW027: { severity: "error", title: "no hook chain" },
+  FW029: { severity: "error", title: "blocks nested too deep" },
   FW030: { severity: "error", title: "unknown option" },
   FW031: { severity: "error", title: "option value out of range" },
+  FW101: { severity: "warning", title: "shadowed rule" },
+  FW102: { severity: "warning", title: "redundant rule" },
+  FW103: { severity: "info", title: "rule made redundant by later ones" },
+  FW104: { severity: "info", title: "partly shadowed rule" },
+  FW106: { severity: "info", title: "correlated rules" },
+  FW107: { severity: "error", title: "contradiction" },
+  FW108: { severity: "warning", title: "rule behind a catch-all" },
+  FW109: { severity: "warning", title: "unreachable default" },
+  FW110: { severity: "warning", title: "repeated rule" },
+  FW111: { severity: "info", title: "neighbours that merge" },
+  FW113: { severity: "warning", title: "impossible packets" },
   FW198: { severity: "error", title: "policy too large for its tables" },
+  FW199: { severity: "info", title: "not decided within the budget" },
   FW207: { severity: "error", title: "value of another type" },
+  FW208: { severity: "error", title: "tuple of another shape" },
+  FW209: { severity: "error", title: "bad set file" },
   FW210: { severity: "warning", title: "prefix with host bits" },
   FW211: { severity: "error", title: "prefix length out of range" },
   FW212: { severity: "error", title: "malformed address" },
@@ -42,6 +60,7 @@ export const CODES = {
   FW219: { severity: "error", title: "mark mask too scattered" },
   FW301: { severity: "error", title: "clause not possible in this chain" },
   FW302: { severity: "error", title: "clauses that contradict" },
+  FW704: { severity: "warning", title: "verb behind the clauses of another rule" },
 } as const satisfies Record<string, { severity: Severity; title: string }>;
 
 export type Code = keyof typeof CODES;
@@ -51,6 +70,10 @@ export interface Diagnostic {
   readonly code: Code;
   readonly message: string;
   readonly span: Span;
+  /** More of the same, on the same line. */
+  readonly also?: readonly Span[];
+  /** Instead of the code's own, where a finding is graver than most of its kind. */
+  readonly severity?: Severity;
   /** What stands beside the caret. */
   readonly label?: string;
   /** Other places that explain the finding. */
@@ -59,13 +82,21 @@ export interface Diagnostic {
   readonly note?: string;
   /** The concrete edit that mends it. */
   readonly help?: string;
+  /** Edits that mend it without a person's judgement. They do not overlap. */
+  readonly fix?: readonly Edit[];
+}
+
+/** Text to put where a span is; an empty span inserts, an empty text removes. */
+export interface Edit {
+  readonly span: Span;
+  readonly text: string;
 }
 
 /** Where a stage puts what it finds. */
 export type Report = (diagnostic: Diagnostic) => void;
 
 export function severityOf(diagnostic: Diagnostic): Severity {
-  return CODES[diagnostic.code].severity;
+  return diagnostic.severity ?? CODES[diagnostic.code].severity;
 }
 
 /** A word of the language that this version does not carry out: an error, never a wrong meaning. */

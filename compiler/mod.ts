@@ -11,15 +11,18 @@ import type { Options } from "./policy/options.ts";
 import type { Policy } from "./policy/policy.ts";
 import { resolve } from "./policy/resolve.ts";
 import { Sources } from "./source.ts";
+import { follow, type Read } from "./syntax/include.ts";
 import { parse } from "./syntax/parse.ts";
 import { image } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
 
+export { checkRelations, type Wanted } from "./analysis/shadow.ts";
 export { CODES, type Diagnostic, type Severity, severityOf } from "./diagnostic.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";
 export { DEFAULTS, OPTION_NAMES, type Options, type Queues, readOption } from "./policy/options.ts";
 export { type Policy, rejectsOf, type Rule, usesState } from "./policy/policy.ts";
 export { type Position, Sources, type Span } from "./source.ts";
+export type { Read } from "./syntax/include.ts";
 export { printTables } from "./tables/print.ts";
 
 /** What was found, and the policy if it is sound. */
@@ -32,20 +35,27 @@ export interface Checked {
 }
 
 /**
- * Parses and resolves one file. `override` holds options that win over the file's.
- * Never throws on what the user wrote.
+ * Parses and resolves one file. `override` holds options that win over the file's; `read` gives the
+ * text of the files that it takes in. Never throws on what the user wrote.
  */
-export function check(name: string, text: string, override: Partial<Options> = {}): Checked {
+export function check(
+  name: string,
+  text: string,
+  override: Partial<Options> = {},
+  read: Read = () => "no other file can be read here",
+): Checked {
   const sources = new Sources();
   const diagnostics: Diagnostic[] = [];
   const report: Report = (diagnostic) => diagnostics.push(diagnostic);
-  const file = parse(sources.add(name, text), report);
-  const broken = diagnostics.length > 0;
+  const source = sources.add(name, text);
+  const file = follow(parse(source, report), source, sources, read, report);
+  const foreign = diagnostics.some((d) => d.code === "FW002");
   const policy = resolve(file, sources, (diagnostic) => {
-    // What a broken definition would have defined is not missed a second time.
-    if (!(broken && (diagnostic.code === "FW020" || diagnostic.code === "FW027"))) {
-      report(diagnostic);
-    }
+    // What a broken sentence would have defined is not missed a second time.
+    const { code, span } = diagnostic;
+    if (code === "FW020" && file.lost?.includes(sources.text(span))) return;
+    if ((code === "FW025" && foreign) || (code === "FW027" && file.lost)) return;
+    report(diagnostic);
   }, override);
   diagnostics.sort((a, b) => a.span.start - b.span.start);
   const sound = diagnostics.every((diagnostic) => severityOf(diagnostic) !== "error");

@@ -57,10 +57,20 @@ export class Sources {
     return { source, line: line + 1, column: at - starts[line]! + 1 };
   }
 
-  /** Line `n` (from 1) of a source, without its line end; "" past the last. */
-  line(source: Source, n: number): string {
-    const starts = this.#startsOf(source);
-    return source.text.slice(starts[n - 1] ?? source.text.length, starts[n]).replace(/\r?\n$/, "");
+  /** The text of a span. */
+  text({ start, end }: Span): string {
+    const { source } = this.position(start);
+    return source.text.slice(start - source.base, end - source.base);
+  }
+
+  /** The text from an offset to the end of its line, cut off (`more`) after `length` units. */
+  excerpt(offset: number, length: number): { text: string; more: boolean } {
+    const source = this.position(offset).source;
+    const at = offset - source.base;
+    const cut = source.text.slice(at, at + length + 1);
+    const end = cut.search(/\r?\n/);
+    const text = end >= 0 ? cut.slice(0, end) : cut.slice(0, length);
+    return { text, more: end < 0 && cut.length > length };
   }
 
   #startsOf(source: Source): readonly number[] {

@@ -5,7 +5,12 @@
  * @module
  */
 
-/** How to see that a Debian package is there: a program on PATH, or the pkg-config file of a library. */
+/**
+ * How to see that a Debian package is there: a program on PATH, a file, a library that pkg-config
+ * knows, or one of clang's own.
+ */
+type Sign = { program: string } | { file: string } | { library: string } | { clang: string };
+
 const PACKAGES = {
   "gcc": { program: "cc" },
   "libc6-dev": { file: "/usr/include/stdio.h" },
@@ -14,12 +19,14 @@ const PACKAGES = {
   "libmnl-dev": { library: "libmnl" },
   "libnetfilter-queue-dev": { library: "libnetfilter_queue" },
   "clang": { program: "clang" },
+  "libclang-rt-dev": { clang: "libclang_rt.fuzzer-x86_64.a" },
   "iproute2": { program: "ip" },
   "iptables": { program: "iptables" },
   "nftables": { program: "nft" },
   "iputils-ping": { program: "ping" },
+  "procps": { program: "sysctl" },
   "iperf3": { program: "iperf3" },
-} as const satisfies Record<string, { program: string } | { library: string } | { file: string }>;
+} as const satisfies Record<string, Sign>;
 
 export type PackageName = keyof typeof PACKAGES;
 
@@ -32,12 +39,13 @@ const BUILD_PACKAGES: readonly PackageName[] = [
   "libnetfilter-queue-dev",
 ];
 
-/** Whether a command could be run and succeeded. Its output goes nowhere. */
-function succeeds(program: string, ...args: string[]): boolean {
+/** What a command prints; nothing if it is not there or fails. */
+function output(program: string, ...args: string[]): string {
   try {
-    return new Deno.Command(program, { args, stdout: "null", stderr: "null" }).outputSync().success;
+    const { success, stdout } = new Deno.Command(program, { args, stderr: "null" }).outputSync();
+    return success ? new TextDecoder().decode(stdout).trim() : "";
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   }
 }
@@ -57,10 +65,16 @@ function onPath(program: string): boolean {
 }
 
 function isThere(name: PackageName): boolean {
-  const sign = PACKAGES[name];
+  const sign: Sign = PACKAGES[name];
   if ("program" in sign) return onPath(sign.program);
   if ("file" in sign) return isFile(sign.file);
-  return succeeds("pkg-config", "--exists", sign.library);
+  if ("clang" in sign) return isFile(output("clang", `-print-file-name=${sign.clang}`));
+  return output("pkg-config", "--modversion", sign.library) !== "";
+}
+
+/** Those of some Debian packages that are not there. */
+export function missingPackages(names: readonly PackageName[]): PackageName[] {
+  return names.filter((name) => !isThere(name));
 }
 
 /** Runs a command with its output shown. Exits with its code if it fails. */
@@ -79,7 +93,7 @@ function run(program: string, ...args: string[]): void {
  * and the program exits with 1. Quiet when nothing is missing.
  */
 export function requirePackages(names: readonly PackageName[]): void {
-  const missing = names.filter((name) => !isThere(name));
+  const missing = missingPackages(names);
   if (missing.length === 0) return;
   const install = ["install", "-y", "--no-install-recommends", ...missing];
   if (Deno.uid() !== 0 || !onPath("apt-get")) {

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "search.h"
+
 int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch)
 {
 	*d = (struct fw_decider){
@@ -22,12 +24,18 @@ int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32
 
 void fw_decider_clear(struct fw_decider *d)
 {
+	fw_pool_free(d->pool);
 	free(d->counts);
 	free(d->keys);
 	free(d->classes);
 	free(d->rules);
 	free(d->places);
 	*d = (struct fw_decider){ 0 };
+}
+
+int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools)
+{
+	return fw_pool_new(threads, pools, &d->pool);
 }
 
 static uint32_t state_in(const struct fw_tables *t, uint32_t mark)
@@ -47,41 +55,54 @@ static void complete_key(const struct fw_tables *t, const struct fw_seen *p, str
 	key->scalar[FW_FIELD_MARK] = p->mark & h->mark_bits & ~h->mark_mask;
 	key->scalar[FW_FIELD_IN] = p->in;
 	key->scalar[FW_FIELD_OUT] = p->out;
+	key->scalar[FW_FIELD_UID] = p->uid;
+	key->scalar[FW_FIELD_GID] = p->gid;
+	if (t->macs) {
+		const struct fw_address mac = { 0, p->mac };
+		key->scalar[FW_FIELD_MAC] = fw_search_wide(t->macs, h->mac_count, mac);
+	}
 }
 
 /* What the rule says, made final. */
-static struct fw_decision settle(const struct fw_tables *t, const struct fw_key *key, uint32_t rule)
+static void settle(const struct fw_tables *t, const struct fw_key *key, uint32_t rule,
+		   struct fw_decision *d)
 {
-	struct fw_decision d = { .rule = rule, .verdict = FW_VERDICT_DROP };
-
+	d->rule = rule;
 	if (rule == FW_NO_RULE)
-		return d;
-	d.verdict = t->rules[rule].verdict;
-	if (d.verdict != FW_VERDICT_REJECT)
-		return d;
-	d.reject = t->rules[rule].reject;
-	if (d.reject == FW_REJECT_AUTO) {
+		return;
+	d->verdict = t->rules[rule].verdict;
+	if (d->verdict != FW_VERDICT_REJECT)
+		return;
+	d->reject = t->rules[rule].reject;
+	if (d->reject == FW_REJECT_AUTO) {
 		/* Only a TCP header that was read has flags. */
 		const bool tcp = key->scalar[FW_FIELD_FLAGS] != FW_NO_FLAGS;
-		d.reject = tcp ? FW_REJECT_TCP_RESET : FW_REJECT_ICMP_PORT;
+		d->reject = tcp ? FW_REJECT_TCP_RESET : FW_REJECT_ICMP_PORT;
 	}
-	if (t->header->mark_mask == 0)
-		d = (struct fw_decision){ .rule = rule, .verdict = FW_VERDICT_DROP };
-	return d;
+	if (t->header->mark_mask == 0) {
+		d->verdict = FW_VERDICT_DROP;
+		d->reject = 0;
+	}
 }
 
-static void count_rule(struct fw_counts *c, uint32_t rule, uint32_t bytes)
+/* What a rule does to a packet that it matches. */
+static void apply(const struct fw_decider *d, uint32_t rule, const struct fw_key *key,
+		  struct fw_decision *decision)
 {
-	fw_count(&c->rules[rule].packets, 1);
-	fw_count(&c->rules[rule].bytes, bytes);
+	const struct fw_rule *r = &d->tables->rules[rule];
+
+	fw_count(&d->counts->rules[rule].packets, 1);
+	fw_count(&d->counts->rules[rule].bytes, key->length);
+	decision->mark_value = (decision->mark_value & ~r->mark_clear) | r->mark_value;
+	decision->mark_clear |= r->mark_clear;
 }
 
 /* `match` rules that stand before the deciding rule. */
-static void count_effects(const struct fw_decider *d, uint32_t i, uint32_t rule)
+static void apply_effects(const struct fw_decider *d, uint32_t i, uint32_t rule,
+			  struct fw_decision *decision)
 {
 	const struct fw_tables *t = d->tables;
 	const uint32_t count = t->header->effect_count;
-
 	uint32_t last = FW_NO_RULE;
 
 	for (uint32_t bit = fw_next_effect(t, &d->classes[i], 0);
@@ -90,7 +111,7 @@ static void count_effects(const struct fw_decider *d, uint32_t i, uint32_t rule)
 		if (t->effect[bit] == last)
 			continue; /* another region of the same rule */
 		last = t->effect[bit];
-		count_rule(d->counts, last, d->keys[i].length);
+		apply(d, last, &d->keys[i], decision);
 	}
 }
 
@@ -115,6 +136,39 @@ static void count_verdict(struct fw_counts *c, const struct fw_decision *d)
 		fw_count(&c->stats[malformed_stat[d->malformed]], 1);
 }
 
+/* The keys of a batch, to be classified in chunks. */
+struct batch {
+	const struct fw_decider *decider;
+	uint32_t count;
+};
+
+/* As many as fw_classify() takes through the tables together. */
+enum { CHUNK = 32 };
+
+static void classify_chunk(void *context, uint32_t chunk)
+{
+	const struct batch *b = context;
+	const struct fw_decider *d = b->decider;
+	const uint32_t first = chunk * CHUNK, left = b->count - first;
+
+	fw_classify(d->tables, d->keys + first, left < CHUNK ? left : CHUNK, d->rules + first,
+		    d->classes + first);
+}
+
+/* Pure, so it may run anywhere, in any order. */
+static void classify(const struct fw_decider *d, uint32_t count)
+{
+	struct batch batch = { d, count };
+
+	if (d->pool && count > CHUNK)
+		fw_pool_run(d->pool, &(struct fw_job){ .run = classify_chunk,
+						       .context = &batch,
+						       .chunks = (count + CHUNK - 1) / CHUNK,
+						       .size = count });
+	else
+		fw_classify(d->tables, d->keys, count, d->rules, d->classes);
+}
+
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	       struct fw_decision *decisions)
 {
@@ -136,15 +190,16 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 		complete_key(t, p, key);
 		d->places[well_formed++] = i;
 	}
-	fw_classify(t, d->keys, well_formed, d->rules, d->classes);
+	classify(d, well_formed);
 	for (uint32_t i = 0; i < well_formed; i++) {
 		const uint32_t rule = d->rules[i];
+		struct fw_decision *decision = &decisions[d->places[i]];
 
-		decisions[d->places[i]] = settle(t, &d->keys[i], rule);
 		if (t->header->effect_count > 0)
-			count_effects(d, i, rule);
+			apply_effects(d, i, rule, decision);
 		if (rule != FW_NO_RULE)
-			count_rule(d->counts, rule, d->keys[i].length);
+			apply(d, rule, &d->keys[i], decision);
+		settle(t, &d->keys[i], rule, decision);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		count_verdict(d->counts, &decisions[i]);
@@ -153,7 +208,8 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 
 uint32_t fw_mark_after(const struct fw_tables *t, uint32_t mark, const struct fw_decision *decision)
 {
-	const uint32_t others = mark & ~t->header->mark_mask;
+	const uint32_t changed = (mark & ~decision->mark_clear) | decision->mark_value;
+	const uint32_t others = changed & ~t->header->mark_mask;
 
 	if (decision->verdict != FW_VERDICT_REJECT)
 		return others;

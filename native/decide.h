@@ -10,6 +10,7 @@
 
 #include "classify.h"
 #include "counts.h"
+#include "pool.h"
 
 /* A packet, and where it was seen. */
 struct fw_seen {
@@ -20,6 +21,9 @@ struct fw_seen {
 	uint32_t hook; /* enum fw_hook; a packet seen elsewhere (FW_HOOK_COUNT) is dropped */
 	uint32_t in; /* class of the input interface */
 	uint32_t out;
+	uint32_t uid; /* of the sending socket, FW_NO_ID for none */
+	uint32_t gid;
+	uint64_t mac; /* source hardware address, FW_NO_MAC for none */
 };
 
 /* Tables, room for one batch, and the counters of one thread. */
@@ -30,18 +34,22 @@ struct fw_decider {
 	struct fw_classes *classes;
 	uint32_t *rules;
 	uint32_t *places; /* of each key in the batch */
+	struct fw_pool *pool; /* NULL: the caller's thread alone */
 };
 
 /* Decides up to `batch` packets at once. -ENOMEM. The tables are the caller's, and outlive it. */
 int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch);
 void fw_decider_clear(struct fw_decider *d);
 
+/* Lets a pool classify, see fw_pool_new(). Once. */
+int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools);
+
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	       struct fw_decision *decisions);
 
 /*
- * The mark a packet leaves with: our bits are cleared of the state that came in them, and carry
- * the reject's number out.
+ * The mark a packet leaves with: as rules have set it; our bits are cleared of the state that came
+ * in them, and carry the reject's number out.
  */
 uint32_t fw_mark_after(const struct fw_tables *t, uint32_t mark, const struct fw_decision *decision);
 

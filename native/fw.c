@@ -13,6 +13,7 @@ enum {
 	MAX_BATCH = 1024,
 	MIN_COPY = 64,
 	MAX_16 = 65535, /* a queue's number, copy range and depth */
+	MAX_COALESCE = 1000,
 	REPLAY_BATCH = 256,
 };
 
@@ -31,6 +32,7 @@ struct fw_engine {
 	struct queue queues[MAX_QUEUES];
 	uint32_t queue_count;
 	uint32_t thread_count; /* to join */
+	bool shared;
 	bool started;
 	/* Shared with the queue threads and with fw_engine_wait(), under the lock. */
 	pthread_mutex_t lock;
@@ -128,6 +130,9 @@ int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t c
 				.length = p.length,
 				.mark = p.mark,
 				.hook = p.hook,
+				.uid = p.uid,
+				.gid = p.gid,
+				.mac = p.mac,
 				.in = fw_in_class(e->tables, names + p.in * FW_NAME_SIZE),
 				.out = fw_out_class(e->tables, names + p.out * FW_NAME_SIZE),
 			};
@@ -139,12 +144,15 @@ int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t c
 }
 
 int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint32_t copy,
-		       uint32_t depth, uint32_t fail_open)
+		       uint32_t depth, uint32_t coalesce, uint32_t fail_open)
 {
-	const struct fw_queue_options options = { queue, batch, copy, depth, fail_open != 0 };
+	const struct fw_queue_options options = {
+		queue, batch, copy, depth, coalesce, fail_open != 0,
+	};
 
 	if (e->started || e->queue_count == MAX_QUEUES || queue > MAX_16 || batch < 1 ||
-	    batch > MAX_BATCH || copy < MIN_COPY || copy > MAX_16 || depth < 1 || depth > MAX_16)
+	    batch > MAX_BATCH || copy < MIN_COPY || copy > MAX_16 || depth < 1 || depth > MAX_16 ||
+	    (coalesce > MAX_COALESCE && coalesce != FW_COALESCE_AUTO))
 		return -EINVAL;
 	struct queue *q = &e->queues[e->queue_count];
 	const int error = fw_pump_new(e->tables, &e->watch, &options, &q->pump);
@@ -152,6 +160,21 @@ int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint
 		return error;
 	q->engine = e;
 	e->queue_count++;
+	return 0;
+}
+
+int32_t fw_engine_share(struct fw_engine *e, uint32_t workers)
+{
+	if (e->shared || e->started || workers > FW_POOL_MAX_THREADS)
+		return -EINVAL;
+	e->shared = true;
+	if (e->queue_count == 0)
+		return fw_decider_share(&e->replay, workers, 1);
+	for (uint32_t i = 0; i < e->queue_count; i++) {
+		const int error = fw_pump_share(e->queues[i].pump, workers, e->queue_count);
+		if (error)
+			return error;
+	}
 	return 0;
 }
 
@@ -206,6 +229,7 @@ int32_t fw_engine_start(struct fw_engine *e)
 		error = start_queue(e, &e->queues[i]);
 		if (error) {
 			stop_all(e);
+			fw_engine_wait(e);
 			return error;
 		}
 	}

@@ -39,12 +39,21 @@ FW_EXPORT int32_t fw_engine_replay(struct fw_engine *engine, const uint8_t *pack
 /*
  * Binds one kernel queue (NFQUEUE number 0..65535) of this network namespace; at most 64.
  * batch: packets received and answered at once, 1..1024. copy: bytes of each packet copied to us,
- * 64..65535. depth: packets the kernel may hold, 1..65535. fail_open: accept unfiltered what
- * overflows the queue. -EPERM: no CAP_NET_ADMIN; -EBUSY: bound by another socket;
+ * 64..65535. depth: packets the kernel may hold, 1..65535. coalesce: microseconds to let packets
+ * gather before a receive, 0..1000, or FW_COALESCE_AUTO for when that pays. fail_open: accept
+ * unfiltered what overflows the queue. -EPERM: no CAP_NET_ADMIN; -EBUSY: bound by another socket;
  * -EPROTONOSUPPORT: the kernel has no NFQUEUE; -EINVAL; -ENOMEM. Not after fw_engine_start().
  */
 FW_EXPORT int32_t fw_engine_bind(struct fw_engine *engine, uint32_t queue, uint32_t batch,
-				 uint32_t copy, uint32_t depth, uint32_t fail_open);
+				 uint32_t copy, uint32_t depth, uint32_t coalesce,
+				 uint32_t fail_open);
+
+/*
+ * Lets `workers` threads classify the batches of each bound queue, its own thread among them; of
+ * replays, if no queue is bound. 0: as many as the cores allow; more than that are not started.
+ * Once, after the binding. -EINVAL if more than 64 or not the first time; -EAGAIN; -ENOMEM.
+ */
+FW_EXPORT int32_t fw_engine_share(struct fw_engine *engine, uint32_t workers);
 
 /* Starts one thread a bound queue. -EINVAL if none is bound or it was started; -EAGAIN. */
 FW_EXPORT int32_t fw_engine_start(struct fw_engine *engine);

@@ -2,6 +2,7 @@
 import {
   BRANCH,
   BRANCH16,
+  COALESCE_AUTO,
   LAYOUT_HASH,
   LISTS,
   LOW,
@@ -31,6 +32,7 @@ export function layoutHeader(): string {
     `#define FW_LAYOUT_HASH ${hex(LAYOUT_HASH)}`,
     `#define FW_SECTION_ALIGN ${SECTION_ALIGN}u`,
     `#define FW_NO_RULE ${hex(NO_RULE)}`,
+    `#define FW_COALESCE_AUTO ${hex(COALESCE_AUTO)}`,
     `#define FW_NAME_SIZE ${NAME_SIZE}u`,
     `#define FW_MAX_AXES ${MAX_AXES}u`,
     `#define FW_MAX_FOLDS ${MAX_FOLDS}u`,

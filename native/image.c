@@ -135,7 +135,8 @@ static bool find_rules(struct fw_tables *t)
 	for (uint32_t i = 0; i < h->rule_count; i++) {
 		const struct fw_rule *r = &t->rules[i];
 		if (r->verdict >= FW_VERDICT_COUNT || r->reject >= FW_REJECT_COUNT ||
-		    (r->reject != 0 && r->verdict != FW_VERDICT_REJECT))
+		    (r->reject != 0 && r->verdict != FW_VERDICT_REJECT) ||
+		    (r->mark_value & ~r->mark_clear) != 0 || (r->mark_clear & h->mark_mask) != 0)
 			return false;
 	}
 	return true;
@@ -173,11 +174,13 @@ static bool find_names(struct fw_tables *t)
 
 	t->in_names = section(t, h->in_names_at, h->in_name_count, sizeof *t->in_names);
 	t->out_names = section(t, h->out_names_at, h->out_name_count, sizeof *t->out_names);
+	t->macs = section(t, h->macs_at, h->mac_count, sizeof *t->macs);
 	return (h->in_name_count == 0 || wide_ok(t->in_names, h->in_name_count, FW_MAX_CLASSES)) &&
-	       (h->out_name_count == 0 || wide_ok(t->out_names, h->out_name_count, FW_MAX_CLASSES));
+	       (h->out_name_count == 0 || wide_ok(t->out_names, h->out_name_count, FW_MAX_CLASSES)) &&
+	       (h->mac_count == 0 || wide_ok(t->macs, h->mac_count, FW_MAX_CLASSES));
 }
 
-/* An interface's field holds its class already: the names' classes are the step's. */
+/* The field holds a class already: those of the names, or of the hardware addresses, are the step's. */
 static bool identity_ok(const struct fw_tables *t, const struct fw_step *s)
 {
 	const struct fw_header *h = t->header;
@@ -187,6 +190,8 @@ static bool identity_ok(const struct fw_tables *t, const struct fw_step *s)
 		return wide_ok(t->in_names, h->in_name_count, s->classes);
 	case FW_FIELD_OUT:
 		return wide_ok(t->out_names, h->out_name_count, s->classes);
+	case FW_FIELD_MAC:
+		return wide_ok(t->macs, h->mac_count, s->classes);
 	default:
 		return false;
 	}

@@ -77,6 +77,7 @@ struct fw_tables {
 	const uint32_t *effect;
 	const struct fw_wide *in_names; /* NULL if the policy does not look at them */
 	const struct fw_wide *out_names;
+	const struct fw_wide *macs;
 	const struct fw_evaluator *evaluator; /* the best for this processor: see classify.h */
 	uint32_t dense_words; /* u64 words in a dense row: a power of two */
 	uint32_t mark_shift; /* of the lowest bit of header->mark_mask */

@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x6220dc9du
+#define FW_LAYOUT_HASH 0x9fb3776fu
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
+#define FW_COALESCE_AUTO 0xffffffffu
 #define FW_NAME_SIZE 16u
 #define FW_MAX_AXES 16u
 #define FW_MAX_FOLDS 64u
@@ -75,6 +76,13 @@ enum fw_field {
 	FW_FIELD_MARK,
 	FW_FIELD_IN,
 	FW_FIELD_OUT,
+	FW_FIELD_LENGTH,
+	FW_FIELD_TTL,
+	FW_FIELD_DSCP,
+	FW_FIELD_EXTHDR,
+	FW_FIELD_MAC,
+	FW_FIELD_UID,
+	FW_FIELD_GID,
 	FW_FIELD_COUNT,
 };
 
@@ -188,11 +196,13 @@ struct fw_header {
 	uint32_t in_name_count; /* at least 1 when a step reads `in` */
 	uint32_t out_names_at; /* `wide` records: class of an output interface, by name */
 	uint32_t out_name_count; /* at least 1 when a step reads `out` */
+	uint32_t macs_at; /* `wide` records: class of a source hardware address */
+	uint32_t mac_count; /* at least 1 when a step reads `mac` */
 	uint32_t mark_mask; /* contiguous packet-mark bits that are ours (state in, reject out), 4 or more, or 0 */
 	uint32_t mark_bits; /* bits of the packet mark that some rule tests */
 	uint32_t malformed; /* verdict for packets that cannot be parsed: accept or drop */
 };
-static_assert(sizeof(struct fw_header) == 132, "fw_header size");
+static_assert(sizeof(struct fw_header) == 140, "fw_header size");
 static_assert(offsetof(struct fw_header, magic) == 0, "fw_header.magic");
 static_assert(offsetof(struct fw_header, layout_hash) == 4, "fw_header.layout_hash");
 static_assert(offsetof(struct fw_header, size) == 8, "fw_header.size");
@@ -223,18 +233,24 @@ static_assert(offsetof(struct fw_header, in_names_at) == 104, "fw_header.in_name
 static_assert(offsetof(struct fw_header, in_name_count) == 108, "fw_header.in_name_count");
 static_assert(offsetof(struct fw_header, out_names_at) == 112, "fw_header.out_names_at");
 static_assert(offsetof(struct fw_header, out_name_count) == 116, "fw_header.out_name_count");
-static_assert(offsetof(struct fw_header, mark_mask) == 120, "fw_header.mark_mask");
-static_assert(offsetof(struct fw_header, mark_bits) == 124, "fw_header.mark_bits");
-static_assert(offsetof(struct fw_header, malformed) == 128, "fw_header.malformed");
+static_assert(offsetof(struct fw_header, macs_at) == 120, "fw_header.macs_at");
+static_assert(offsetof(struct fw_header, mac_count) == 124, "fw_header.mac_count");
+static_assert(offsetof(struct fw_header, mark_mask) == 128, "fw_header.mark_mask");
+static_assert(offsetof(struct fw_header, mark_bits) == 132, "fw_header.mark_bits");
+static_assert(offsetof(struct fw_header, malformed) == 136, "fw_header.malformed");
 
 /* What one rule does. */
 struct fw_rule {
 	uint32_t verdict; /* enum fw_verdict */
 	uint32_t reject; /* enum fw_reject, 0 unless the verdict is reject */
+	uint32_t mark_value; /* bits of the packet mark to set, all of them in mark_clear */
+	uint32_t mark_clear; /* bits of the packet mark to clear first, none of them ours */
 };
-static_assert(sizeof(struct fw_rule) == 8, "fw_rule size");
+static_assert(sizeof(struct fw_rule) == 16, "fw_rule size");
 static_assert(offsetof(struct fw_rule, verdict) == 0, "fw_rule.verdict");
 static_assert(offsetof(struct fw_rule, reject) == 4, "fw_rule.reject");
+static_assert(offsetof(struct fw_rule, mark_value) == 8, "fw_rule.mark_value");
+static_assert(offsetof(struct fw_rule, mark_clear) == 12, "fw_rule.mark_clear");
 
 /* One way of putting a packet into a class. */
 struct fw_axis {
@@ -425,8 +441,11 @@ struct fw_packet {
 	uint32_t hook; /* enum fw_hook */
 	uint16_t in; /* index into the interface names; 0 is none */
 	uint16_t out; /* index into the interface names; 0 is none */
+	uint32_t uid; /* user of the sending socket, 2^32 - 1 for none */
+	uint32_t gid; /* its group, 2^32 - 1 for none */
+	uint64_t mac; /* source hardware address, 2^48 for none */
 };
-static_assert(sizeof(struct fw_packet) == 24, "fw_packet size");
+static_assert(sizeof(struct fw_packet) == 40, "fw_packet size");
 static_assert(offsetof(struct fw_packet, at) == 0, "fw_packet.at");
 static_assert(offsetof(struct fw_packet, captured) == 4, "fw_packet.captured");
 static_assert(offsetof(struct fw_packet, length) == 8, "fw_packet.length");
@@ -434,6 +453,9 @@ static_assert(offsetof(struct fw_packet, mark) == 12, "fw_packet.mark");
 static_assert(offsetof(struct fw_packet, hook) == 16, "fw_packet.hook");
 static_assert(offsetof(struct fw_packet, in) == 20, "fw_packet.in");
 static_assert(offsetof(struct fw_packet, out) == 22, "fw_packet.out");
+static_assert(offsetof(struct fw_packet, uid) == 24, "fw_packet.uid");
+static_assert(offsetof(struct fw_packet, gid) == 28, "fw_packet.gid");
+static_assert(offsetof(struct fw_packet, mac) == 32, "fw_packet.mac");
 
 /* FFI: what became of it. */
 struct fw_decision {
@@ -441,12 +463,16 @@ struct fw_decision {
 	uint32_t verdict; /* enum fw_verdict: accept, drop or reject */
 	uint32_t reject; /* enum fw_reject, never auto when the verdict is reject */
 	uint32_t malformed; /* enum fw_malformed */
+	uint32_t mark_value; /* bits of the packet mark that rules have set, all of them in mark_clear */
+	uint32_t mark_clear; /* bits of the packet mark that rules have changed */
 };
-static_assert(sizeof(struct fw_decision) == 16, "fw_decision size");
+static_assert(sizeof(struct fw_decision) == 24, "fw_decision size");
 static_assert(offsetof(struct fw_decision, rule) == 0, "fw_decision.rule");
 static_assert(offsetof(struct fw_decision, verdict) == 4, "fw_decision.verdict");
 static_assert(offsetof(struct fw_decision, reject) == 8, "fw_decision.reject");
 static_assert(offsetof(struct fw_decision, malformed) == 12, "fw_decision.malformed");
+static_assert(offsetof(struct fw_decision, mark_value) == 16, "fw_decision.mark_value");
+static_assert(offsetof(struct fw_decision, mark_clear) == 20, "fw_decision.mark_clear");
 
 /* FFI: one rule's hits. */
 struct fw_counter {

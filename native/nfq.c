@@ -5,6 +5,7 @@
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "layout.h"
 #include "netlink.h"
+#include "packet.h"
 
 enum {
 	ATTRIBUTES = 256, /* more than the kernel puts beside a packet's bytes */
@@ -108,12 +109,14 @@ static int bind_queue(int fd, const struct fw_queue_options *o)
 {
 	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
 	struct nlmsghdr *message = put_request(buffer, o->queue);
-	const uint32_t flags = NFQA_CFG_F_GSO | (o->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0u);
+	const uint32_t flags = NFQA_CFG_F_GSO | NFQA_CFG_F_UID_GID |
+			       (o->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0u);
 
 	nfq_nlmsg_cfg_put_cmd(message, AF_INET, NFQNL_CFG_CMD_BIND);
 	nfq_nlmsg_cfg_put_qmaxlen(message, o->depth);
 	mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(flags));
-	mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN));
+	mnl_attr_put_u32(message, NFQA_CFG_MASK,
+			 htonl(NFQA_CFG_F_GSO | NFQA_CFG_F_UID_GID | NFQA_CFG_F_FAIL_OPEN));
 	const int error = request(fd, message);
 	/* The kernel refuses alike who may not bind at all and who comes second, but not in this. */
 	if (error == -EPERM && command(fd, o->queue, NFQNL_CFG_CMD_PF_BIND) == 0)
@@ -213,6 +216,19 @@ static uint32_t number(const struct nlattr *a)
 	return mnl_attr_get_payload_len(a) == sizeof(uint32_t) ? ntohl(mnl_attr_get_u32(a)) : 0;
 }
 
+/* An Ethernet address; links of other kinds have none that a rule could name. */
+static uint64_t hardware_address(const struct nlattr *a)
+{
+	const struct nfqnl_msg_packet_hw *hw = mnl_attr_get_payload(a);
+	uint64_t mac = 0;
+
+	if (mnl_attr_get_payload_len(a) < sizeof *hw || ntohs(hw->hw_addrlen) != ETH_ALEN)
+		return FW_NO_MAC;
+	for (int i = 0; i < ETH_ALEN; i++)
+		mac = mac << 8 | hw->hw_addr[i];
+	return mac;
+}
+
 bool fw_nfq_parse(const uint8_t *message, size_t size, struct fw_queued *packet)
 {
 	const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)message;
@@ -223,7 +239,12 @@ bool fw_nfq_parse(const uint8_t *message, size_t size, struct fw_queued *packet)
 
 	if (size < headers || header->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
 		return false;
-	*packet = (struct fw_queued){ .bytes = message };
+	*packet = (struct fw_queued){
+		.bytes = message,
+		.uid = FW_NO_ID,
+		.gid = FW_NO_ID,
+		.mac = FW_NO_MAC,
+	};
 	for (; mnl_attr_ok(attr, (int)(end - (const uint8_t *)attr)); attr = mnl_attr_next(attr)) {
 		switch (mnl_attr_get_type(attr)) {
 		case NFQA_PACKET_HDR:
@@ -238,6 +259,15 @@ bool fw_nfq_parse(const uint8_t *message, size_t size, struct fw_queued *packet)
 			break;
 		case NFQA_IFINDEX_OUTDEV:
 			packet->out = number(attr);
+			break;
+		case NFQA_HWADDR:
+			packet->mac = hardware_address(attr);
+			break;
+		case NFQA_UID:
+			packet->uid = number(attr);
+			break;
+		case NFQA_GID:
+			packet->gid = number(attr);
 			break;
 		case NFQA_CAP_LEN:
 			packet->length = number(attr);

@@ -19,6 +19,7 @@ struct fw_queue_options {
 	uint32_t batch; /* packets received and answered at once */
 	uint32_t copy; /* bytes of each packet */
 	uint32_t depth; /* packets the kernel may hold */
+	uint32_t coalesce; /* microseconds to gather packets, 0, or FW_COALESCE_AUTO */
 	bool fail_open; /* accept unfiltered what overflows the queue */
 };
 
@@ -32,6 +33,9 @@ struct fw_queued {
 	uint32_t hook; /* enum fw_hook, FW_HOOK_COUNT for the kernel's others */
 	uint32_t in; /* interface index, 0 for none */
 	uint32_t out;
+	uint32_t uid; /* of the sending socket, FW_NO_ID for none */
+	uint32_t gid;
+	uint64_t mac; /* source hardware address, FW_NO_MAC for none */
 };
 
 /* What becomes of a packet. */

@@ -123,10 +123,31 @@ static enum fw_malformed parse_ip4(struct view *v, struct fw_key *key, size_t *a
 	if (offset || more)
 		key->scalar[FW_FIELD_FRAGMENT] = offset ? FW_FRAGMENT_LATER : FW_FRAGMENT_FIRST;
 	key->scalar[FW_FIELD_PROTO] = p[9];
+	key->scalar[FW_FIELD_TTL] = p[8];
+	key->scalar[FW_FIELD_DSCP] = p[1] >> 2;
+	key->scalar[FW_FIELD_EXTHDR] = FW_NO_EXTENSIONS;
 	key->source = (struct fw_address){ 0, get32(p + 12) };
 	key->destination = (struct fw_address){ 0, get32(p + 16) };
 	*at = header;
 	return FW_MALFORMED_NONE;
+}
+
+static uint32_t extension_bit(uint32_t header)
+{
+	switch (header) {
+	case HOP_BY_HOP:
+		return FW_EXT_HOP_BY_HOP;
+	case ROUTING:
+		return FW_EXT_ROUTING;
+	case FRAGMENT:
+		return FW_EXT_FRAGMENT;
+	case AUTHENTICATION:
+		return FW_EXT_AUTHENTICATION;
+	case DESTINATION:
+		return FW_EXT_DESTINATION;
+	default:
+		return 0;
+	}
 }
 
 /* Walks from header to header until one that is none of IPv6's own, or a later fragment. */
@@ -137,10 +158,10 @@ static enum fw_malformed skip_extensions(const struct view *v, struct fw_key *ke
 	while (key->scalar[FW_FIELD_FRAGMENT] != FW_FRAGMENT_LATER) {
 		const uint8_t *p = v->bytes + *at;
 		const uint32_t this = *proto;
+		const uint32_t bit = extension_bit(this);
 		uint32_t size = 8;
 
-		if (this != HOP_BY_HOP && this != ROUTING && this != FRAGMENT &&
-		    this != AUTHENTICATION && this != DESTINATION)
+		if (bit == 0)
 			break;
 		enum fw_malformed bad = reach(v, *at + size, FW_MALFORMED_EXTENSION);
 		if (bad)
@@ -157,6 +178,7 @@ static enum fw_malformed skip_extensions(const struct view *v, struct fw_key *ke
 		bad = reach(v, *at + size, FW_MALFORMED_EXTENSION);
 		if (bad)
 			return bad;
+		key->scalar[FW_FIELD_EXTHDR] |= bit;
 		*proto = p[0];
 		*at += size;
 	}
@@ -178,6 +200,9 @@ static enum fw_malformed parse_ip6(struct view *v, struct fw_key *key, size_t *a
 	end_at(v, length);
 
 	key->scalar[FW_FIELD_PROTO] = p[6];
+	key->scalar[FW_FIELD_TTL] = p[7];
+	key->scalar[FW_FIELD_DSCP] = get16(p) >> 6 & 63;
+	key->scalar[FW_FIELD_EXTHDR] = 0;
 	key->source = (struct fw_address){ get64(p + 8), get64(p + 16) };
 	key->destination = (struct fw_address){ get64(p + 24), get64(p + 32) };
 	*at = IP6_HEADER;
@@ -210,6 +235,7 @@ enum fw_malformed fw_packet_parse(const uint8_t *bytes, uint32_t captured, uint3
 	if (bad)
 		return bad;
 	key->length = v.end;
+	scalar[FW_FIELD_LENGTH] = v.end < MAX_LENGTH ? v.end : MAX_LENGTH;
 	return scalar[FW_FIELD_FRAGMENT] == FW_FRAGMENT_LATER ? FW_MALFORMED_NONE
 							      : parse_transport(&v, at, key);
 }

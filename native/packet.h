@@ -18,6 +18,19 @@ enum {
 	FW_ICMP6 = 256, /* ICMPv6 types and codes stand this much higher than those of ICMP */
 	FW_NO_ICMP = 512,
 	FW_NO_FLAGS = 256,
+	FW_NO_EXTENSIONS = 32,
+};
+
+#define FW_NO_MAC (UINT64_C(1) << 48)
+#define FW_NO_ID UINT32_MAX /* (uid_t)-1 */
+
+/* Bits of the EXTHDR field. */
+enum {
+	FW_EXT_HOP_BY_HOP = 1,
+	FW_EXT_ROUTING = 2,
+	FW_EXT_FRAGMENT = 4,
+	FW_EXT_AUTHENTICATION = 8,
+	FW_EXT_DESTINATION = 16,
 };
 
 enum {
@@ -56,6 +69,12 @@ struct fw_address {
  *   STATE     enum fw_state
  *   MARK      the packet mark's bits that some rule tests, without those that are ours
  *   IN, OUT   class of the interface's name
+ *   LENGTH    bytes of the IP packet, at most 65535; segments yet to be cut (GSO) may have more
+ *   TTL       time to live, or hop limit
+ *   DSCP      0..63
+ *   EXTHDR    FW_EXT_... of the IPv6 headers that were walked; FW_NO_EXTENSIONS for IPv4
+ *   MAC       class of the source hardware address
+ *   UID, GID  of the sending socket; FW_NO_ID for none
  */
 struct fw_key {
 	struct fw_address source;
@@ -66,7 +85,8 @@ struct fw_key {
 
 /*
  * Reads `captured` bytes of a packet that had `length` on the wire, length >= captured.
- * Sets FAMILY to FRAGMENT, the addresses and the length; the key is undefined if malformed.
+ * Sets FAMILY to FRAGMENT, LENGTH to EXTHDR, the addresses and the length; the key is undefined if
+ * malformed.
  */
 enum fw_malformed fw_packet_parse(const uint8_t *bytes, uint32_t captured, uint32_t length,
 				  struct fw_key *key);

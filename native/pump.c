@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
 
+#include "coalesce.h"
 #include "netlink.h"
 #include "proc.h"
 
@@ -11,6 +14,7 @@ struct fw_pump {
 	struct fw_nfq nfq;
 	struct fw_decider decider;
 	struct fw_links links;
+	struct fw_coalesce coalesce;
 	struct fw_queued *queued;
 	struct fw_seen *seen;
 	struct fw_decision *decisions;
@@ -37,6 +41,7 @@ int fw_pump_new(const struct fw_tables *tables, const struct fw_watch *watch,
 	p->answers = calloc(batch, sizeof *p->answers);
 	if (!p->queued || !p->seen || !p->decisions || !p->answers)
 		goto fail;
+	fw_coalesce_init(&p->coalesce, options->coalesce);
 	error = fw_decider_init(&p->decider, tables, batch);
 	if (error)
 		goto fail;
@@ -52,6 +57,11 @@ int fw_pump_new(const struct fw_tables *tables, const struct fw_watch *watch,
 fail:
 	fw_pump_free(p);
 	return error;
+}
+
+int fw_pump_share(struct fw_pump *p, uint32_t threads, uint32_t pools)
+{
+	return fw_decider_share(&p->decider, threads, pools);
 }
 
 void fw_pump_free(struct fw_pump *p)
@@ -76,6 +86,9 @@ static struct fw_seen see(struct fw_links *links, const struct fw_queued *q)
 		.hook = q->hook,
 		.in = fw_link_find(links, q->in)->in,
 		.out = fw_link_find(links, q->out)->out,
+		.uid = q->uid,
+		.gid = q->gid,
+		.mac = q->mac,
 	};
 }
 
@@ -112,11 +125,28 @@ static int pass(struct fw_pump *p, uint32_t n)
 	return 0;
 }
 
+static void gather(const struct fw_pump *p)
+{
+	const struct timespec pause = { .tv_nsec = (long)p->coalesce.sleep_us * 1000 };
+
+	nanosleep(&pause, NULL);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* Takes one batch from the kernel. The number of packets, or as fw_nfq_receive(). */
 static int turn(struct fw_pump *p, bool wait)
 {
 	struct fw_counts *counts = p->decider.counts;
 	const uint64_t errors_before = p->nfq.verdict_errors;
+	if (wait && fw_coalesce_wanted(&p->coalesce))
+		gather(p);
 	const int n = fw_nfq_receive(&p->nfq, wait, p->queued);
 
 	fw_count(&counts->stats[FW_STAT_VERDICT_ERRORS], p->nfq.verdict_errors - errors_before);
@@ -126,6 +156,7 @@ static int turn(struct fw_pump *p, bool wait)
 	}
 	if (n <= 0)
 		return n;
+	fw_coalesce_saw(&p->coalesce, (uint32_t)n, p->nfq.options.batch, now_ns());
 	const int error = pass(p, (uint32_t)n);
 	return error ? error : n;
 }
@@ -134,6 +165,8 @@ int fw_pump_run(struct fw_pump *p)
 {
 	int n = 0;
 
+	/* So that a pause of microseconds is not rounded up to twice that. */
+	prctl(PR_SET_TIMERSLACK, 1000);
 	/* Acquire: pairs with the release in fw_pump_stop(). */
 	while (n >= 0 && !atomic_load_explicit(&p->stop, memory_order_acquire)) {
 		n = turn(p, true);

@@ -19,6 +19,8 @@ struct fw_pump;
  */
 int fw_pump_new(const struct fw_tables *tables, const struct fw_watch *watch,
 		const struct fw_queue_options *options, struct fw_pump **out);
+/* Before fw_pump_run(): see fw_decider_share(). */
+int fw_pump_share(struct fw_pump *p, uint32_t threads, uint32_t pools);
 /* Not while fw_pump_run() runs. */
 void fw_pump_free(struct fw_pump *p);
 

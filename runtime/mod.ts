@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { COALESCE_AUTO } from "../compiler/tables/layout.ts";
 export { type Capture, CaptureError, type Frame, readCapture } from "./capture.ts";
 export {
   type Backend,
@@ -15,4 +16,4 @@ export {
 } from "./hooks/mod.ts";
 export { Engine, LibraryError, NativeError, type Stats } from "./native.ts";
 export { type Outcome, replay, type Scene } from "./replay.ts";
-export { type Service, ServiceError, startService } from "./service.ts";
+export { type Service, type ServiceConfig, ServiceError, startService } from "./service.ts";

@@ -16,7 +16,11 @@ export const symbols = {
     parameters: ["pointer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"],
     result: "i32",
   },
-  fw_engine_bind: { parameters: ["pointer", "u32", "u32", "u32", "u32", "u32"], result: "i32" },
+  fw_engine_bind: {
+    parameters: ["pointer", "u32", "u32", "u32", "u32", "u32", "u32"],
+    result: "i32",
+  },
+  fw_engine_share: { parameters: ["pointer", "u32"], result: "i32" },
   fw_engine_start: { parameters: ["pointer"], result: "i32" },
   fw_engine_wait: { parameters: ["pointer"], result: "i32", nonblocking: true },
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
@@ -109,6 +113,8 @@ export interface Binding {
   readonly batch: number;
   readonly copy: number;
   readonly depth: number;
+  /** Microseconds to let packets gather, 0 for none, COALESCE_AUTO for when it pays. */
+  readonly coalesce: number;
   readonly failOpen: boolean;
 }
 
@@ -156,11 +162,21 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Binds a kernel queue. NativeError EPERM, EBUSY, EPROTONOSUPPORT. Before `start()`. */
-  bind({ queue, batch, copy, depth, failOpen }: Binding): void {
+  bind(binding: Binding): void {
+    const { queue, batch, copy, depth, coalesce, failOpen } = binding;
+    const open = failOpen ? 1 : 0;
     check(
       `bind queue ${queue}`,
-      this.#lib.fw_engine_bind(this.#live(), queue, batch, copy, depth, failOpen ? 1 : 0),
+      this.#lib.fw_engine_bind(this.#live(), queue, batch, copy, depth, coalesce, open),
     );
+  }
+
+  /**
+   * Lets so many threads work on each bound queue, or on replays if none is bound; 0 for as many
+   * as the cores allow. Once, before `start()`.
+   */
+  share(workers: number): void {
+    check("start the workers", this.#lib.fw_engine_share(this.#live(), workers));
   }
 
   /** Starts to answer the bound queues, one thread each. */

@@ -31,6 +31,9 @@ export interface Outcome {
   readonly malformed: (typeof LISTS.malformed.names)[number] | undefined;
 }
 
+/** A capture does not say whose packets they are. */
+const NOBODY = { uid: 0xffffffff, gid: 0xffffffff, mac: 1n << 48n } as const;
+
 /** Packets that go to the engine at once. */
 const BATCH = 4096;
 
@@ -44,6 +47,7 @@ export function* replay(
   const names = interfaceNames([scene.in, scene.out]);
   const place = {
     mark: scene.mark,
+    ...NOBODY,
     hook: LISTS.hook.names.indexOf(scene.hook),
     in: scene.in === "" ? 0 : 1,
     out: scene.out === "" ? 0 : 2,

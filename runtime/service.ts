@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type HookPlan, installHooks, probeBackend } from "./hooks/mod.ts";
+import { type Backend, type HookPlan, installHooks, probeBackend } from "./hooks/mod.ts";
 import { type Binding, Engine, NativeError, queueOwner } from "./native.ts";
 
 export interface ServiceConfig {
@@ -14,6 +14,8 @@ export interface ServiceConfig {
   /** How each queue is bound; the queue numbers are those of `hooks`. */
   readonly binding: Omit<Binding, "queue">;
   readonly queues: { readonly first: number; readonly last: number };
+  /** Threads for each queue; 0 for as many as the cores allow. */
+  readonly workers: number;
   /** What to install in the kernel; undefined to leave that to the user. */
   readonly hooks: HookPlan | undefined;
 }
@@ -38,14 +40,16 @@ export class ServiceError extends Error {
  * it had done.
  */
 export async function startService(config: ServiceConfig): Promise<Service> {
-  const { image, binding, queues, hooks } = config;
+  const { image, binding, queues, workers, hooks } = config;
   const engine = new Engine(image);
   try {
     for (let queue = queues.first; queue <= queues.last; queue++) {
       bind(engine, { ...binding, queue });
     }
+    engine.share(workers);
     engine.start();
     const backend = hooks && await probeBackend();
+    if (backend) await refuseBesideAnother(backend);
     const installed = hooks && backend && await installHooks(hooks, backend);
     const ended = engine.ended();
     let stopping: Promise<void> | undefined;
@@ -61,6 +65,19 @@ export async function startService(config: ServiceConfig): Promise<Service> {
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+/** A second run would take the first one's hooks for leftovers. Throws ServiceError. */
+async function refuseBesideAnother(backend: Backend): Promise<void> {
+  for (const queue of await backend.queues()) {
+    const pid = queueOwner(queue);
+    if (pid === 0 || pid === Deno.pid) continue;
+    throw new ServiceError(
+      `Barrage already filters this network namespace (queue ${queue}, pid ${pid}${
+        processName(pid)
+      }); stop it first, or use --no-hooks`,
+    );
   }
 }
 

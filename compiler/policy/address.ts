@@ -11,6 +11,7 @@ import type { Interval, IntervalSet } from "./interval.ts";
 export interface Problem {
   readonly code: Code;
   readonly message: string;
+  readonly label?: string;
   readonly help?: string;
   readonly note?: string;
 }

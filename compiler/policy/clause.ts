@@ -1,35 +1,46 @@
 /**
- * The clauses of a rule to its region.
+ * The clauses of a rule to the regions it asks for, and to what it does besides.
  *
  * @module
  */
-import { notYet, type Report, suggestion } from "../diagnostic.ts";
+import { duplicate, notYet, type Report, suggestion } from "../diagnostic.ts";
 import type * as Ast from "../syntax/ast.ts";
-import {
-  type Field,
-  FRAGMENT,
-  type Hook,
-  HOOKS,
-  IPV4,
-  IPV6,
-  NO_FLAGS,
-  PROTO,
-  STATES,
-  TCP_FLAGS,
-} from "./field.ts";
-import { type Interval, type IntervalSet, setOf, span, subtract } from "./interval.ts";
+import { type Field, FRAGMENT, IPV4, IPV6, NO_FLAGS, PROTO, STATES, TCP_FLAGS } from "./field.ts";
+import { type Interval, setOf, span, subtract } from "./interval.ts";
+import type { Marks } from "./mark.ts";
 import type { Operands } from "./operand.ts";
-import { both, emptyField, narrow, type Region } from "./region.ts";
+import type { MarkChange } from "./policy.ts";
+import type { Region } from "./region.ts";
 import {
   ADDRESS,
+  DSCP,
+  EXTENSION,
+  GROUP,
   ICMP_CODE,
   ICMP_TYPE,
   INTERFACE,
-  MARK,
+  LENGTH,
+  MAC,
   PORT,
   PROTOCOL,
+  TTL,
+  USER,
   type ValueType,
 } from "./value.ts";
+
+/** What a list of clauses comes to. */
+export interface Reading {
+  /** ANDed. */
+  readonly parts: readonly Part[];
+  readonly label?: Ast.Word;
+  readonly mark?: MarkChange;
+}
+
+/** The packets that one clause asks for: those of any of its regions. */
+export interface Part {
+  readonly regions: readonly Region[];
+  readonly clause: Ast.Clause;
+}
 
 /** Clauses that compare one field with values of one type. */
 const COMPARED: Partial<Record<Ast.FieldName, readonly [Field, ValueType]>> = {
@@ -42,6 +53,13 @@ const COMPARED: Partial<Record<Ast.FieldName, readonly [Field, ValueType]>> = {
   code: ["code", ICMP_CODE],
   in: ["in", INTERFACE],
   out: ["out", INTERFACE],
+  length: ["length", LENGTH],
+  ttl: ["ttl", TTL],
+  dscp: ["dscp", DSCP],
+  exthdr: ["exthdr", EXTENSION],
+  mac: ["mac", MAC],
+  uid: ["uid", USER],
+  gid: ["gid", GROUP],
 };
 
 const KEYWORDS: Readonly<Record<Ast.KeywordClause["word"], Region>> = {
@@ -54,96 +72,129 @@ const KEYWORDS: Readonly<Record<Ast.KeywordClause["word"], Region>> = {
   icmpv6: { proto: span(PROTO.icmpv6), family: span(IPV6) },
 };
 
-/** A mark mask may leave this many bits open below its lowest bit's neighbours: 2^12 intervals. */
-const MAX_SCATTERED_BITS = 12;
-const EVERY_BIT = 0xffffffffn;
-
-/** Turns clauses into regions. Mark clauses of all rules share the bits that any of them tests. */
+/** Reads clauses, each list of them once, however often its rule is reached. */
 export class Clauses {
-  /** Bits of the packet mark that some rule tests. */
-  readonly markBits: number;
   readonly #operands: Operands;
-  readonly #ourBits: bigint;
+  readonly #marks: Marks;
   readonly #report: Report;
+  readonly #known = new Map<readonly Ast.Clause[], Reading | undefined>();
 
-  /** `ourBits` are the bits of the mark that rules cannot see. */
-  constructor(
-    operands: Operands,
-    chains: readonly Ast.Chain[],
-    ourBits: number,
-    report: Report,
-  ) {
+  constructor(operands: Operands, marks: Marks, report: Report) {
     this.#operands = operands;
-    this.#ourBits = BigInt(ourBits);
+    this.#marks = marks;
     this.#report = report;
-    let bits = 0n;
-    for (const chain of chains) {
-      for (const statement of chain.body) {
-        for (const clause of statement.kind === "rule" ? statement.clauses : []) {
-          if (clause.kind === "field" && clause.field === "mark") bits |= this.#maskOf(clause);
-        }
+  }
+
+  /** What the clauses of a rule or a `when` come to; undefined if one is wrong (and was reported). */
+  read(clauses: readonly Ast.Clause[]): Reading | undefined {
+    if (!this.#known.has(clauses)) this.#known.set(clauses, this.#read(clauses));
+    return this.#known.get(clauses);
+  }
+
+  #read(clauses: readonly Ast.Clause[]): Reading | undefined {
+    const parts: Part[] = [];
+    let effects: Omit<Reading, "parts"> = {};
+    let good = true;
+    const first = new Map<string, Ast.Clause>();
+    for (const clause of clauses) {
+      const effect = this.#effect(clause);
+      if (effect) {
+        effects = { ...effects, ...effect };
+        const earlier = first.get(clause.kind);
+        if (earlier) this.#report(duplicate(nameOf(clause), clause.span, earlier.span));
+        else first.set(clause.kind, clause);
+        continue;
       }
+      const regions = isEffect(clause) ? undefined : this.#regions(clause);
+      if (regions) parts.push({ regions, clause });
+      else good = false;
     }
-    this.markBits = Number(bits);
+    return good ? { parts, ...effects } : undefined;
   }
 
-  /** The packets of a rule, or undefined if a clause is wrong (and that was reported). */
-  region(hook: Hook, rule: Ast.Rule): Region | undefined {
-    const start: Region = { hook: span(HOOKS.indexOf(hook)) };
-    const parts = rule.clauses.map((clause) => this.#clause(hook, clause));
-    if (!parts.every((part) => part !== undefined)) return undefined;
-    const region = parts.reduce(both, start);
-    if (!emptyField(narrow(region))) return region;
-    this.#contradiction(rule, parts, start);
-    return undefined;
+  /** What a clause does, if it asks for nothing; undefined also if it is wrong. */
+  #effect(clause: Ast.Clause): Omit<Reading, "parts"> | undefined {
+    switch (clause.kind) {
+      case "label":
+        return { label: clause.name };
+      case "set-mark": {
+        const mark = this.#marks.change(clause);
+        return mark && { mark };
+      }
+      default:
+        return undefined;
+    }
   }
 
-  #clause(hook: Hook, clause: Ast.Clause): Region | undefined {
+  #regions(clause: Ast.Clause): readonly Region[] | undefined {
     switch (clause.kind) {
       case "keyword":
-        return KEYWORDS[clause.word];
-      case "label":
-        return {};
+        return [KEYWORDS[clause.word]];
       case "field":
-        return this.#field(hook, clause);
+        return this.#field(clause);
       case "flags":
         return this.#flags(clause);
       case "state":
         return this.#state(clause);
       case "fragment": {
         const fragments = span(FRAGMENT.first, FRAGMENT.later);
-        return { fragment: clause.negated ? span(FRAGMENT.whole) : fragments };
+        return [{ fragment: clause.negated ? span(FRAGMENT.whole) : fragments }];
       }
+      case "tuple":
+        return this.#tuple(clause);
       default:
-        this.#report(notYet(`\`${clause.kind.replace("-", " ")}\``, clause.span));
+        this.#report(notYet(nameOf(clause), clause.span));
         return undefined;
     }
   }
 
-  #field(hook: Hook, clause: Ast.FieldClause): Region | undefined {
-    const impossible = { input: "out", output: "in", forward: undefined }[hook];
-    if (clause.field === impossible) {
-      this.#report({
-        code: "FW301",
-        message: `a packet of ${hook} has no ${impossible}put interface`,
-        span: clause.span,
-        help: `write \`${impossible === "in" ? "out" : "in"} on\`, or move the rule to forward`,
-      });
-      return undefined;
+  #field(clause: Ast.FieldClause): readonly Region[] | undefined {
+    if (clause.field === "mark") {
+      const mark = this.#marks.read(clause);
+      return mark && [{ mark }];
     }
-    if (clause.field === "mark") return this.#mark(clause);
     const compared = COMPARED[clause.field];
     if (!compared) {
-      this.#report(notYet(`\`${clause.field}\``, clause.span));
+      this.#report(notYet(nameOf(clause), clause.span));
+      return undefined;
+    }
+    if (clause.mask) {
+      this.#report({
+        code: "FW009",
+        message: `only \`mark\` takes a mask, \`${clause.field}\` does not`,
+        span: clause.mask.span,
+        help: "leave the mask out",
+      });
       return undefined;
     }
     const [field, type] = compared;
     const set = this.#operands.read(clause.operand, type);
-    return set && { [field]: set };
+    return set && [{ [field]: set }];
+  }
+
+  /** The members of a set of tuples, each a region. */
+  #tuple(clause: Ast.TupleClause): readonly Region[] | undefined {
+    const compared = clause.keys.map(({ text }) => COMPARED[text as Ast.FieldName]);
+    const without = compared.indexOf(undefined);
+    if (without >= 0) {
+      const key = clause.keys[without]!;
+      this.#report(notYet(`\`${key.text}\` in a tuple`, key.span));
+      return undefined;
+    }
+    const keys = compared.filter((pair) => pair !== undefined);
+    const twice = keys.findIndex(([field], i) => keys.findIndex(([f]) => f === field) < i);
+    if (twice >= 0) {
+      const again = clause.keys[twice]!;
+      const earlier = clause.keys.find(({ text }) => text === again.text)!;
+      this.#report(duplicate(`\`${again.text}\``, again.span, earlier.span));
+      return undefined;
+    }
+    const rows = this.#operands.readTuples(clause.set, keys.map(([, type]) => type));
+    return rows?.map((row) => Object.fromEntries(row.map((set, i) => [keys[i]![0], set])));
   }
 
   /** `value/mask`: of the flags in the mask exactly those in the value. No mask: all of the value. */
-  #flags(clause: Ast.FlagsClause): Region | undefined {
+  #flags(clause: Ast.FlagsClause): readonly Region[] | undefined {
     const value = this.#flagBits(clause.value);
     const mask = clause.mask ? this.#flagBits(clause.mask) : value;
     if (value === undefined || mask === undefined) return undefined;
@@ -157,7 +208,7 @@ export class Clauses {
       return undefined;
     }
     const bytes = Array.from({ length: Number(NO_FLAGS) }, (_, byte) => byte);
-    return { flags: setOf(bytes.filter((b) => (b & mask) === value).flatMap((b) => span(b))) };
+    return [{ flags: setOf(bytes.filter((b) => (b & mask) === value).flatMap((b) => span(b))) }];
   }
 
   #flagBits(names: readonly Ast.Word[]): number | undefined {
@@ -180,7 +231,7 @@ export class Clauses {
     return bits;
   }
 
-  #state(clause: Ast.StateClause): Region | undefined {
+  #state(clause: Ast.StateClause): readonly Region[] | undefined {
     const states: Interval[] = [];
     for (const { text, span: place } of clause.names) {
       const state = STATES.findIndex((name) => name === text);
@@ -197,83 +248,17 @@ export class Clauses {
       states.push(...span(state));
     }
     const set = setOf(states);
-    return { state: clause.negated ? subtract(span(0, STATES.length - 1), set) : set };
+    return [{ state: clause.negated ? subtract(span(0, STATES.length - 1), set) : set }];
   }
+}
 
-  #maskOf(clause: Ast.FieldClause): bigint {
-    return (clause.mask ? BigInt(clause.mask.text) : EVERY_BIT) & EVERY_BIT & ~this.#ourBits;
-  }
+/** A clause in words, as the user wrote it. */
+export function nameOf(clause: Ast.Clause): string {
+  const word = clause.kind === "field" ? clause.field : clause.kind.replace("-", " ");
+  return `\`${word}\``;
+}
 
-  #mark(clause: Ast.FieldClause): Region | undefined {
-    const mask = this.#maskOf(clause);
-    const values = this.#operands.read({ ...clause.operand, negated: false }, MARK);
-    if (!values) return undefined;
-    const ours = values.some(({ lo, hi }) => ((lo | hi) & this.#ourBits) !== 0n);
-    if (ours || (clause.mask && BigInt(clause.mask.text) !== mask)) {
-      this.#report({
-        code: "FW214",
-        message: `the bits 0x${this.#ourBits.toString(16)} of the mark are Barrage's own`,
-        span: clause.span,
-        help: "test other bits, or move Barrage's with `option mark-mask`",
-      });
-      return undefined;
-    }
-    if (clause.mask && values.some(({ lo, hi }) => lo !== hi || (lo & ~mask) !== 0n)) {
-      this.#report({
-        code: "FW302",
-        message: "a value under a mask has no bit outside it, and is no range",
-        span: clause.span,
-      });
-      return undefined;
-    }
-    const set = clause.mask ? this.#underMask(values.map((v) => v.lo), mask, clause) : values;
-    return set && { mark: clause.operand.negated ? subtract(MARK.any, set) : set };
-  }
-
-  /** All marks (under `markBits`) that have one of the values under the mask. */
-  #underMask(
-    values: readonly bigint[],
-    mask: bigint,
-    clause: Ast.FieldClause,
-  ): IntervalSet | undefined {
-    const open = BigInt(this.markBits) & ~mask;
-    const below = open & ((mask & -mask) - 1n);
-    const scattered: bigint[] = [];
-    for (let bit = 1n; bit <= open; bit <<= 1n) if (open & ~below & bit) scattered.push(bit);
-    if (scattered.length > MAX_SCATTERED_BITS) {
-      this.#report({
-        code: "FW219",
-        message:
-          `together, the mark clauses of this file test ${scattered.length} bits around this mask`,
-        span: clause.span,
-        help: "test fewer bits elsewhere: give each `mark` a mask of the bits it means",
-      });
-      return undefined;
-    }
-    let starts = [...values];
-    for (const bit of scattered) starts = starts.flatMap((start) => [start, start | bit]);
-    return setOf(starts.map((lo) => ({ lo, hi: lo | below })));
-  }
-
-  /** Says which clause leaves no packet, and which earlier one it contradicts. */
-  #contradiction(rule: Ast.Rule, parts: readonly Region[], start: Region): void {
-    let region = start;
-    for (const [i, part] of parts.entries()) {
-      region = both(region, part);
-      if (!emptyField(narrow(region))) continue;
-      const other = parts.slice(0, i).findLastIndex((earlier) =>
-        emptyField(narrow(both(both(start, earlier), part))) !== undefined
-      );
-      const against = rule.clauses[other < 0 ? i : other]!;
-      this.#report({
-        code: "FW302",
-        message: other < 0
-          ? "no packet can have all that this rule asks for"
-          : "no packet can match both of these clauses",
-        span: rule.clauses[i]!.span,
-        ...(other >= 0 && { related: [{ span: against.span, message: "contradicts this" }] }),
-      });
-      return;
-    }
-  }
+/** Whether a clause does something, and asks for nothing. */
+export function isEffect(clause: Ast.Clause): boolean {
+  return clause.kind === "label" || clause.kind === "set-mark";
 }

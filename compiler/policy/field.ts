@@ -9,6 +9,8 @@
  *   a common prefix are then neighbours, and 0 is no interface.
  * - What a packet does not have (ports of ICMP, flags of UDP) is one value past the others.
  * - `mark` is the packet mark under the bits that the policy tests.
+ * - `length` is that of the IP packet, `ttl` also the hop limit; `exthdr` has a bit for each kind of
+ *   IPv6 extension header that comes before the payload.
  *
  * @module
  */
@@ -18,6 +20,7 @@ import { type IntervalSet, span } from "./interval.ts";
 export const FIELDS = [
   ...["hook", "family", "proto", "src", "dst", "sport", "dport", "type", "code", "flags"],
   ...["fragment", "state", "mark", "in", "out"],
+  ...["length", "ttl", "dscp", "exthdr", "mac", "uid", "gid"],
 ] as const;
 export type Field = (typeof FIELDS)[number];
 
@@ -60,6 +63,18 @@ export const TCP_FLAGS: Readonly<Record<string, number>> = {
 };
 export const FRAGMENT = { whole: 0n, first: 1n, later: 2n } as const;
 export const NO_INTERFACE = 0n;
+/** Bit of each IPv6 extension header, under the names that nft gives them. */
+export const EXTENSIONS: Readonly<Record<string, number>> = {
+  hbh: 1,
+  rt: 2,
+  frag: 4,
+  ah: 8,
+  dst: 16,
+};
+export const NO_EXTENSIONS = 32n;
+export const NO_MAC: bigint = 1n << 48n;
+/** The kernel's own "no user": (uid_t)-1. */
+export const NO_ID = 0xffffffffn;
 
 const MAX: Readonly<Record<Field, bigint>> = {
   hook: BigInt(HOOKS.length - 1),
@@ -77,6 +92,13 @@ const MAX: Readonly<Record<Field, bigint>> = {
   mark: 0xffffffffn,
   in: (1n << 128n) - 1n,
   out: (1n << 128n) - 1n,
+  length: 65535n,
+  ttl: 255n,
+  dscp: 63n,
+  exthdr: NO_EXTENSIONS,
+  mac: NO_MAC,
+  uid: NO_ID,
+  gid: NO_ID,
 };
 
 /** Every value a field can have. */

@@ -5,24 +5,29 @@
  */
 import { duplicate, nearest, notYet, type Report, suggestion } from "../diagnostic.ts";
 import type { Span } from "../source.ts";
-import type { Atom, Define, Element, Operand, SetDefinition, Value } from "../syntax/ast.ts";
-import { EMPTY, type Interval, type IntervalSet, setOf, subtract } from "./interval.ts";
-import { ADDRESS, INTERFACE, MARK, PORT, PROTOCOL, type ValueType } from "./value.ts";
+import type { Atom, Define, Element, Operand, SetDefinition, Value, Word } from "../syntax/ast.ts";
+import { type Interval, type IntervalSet, setOf, subtract } from "./interval.ts";
+import { ADDRESS, INTERFACE, MAC, MARK, PORT, PROTOCOL, USER, type ValueType } from "./value.ts";
 
-/** The types that a set may be declared to hold; the others come with a later version. */
+/** The types that a set may be declared to hold; `host` comes with a later version. */
 const SET_TYPES: Readonly<Record<string, ValueType>> = {
   addr: ADDRESS,
   port: PORT,
   proto: PROTOCOL,
   iface: INTERFACE,
   mark: MARK,
+  mac: MAC,
+  uid: USER,
 };
+
+/** A product of sets of values, one a place of the tuple. */
+type Row = readonly IntervalSet[];
 
 /** The constants and sets of a file, and the meaning of an operand among them. */
 export class Operands {
   readonly #constants = new Map<string, Define>();
   readonly #sets = new Map<string, SetDefinition>();
-  readonly #read = new Map<string, IntervalSet>();
+  readonly #read = new Map<string, IntervalSet | undefined>();
   readonly #open: string[] = [];
   readonly #report: Report;
 
@@ -57,25 +62,22 @@ export class Operands {
 
   /** A set's declaration is checked where it stands, used or not. */
   #checkSet(set: SetDefinition): void {
-    for (
-      const [part, word] of [["timeout", set.timeout], ["size", set.size], [
-        "file",
-        set.file,
-      ]] as const
-    ) {
+    for (const [part, word] of [["timeout", set.timeout], ["size", set.size]] as const) {
       if (word) this.#report(notYet(`\`${part}\` of a set`, word.span));
     }
-    if (set.types.length > 1) return this.#report(notYet("a set of tuples", set.name.span));
-    const declared = set.types[0];
-    if (!declared) return;
+    if (set.types.length === 0) return;
+    const types = set.types.map((declared) => this.#typeNamed(declared));
+    if (!types.every((type) => type !== undefined)) return;
+    if (types.length > 1) this.#rows(set.elements ?? [], types);
+    else this.#setValues(set, types[0]!);
+  }
+
+  #typeNamed(declared: Word): ValueType | undefined {
     const type = SET_TYPES[declared.text];
-    if (type) {
-      this.#setValues(set, type);
-      return;
-    }
-    const later = ["mac", "uid", "host"];
-    if (later.includes(declared.text)) {
-      return this.#report(notYet(`the type \`${declared.text}\``, declared.span));
+    if (type) return type;
+    if (declared.text === "host") {
+      this.#report(notYet("the type `host`", declared.span));
+      return undefined;
     }
     const names = Object.keys(SET_TYPES);
     this.#report({
@@ -85,6 +87,56 @@ export class Operands {
       ...suggestion(declared.text, names),
       note: `the types are ${names.join(", ")}`,
     });
+    return undefined;
+  }
+
+  /** The members of a set of tuples of these types; undefined if it could not be read. */
+  readTuples(name: Word, types: readonly ValueType[]): readonly Row[] | undefined {
+    const value: Value = { kind: "set", ...name };
+    const set = this.#sets.get(name.text.slice(1));
+    if (!set) return this.#undefined("set", value, this.#sets.keys());
+    const declared = set.types.map(({ text }) => SET_TYPES[text]?.name);
+    const differs = types.findIndex(({ name }, i) => declared[i] !== name);
+    if (declared.length > 0 && (differs >= 0 || declared.length !== types.length)) {
+      this.#report({
+        code: "FW208",
+        message: `\`${name.text}\` holds ${shapeOf(declared)}, and this tuple is ${
+          shapeOf(types.map((type) => type.name))
+        }`,
+        span: name.span,
+        related: [{ span: set.name.span, message: "declared here" }],
+      });
+      return undefined;
+    }
+    const rows = this.#guard(value, () => this.#rows(set.elements ?? [], types));
+    return rows && joined(rows);
+  }
+
+  #rows(elements: readonly Element[], types: readonly ValueType[]): readonly Row[] | undefined {
+    let good = true;
+    const rows = elements.flatMap((element): readonly Row[] => {
+      const { parts } = element;
+      const inner = parts.length === 1 && !parts[0]!.hi && parts[0]!.lo;
+      if (inner && inner.kind === "set") {
+        const nested = this.readTuples(inner, types);
+        good &&= nested !== undefined;
+        return nested ?? [];
+      }
+      if (parts.length !== types.length) {
+        good = false;
+        this.#report({
+          code: "FW208",
+          message: `expected ${types.length} values joined with \`.\`, found ${parts.length}`,
+          span: element.span,
+        });
+        return [];
+      }
+      const row = parts.map((part, i) => this.#atom(part, types[i]!));
+      if (row.every((set) => set !== undefined)) return [row];
+      good = false;
+      return [];
+    });
+    return good ? rows : undefined;
   }
 
   #members(elements: readonly Element[], type: ValueType): IntervalSet | undefined {
@@ -92,7 +144,14 @@ export class Operands {
     let good = true;
     for (const element of elements) {
       const [atom, ...more] = element.parts;
-      if (more.length > 0) this.#report(notYet("a tuple", element.span));
+      if (more.length > 0) {
+        this.#report({
+          code: "FW208",
+          message: `expected ${type.name}, found a tuple`,
+          span: element.span,
+          help: "compare it with `tuple (…) in @set`",
+        });
+      }
       const values = atom && more.length === 0 ? this.#atom(atom, type) : undefined;
       if (values) intervals.push(...values);
       else good = false;
@@ -136,11 +195,10 @@ export class Operands {
   /** The members of a set as values of a type, worked out once. */
   #setValues(set: SetDefinition, type: ValueType): IntervalSet | undefined {
     const key = `${type.name} ${set.name.text}`;
-    const known = this.#read.get(key);
-    if (known) return known;
+    if (this.#read.has(key)) return this.#read.get(key);
     const values = this.#members(set.elements ?? [], type);
     // Kept even when unreadable: its mistakes are reported once.
-    this.#read.set(key, values ?? EMPTY);
+    this.#read.set(key, values);
     return values;
   }
 
@@ -197,7 +255,7 @@ export class Operands {
   }
 
   /** Follows a name unless it is being followed already. */
-  #guard(value: Value, follow: () => IntervalSet | undefined): IntervalSet | undefined {
+  #guard<T>(value: Value, follow: () => T | undefined): T | undefined {
     if (this.#open.includes(value.text)) {
       this.#report({
         code: "FW022",
@@ -229,4 +287,22 @@ export class Operands {
       }),
     });
   }
+}
+
+/** "an address . a port" and the like. */
+function shapeOf(types: readonly (string | undefined)[]): string {
+  return types.map((type) => type ?? "something unknown").join(" . ");
+}
+
+/** Fewer rows that mean the same: those that differ in their last place only become one. */
+function joined(rows: readonly Row[]): readonly Row[] {
+  const groups = new Map<string, { head: Row; last: Interval[] }>();
+  for (const row of rows) {
+    const head = row.slice(0, -1);
+    const key = head.map((set) => set.map(({ lo, hi }) => `${lo}-${hi}`).join()).join("|");
+    const group = groups.get(key) ?? { head, last: [] };
+    group.last.push(...row.at(-1)!);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ head, last }) => [...head, setOf(last)]);
 }

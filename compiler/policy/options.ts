@@ -15,8 +15,12 @@ export interface Options {
   readonly queue: Queues;
   /** Packets received, decided and answered at once. */
   readonly batch: number;
+  /** Threads that work on one queue, its own among them; 0 for as many as the cores allow. */
+  readonly workers: number;
   /** Bytes of each packet that the kernel hands over. */
   readonly copy: number;
+  /** Microseconds to let packets gather before they are received; 0 is off. */
+  readonly coalesce: number | "auto";
   /** `open`: unfiltered when nobody listens. */
   readonly "fail-listener": "open" | "closed";
   /** `open`: unfiltered when the queue is full. */
@@ -34,7 +38,9 @@ export interface Options {
 export const DEFAULTS: Options = {
   queue: { first: 0, last: 0 },
   batch: 128,
+  workers: 0,
   copy: 256,
+  coalesce: "auto",
   "fail-listener": "closed",
   "fail-overflow": "closed",
   malformed: "drop",
@@ -45,7 +51,7 @@ export const DEFAULTS: Options = {
 
 /** Options that LANGUAGE names and that are not there yet. */
 export const FUTURE_OPTIONS: readonly string[] = [
-  ...["workers", "fail-error", "push-down", "log", "metrics", "dry-run", "lint"],
+  ...["fail-error", "push-down", "log", "metrics", "dry-run", "lint"],
 ];
 
 /** What each option takes, in words, and its reading of a text: undefined if it is not that. */
@@ -65,9 +71,23 @@ const READERS: Readonly<
     takes: "a number from 1 to 1024",
     read: (text) => number(text, 1, 1024, (batch) => ({ batch })),
   },
+  workers: {
+    takes: "auto or a number from 1 to 64",
+    read: (text) =>
+      text === "auto" ? { workers: 0 } : number(text, 1, 64, (workers) => ({ workers })),
+  },
   copy: {
     takes: "a number of bytes from 64 to 65535",
     read: (text) => number(text, 64, 65535, (copy) => ({ copy })),
+  },
+  coalesce: {
+    takes: "auto, off, or microseconds from 1 to 1000",
+    read: (text) =>
+      text === "auto"
+        ? { coalesce: "auto" }
+        : text === "off"
+        ? { coalesce: 0 }
+        : number(text, 1, 1000, (coalesce) => ({ coalesce })),
   },
   fail: {
     takes: "open or closed",

@@ -18,13 +18,27 @@ export interface Verdict {
   readonly reject?: RejectKind;
 }
 
+/** What `set mark` does: the bits in `clear` become those of `value`. */
+export interface MarkChange {
+  readonly value: number;
+  readonly clear: number;
+}
+
 export interface Rule {
-  /** Its label, else `chain:line`; a chain's default is `chain:default`. */
+  /**
+   * Its label, else `chain:line`; a chain's default is `chain:default`. A rule of a subroutine is
+   * here once a jump that leads to it, each time under the same name.
+   */
   readonly name: string;
   readonly hook: Hook;
   readonly verdict: Verdict;
-  /** The packets it matches: those of any region. Each includes the hook; they may overlap. */
+  /**
+   * The packets it matches: those of any region. Each includes the hook; they may overlap. None if
+   * the rule can no longer be reached where its subroutine is called.
+   */
   readonly regions: readonly Region[];
+  /** How it changes the mark of a packet that it matches. Rules test marks as packets came. */
+  readonly mark?: MarkChange;
   readonly span: Span;
 }
 

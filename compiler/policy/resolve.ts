@@ -9,23 +9,19 @@
 import { duplicate, notYet, type Report, suggestion } from "../diagnostic.ts";
 import type { Sources } from "../source.ts";
 import type * as Ast from "../syntax/ast.ts";
+import { Chains } from "./chain.ts";
 import { Clauses } from "./clause.ts";
-import { type Hook, HOOKS } from "./field.ts";
-import { span } from "./interval.ts";
+import { type Hook, HOOKS, PROTO } from "./field.ts";
+import { span, within } from "./interval.ts";
+import { Marks } from "./mark.ts";
 import { Operands } from "./operand.ts";
 import { DEFAULTS, FUTURE_OPTIONS, OPTION_NAMES, type Options, readOption } from "./options.ts";
-import type { Policy, RejectKind, Rule, Verdict } from "./policy.ts";
+import type { Policy, Rule } from "./policy.ts";
+import { narrow, type Region, valuesOf } from "./region.ts";
+import { readVerdict } from "./verdict.ts";
 
 /** The version of the language that `fw N` may name. */
 const VERSION = 1;
-
-const REJECTS: Readonly<Record<string, RejectKind>> = {
-  "tcp-reset": "tcp_reset",
-  "icmp-port": "icmp_port",
-  "icmp-host": "icmp_host",
-  "icmp-net": "icmp_net",
-  "icmp-admin": "icmp_admin",
-};
 
 /**
  * What the file means. `override` holds options of the command line, which win over the file's.
@@ -45,26 +41,29 @@ export function resolve(
     });
   }
   for (const item of file.items) {
-    if (item.kind === "include" || item.kind === "test") {
-      report(notYet(`\`${item.kind}\``, item.span));
-    }
+    if (item.kind === "test") report(notYet("`test`", item.span));
   }
   const of = <K extends Ast.Item["kind"]>(kind: K) =>
     file.items.filter((item): item is Extract<Ast.Item, { kind: K }> => item.kind === kind);
 
   const options = { ...DEFAULTS, ...resolveOptions(of("option"), report), ...override };
   const operands = new Operands(of("define"), of("set"), report);
-  const clauses = new Clauses(operands, of("chain"), options["mark-mask"], report);
-  const chains = resolveChains(of("chain"), report);
+  const marks = new Marks(markTests(of("chain")), operands, options["mark-mask"], report);
+  const { hooks, subroutines } = declareChains(of("chain"), report);
+  const clauses = new Clauses(operands, marks, report);
+  const chains = new Chains(subroutines, clauses, sources, report);
   const rules = HOOKS.flatMap((hook) => {
-    const chain = chains.get(hook);
-    return chain ? resolveRules(hook, chain, clauses, sources, report) : [];
+    const chain = hooks.get(hook);
+    return chain ? resolveHook(hook, chain, chains, report) : [];
   });
+  for (const { body } of subroutines.values()) chains.checkBody(body);
   checkNames(rules, report);
+  checkMarks(rules, marks.bits, report);
+  checkResets(rules, report);
   return {
     rules,
-    hooks: HOOKS.filter((hook) => chains.has(hook)),
-    markBits: clauses.markBits,
+    hooks: HOOKS.filter((hook) => hooks.has(hook)),
+    markBits: marks.bits,
     options,
   };
 }
@@ -108,109 +107,121 @@ function optionText({ elements, negated }: Ast.Operand): string {
   return negated ? `! ${text}` : text;
 }
 
-/** The hook chains by hook. */
-function resolveChains(items: readonly Ast.Chain[], report: Report): Map<Hook, Ast.Chain> {
-  const chains = new Map<Hook, Ast.Chain>();
+/** The chains by name: those of hooks, and subroutines. */
+function declareChains(
+  items: readonly Ast.Chain[],
+  report: Report,
+): { hooks: Map<Hook, Ast.Chain>; subroutines: Map<string, Ast.Chain> } {
+  const hooks = new Map<Hook, Ast.Chain>();
+  const subroutines = new Map<string, Ast.Chain>();
   for (const chain of items) {
-    const hook = HOOKS.find((name) => name === chain.name.text);
-    if (!hook) {
-      report({
-        ...notYet(`the subroutine \`${chain.name.text}\``, chain.name.span),
-        ...suggestion(chain.name.text, HOOKS),
-        help: `the chains that packets enter are ${HOOKS.join(", ")}`,
-      });
-      continue;
-    }
-    const earlier = chains.get(hook);
-    if (earlier) report(duplicate(`chain \`${hook}\``, chain.name.span, earlier.name.span));
-    else chains.set(hook, chain);
-    if (chain.log) report(notYet("`log`", chain.log.span));
-    if (!chain.default) {
+    const name = chain.name.text;
+    const hook = HOOKS.find((hook) => hook === name);
+    const earlier = hook ? hooks.get(hook) : subroutines.get(name);
+    if (earlier) report(duplicate(`chain \`${name}\``, chain.name.span, earlier.name.span));
+    else if (hook) hooks.set(hook, chain);
+    else subroutines.set(name, chain);
+    if (hook && !chain.default) {
       report({
         code: "FW025",
-        message: `chain \`${hook}\` does not say what becomes of packets that no rule decides`,
+        message: `chain \`${name}\` does not say what becomes of packets that no rule decides`,
         span: chain.name.span,
-        help: `write \`chain ${hook} default drop {\``,
+        help: `write \`chain ${name} default drop {\``,
       });
     }
+    if (!hook && chain.default) {
+      const misspelt = suggestion(name, HOOKS);
+      report({
+        code: "FW026",
+        message:
+          `chain \`${name}\` is a subroutine: what it does not decide goes on after the jump`,
+        span: misspelt.label ? chain.name.span : chain.default.span,
+        ...misspelt,
+        help: `remove the default; the chains that packets enter are ${HOOKS.join(", ")}`,
+      });
+    }
+    if (chain.log) report(notYet("`log`", chain.log.span));
   }
-  if (chains.size === 0 && items.length === 0) {
+  if (hooks.size === 0) {
+    const [only] = items;
     report({
       code: "FW027",
-      message: "the file has no chain, so it filters nothing",
-      span: { start: 0, end: 0 },
+      message: only
+        ? "no packet enters any chain of this file, so it filters nothing"
+        : "the file has no chain, so it filters nothing",
+      span: only?.name.span ?? { start: 0, end: 0 },
+      ...(only && suggestion(only.name.text, HOOKS)),
       help: "write `chain input default drop { … }`",
     });
   }
-  return chains;
+  return { hooks, subroutines };
 }
 
-function resolveRules(
-  hook: Hook,
-  chain: Ast.Chain,
-  clauses: Clauses,
-  sources: Sources,
-  report: Report,
-): Rule[] {
-  const rules: Rule[] = [];
-  for (const statement of chain.body) {
-    if (statement.kind !== "rule") {
-      report(notYet(`\`${statement.kind}\``, statement.span));
-      continue;
-    }
-    const verdict = resolveVerdict(statement.verb, report);
-    const region = clauses.region(hook, statement);
-    if (!verdict || !region) continue;
-    const label = statement.clauses.find((clause) => clause.kind === "label");
-    rules.push({
-      name: label?.name.text ?? `${hook}:${sources.position(statement.span.start).line}`,
-      hook,
-      verdict,
-      regions: [region],
-      span: statement.span,
-    });
-  }
-  const verdict = chain.default && resolveVerdict(chain.default, report);
+function resolveHook(hook: Hook, chain: Ast.Chain, chains: Chains, report: Report): Rule[] {
+  const rules = chains.rulesOf(hook, chain);
+  const verdict = chain.default && readVerdict(chain.default, report);
   const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
   if (verdict) rules.push({ name: `${hook}:default`, hook, verdict, regions, span: chain.span });
   return rules;
 }
 
-function resolveVerdict(verb: Ast.Verb, report: Report): Verdict | undefined {
-  switch (verb.kind) {
-    case "accept":
-    case "drop":
-      return { name: verb.kind };
-    case "match":
-      return { name: "next" };
-    case "reject": {
-      if (!verb.with) return { name: "reject", reject: "auto" };
-      const reject = REJECTS[verb.with.text];
-      if (reject) return { name: "reject", reject };
-      report({
-        code: "FW218",
-        message: `\`${verb.with.text}\` is not a way to reject`,
-        span: verb.with.span,
-        ...suggestion(verb.with.text, Object.keys(REJECTS)),
-        note: `the ways are ${Object.keys(REJECTS).join(", ")}`,
-      });
-      return undefined;
+/** Rules test marks as packets came, so a bit that was set before must not be tested after. */
+function checkMarks(rules: readonly Rule[], markBits: number, report: Report): void {
+  for (const hook of HOOKS) {
+    const own = rules.filter((rule) => rule.hook === hook);
+    const sets = own.findIndex(({ mark, verdict }) =>
+      verdict.name === "next" && mark && (mark.clear & markBits) !== 0
+    );
+    const tests = sets < 0
+      ? undefined
+      : own.slice(sets + 1).find((rule) => rule.regions.some((region) => region.mark));
+    if (!tests) continue;
+    report({
+      ...notYet("testing a mark that an earlier rule of the chain sets", tests.span),
+      related: [{ span: own[sets]!.span, message: "set here" }],
+      help: "give `mark` and `set mark` masks of different bits",
+    });
+  }
+}
+
+/** The kernel can reset TCP only, and drops what else is to be reset. */
+function checkResets(rules: readonly Rule[], report: Report): void {
+  const isTcp = (region: Region) => within(valuesOf(narrow(region), "proto"), span(PROTO.tcp));
+  for (const rule of rules) {
+    if (rule.verdict.reject !== "tcp_reset" || rule.regions.every(isTcp)) continue;
+    report({
+      code: "FW302",
+      message: "a reset answers TCP only, and here other packets come too",
+      span: rule.span,
+      help: "add `tcp`, or write plain `reject`, which resets TCP and answers the rest by ICMP",
+    });
+  }
+}
+
+/** All `mark` clauses of some chains, inside `when`s too. */
+function* markTests(chains: readonly Ast.Chain[]): Generator<Ast.FieldClause> {
+  const open = chains.map((chain) => chain.body);
+  for (let body = open.pop(); body; body = open.pop()) {
+    for (const statement of body) {
+      if (statement.kind === "include") continue;
+      if (statement.kind === "when") open.push(statement.body);
+      for (const clause of statement.clauses) {
+        if (clause.kind === "field" && clause.field === "mark") yield clause;
+      }
     }
-    case "jump":
-    case "return":
-      report(notYet(`\`${verb.kind}\``, verb.span));
-      return undefined;
   }
 }
 
 /** A label is an identity: no two rules of a file may have the same, nor one that Barrage gives. */
 function checkNames(rules: readonly Rule[], report: Report): void {
   const first = new Map<string, Rule>();
-  const given = /^(input|forward|output):(\d+|default)$/;
+  const given = /:(\d+|default)$/;
   for (const rule of rules) {
     if (given.test(rule.name)) continue;
     const earlier = first.get(rule.name);
-    if (earlier) report(duplicate(`label \`${rule.name}\``, rule.span, earlier.span));
-    else first.set(rule.name, rule);
+    // A rule of a subroutine is there once a jump that leads to it.
+    if (earlier && earlier.span !== rule.span) {
+      report(duplicate(`label \`${rule.name}\``, rule.span, earlier.span));
+    } else first.set(rule.name, rule);
   }
 }

@@ -5,13 +5,17 @@
  */
 import { v4Text, v6Text } from "./address.ts";
 import {
+  EXTENSIONS,
   type Field,
   FRAGMENT,
   HOOKS,
   ICMPV6_BASE,
   IPV4,
+  NO_EXTENSIONS,
   NO_FLAGS,
+  NO_ID,
   NO_INTERFACE,
+  NO_MAC,
   NO_PORT,
   NO_TYPE,
   PROTO,
@@ -42,7 +46,9 @@ export function valueText(field: Field, value: bigint): string {
       if (value === NO_TYPE) return "none";
       return value < ICMPV6_BASE ? `${value}` : `v6:${value - ICMPV6_BASE}`;
     case "flags":
-      return value === NO_FLAGS ? "none" : flagsText(Number(value));
+      return value === NO_FLAGS ? "none" : bitsText(TCP_FLAGS, Number(value));
+    case "exthdr":
+      return value === NO_EXTENSIONS ? "none" : bitsText(EXTENSIONS, Number(value));
     case "fragment":
       return Object.entries(FRAGMENT).find(([, n]) => n === value)![0];
     case "mark":
@@ -50,12 +56,26 @@ export function valueText(field: Field, value: bigint): string {
     case "in":
     case "out":
       return value === NO_INTERFACE ? "none" : interfaceText(value);
+    case "mac":
+      return value === NO_MAC ? "none" : macText(value);
+    case "uid":
+    case "gid":
+      return value === NO_ID ? "none" : `${value}`;
+    case "length":
+    case "ttl":
+    case "dscp":
+      return `${value}`;
   }
 }
 
-/** The flags set in a TCP header's flag byte, "0" if there are none. */
-function flagsText(byte: number): string {
-  return Object.keys(TCP_FLAGS).filter((flag) => byte & TCP_FLAGS[flag]!).join(",") || "0";
+/** The names of the bits that are set, "0" if there are none. */
+function bitsText(names: Readonly<Record<string, number>>, bits: number): string {
+  return Object.keys(names).filter((name) => bits & names[name]!).join(",") || "0";
+}
+
+/** Six bytes in hexadecimal, as in "02:00:00:00:00:01". */
+function macText(bits: bigint): string {
+  return bits.toString(16).padStart(12, "0").replace(/..(?=.)/g, "$&:");
 }
 
 /** An interface name; bytes that no name has are shown as `\xNN`. */

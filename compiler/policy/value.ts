@@ -4,20 +4,24 @@
  *
  * @module
  */
-import type { Code } from "../diagnostic.ts";
+import { type Code, suggestion } from "../diagnostic.ts";
 import type { Value } from "../syntax/ast.ts";
 import { failed, type Problem, type Reading, readV4, readV6 } from "./address.ts";
 import {
+  EXTENSIONS,
   ICMP_TYPES,
   ICMPV6_BASE,
   ICMPV6_TYPES,
   NAME_BYTES,
   namesFrom,
+  NO_EXTENSIONS,
+  NO_ID,
+  NO_MAC,
   PORTS,
   V4_ADDRESSES,
   V6_ADDRESSES,
 } from "./field.ts";
-import { intersect, type IntervalSet, span, union } from "./interval.ts";
+import { intersect, type IntervalSet, setOf, span, union } from "./interval.ts";
 
 export interface ValueType {
   /** With its article, as in "expected a port". */
@@ -178,8 +182,68 @@ export const INTERFACE: ValueType = {
 /** A packet mark, before its mask. */
 export const MARK: ValueType = numeric("a mark", span(0, 0xffffffff), "FW214");
 
+/** Bytes of an IP packet, header included. */
+export const LENGTH: ValueType = numeric("a length", span(0, 65535), "FW214");
+
+/** The time to live of IPv4, the hop limit of IPv6. */
+export const TTL: ValueType = numeric("a time to live", span(0, 255), "FW214");
+
+/** IANA code points of differentiated services (RFC 2474, 2597, 3246, 5865, 8622). */
+export const DSCP: ValueType = numeric("a DSCP", span(0, 63), "FW214", {
+  ...{ be: 0, le: 1, va: 44, ef: 46 },
+  ...{ cs0: 0, cs1: 8, cs2: 16, cs3: 24, cs4: 32, cs5: 40, cs6: 48, cs7: 56 },
+  ...{ af11: 10, af12: 12, af13: 14, af21: 18, af22: 20, af23: 22 },
+  ...{ af31: 26, af32: 28, af33: 30, af41: 34, af42: 36, af43: 38 },
+});
+
+/** User names are left to numbers: /etc/passwd differs between hosts. */
+export const USER: ValueType = numeric("a user number", span(0n, NO_ID - 1n), "FW214");
+export const GROUP: ValueType = numeric("a group number", span(0n, NO_ID - 1n), "FW214");
+
+/** An IPv6 extension header: the packets that have it, whichever others they have. */
+export const EXTENSION: ValueType = {
+  name: "an extension header",
+  any: span(1n, NO_EXTENSIONS - 1n),
+  domainOf: () => span(0n, NO_EXTENSIONS - 1n),
+  ranges: false,
+  read: (value) => {
+    if (value.kind !== "name") return mismatch("an extension header", value);
+    const bit = Object.hasOwn(EXTENSIONS, value.text) ? EXTENSIONS[value.text]! : 0;
+    if (bit === 0) {
+      return failed({
+        code: "FW218",
+        message: `\`${value.text}\` is not an extension header that has a name`,
+        note: `the names are ${Object.keys(EXTENSIONS).join(", ")}`,
+      });
+    }
+    const having = Array.from({ length: Number(NO_EXTENSIONS) }, (_, bits) => bits)
+      .filter((bits) => bits & bit);
+    return { set: setOf(having.flatMap((bits) => span(bits))) };
+  },
+};
+
+/** The source hardware address of an Ethernet frame. */
+export const MAC: ValueType = {
+  name: "a MAC address",
+  any: span(0n, NO_MAC - 1n),
+  domainOf: () => span(0n, NO_MAC - 1n),
+  ranges: true,
+  read: (value) =>
+    value.kind === "mac"
+      ? { set: span(BigInt(`0x${value.text.replaceAll(":", "")}`)) }
+      : mismatch("a MAC address", value),
+};
+
 function mismatch(expected: string, value: Value): Reading {
   return failed({ code: "FW207", message: `expected ${expected}, found ${LOOKS[value.kind]}` });
+}
+
+function unknownName(type: string, value: Value, names: readonly string[]): Reading {
+  return failed({
+    code: "FW218",
+    message: `\`${value.text}\` is not ${type} that has a name`,
+    ...suggestion(value.text, names),
+  });
 }
 
 /** The parts of a domain that a set has values in. */
@@ -204,10 +268,7 @@ function numeric(
         return { set: span(names[value.text]!) };
       }
       if (value.kind === "name" && Object.keys(names).length > 0) {
-        return failed({
-          code: "FW218",
-          message: `\`${value.text}\` is not ${name} that has a name`,
-        });
+        return unknownName(name, value, Object.keys(names));
       }
       if (value.kind !== "number") return mismatch(name, value);
       const n = BigInt(value.text);
@@ -249,7 +310,7 @@ function icmp(
         ...(b === undefined ? [] : span(ICMPV6_BASE + BigInt(b))),
       ];
       if (set.length > 0) return { set };
-      return failed({ code: "FW218", message: `\`${value.text}\` is not ${name} that has a name` });
+      return unknownName(name, value, [...Object.keys(v4), ...Object.keys(v6)]);
     },
   };
 }

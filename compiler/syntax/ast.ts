@@ -17,6 +17,8 @@ export interface Word extends Node {
 export interface File {
   readonly version?: Word;
   readonly items: readonly Item[];
+  /** Names, with their sigil, that sentences with a syntax error would define. */
+  readonly lost?: readonly string[];
 }
 
 export type Item = Include | Define | SetDefinition | Option | Chain | Test;

@@ -3,11 +3,19 @@
  *
  * A few productions accept what is wrong on purpose (an unknown word where a verb, a clause or an
  * item must stand): the parser then knows what was meant and stays in step. They report through
- * `mistakes`, and what they are part of is left out of the tree.
+ * `mistakes`, and what they are part of is left out of the tree. Any other mistake is one of
+ * `errors` and costs the rest of its sentence, whose end the outline tells; Chevrotain's own
+ * recovery, which guesses from follow sets, is off.
  *
  * @module
  */
-import { EmbeddedActionsParser, type IToken, type ParserMethod } from "chevrotain";
+import {
+  EmbeddedActionsParser,
+  type IParserErrorMessageProvider,
+  isRecognitionException,
+  type IToken,
+  type ParserMethod,
+} from "chevrotain";
 import type { Span } from "../source.ts";
 import type {
   Atom,
@@ -27,23 +35,29 @@ import type {
   LogClause,
   Operand,
   Option,
+  Rule,
   SetDefinition,
   StateClause,
   Statement,
+  Test,
   TimeClause,
   TupleClause,
   Value,
   Verb,
+  When,
   Word,
 } from "./ast.ts";
+import type { Outline } from "./outline.ts";
 import * as T from "./token.ts";
 
 const { K } = T;
 
-/** A word at a place where only certain words may stand. */
+/** What stands where something else must: a word, a whole rule, clauses before their verb. */
 export interface Mistake {
-  readonly at: "item" | "verb" | "clause";
+  readonly at: "word" | "item" | "verb" | "clause" | "outside" | "order" | "expectation" | "junk";
   readonly word: Word;
+  /** What stands before it on its line. */
+  readonly after?: string;
 }
 
 const PROTOCOLS = ["tcp", "udp", "icmp", "icmpv6", "sctp"] as const;
@@ -71,39 +85,156 @@ const VALUES = [
   ...PROTOCOLS.map((p) => [K[p], "name"] as const),
 ] as const;
 
+const OPERAND_STARTS = new Set([...VALUES.map(([type]) => type), T.LBrace]);
+
+/** Tokens that no item and no statement begins with. */
+const JUNK = T.VOCABULARY.filter((type) =>
+  ![T.Ident, T.Anything, T.Name, T.LBrace, T.RBrace].includes(type)
+)
+  .filter((type) => !T.SKIPPED.includes(type));
+const ITEM_WORDS = [K.include, K.define, K.set, K.option, K.chain, K.test];
+const VERB_WORDS = [K.accept, K.drop, K.reject, K.match, K.jump, K.return];
+const STATEMENT_WORDS = [K.include, K.when, ...VERB_WORDS];
+const CLAUSE_WORDS = [
+  ...[K.ipv4, K.ipv6, K.proto, K.in, K.out, K.flags, K.state, K.fragment, T.Bang, K.tuple],
+  ...[K.limit, K.time, K.log, K.until, K.set, K.label],
+  ...[...PROTOCOLS, ...OPERAND_FIELDS, ...MASKED_FIELDS].map((word) => K[word]),
+];
+const JUNK_ITEMS = JUNK.filter((type) => ![...ITEM_WORDS, ...VERB_WORDS].includes(type));
+const JUNK_STATEMENTS = JUNK.filter((type) =>
+  ![...STATEMENT_WORDS, ...CLAUSE_WORDS].includes(type)
+);
+
+/** Chevrotain's texts are keys for `parse`: what was expected, by the token's name. */
+const KEYS: IParserErrorMessageProvider = {
+  buildMismatchTokenMessage: ({ expected }) => expected.name,
+  buildNotAllInputParsedMessage: () => "end",
+  buildNoViableAltMessage: () => "",
+  buildEarlyExitMessage: () => "",
+};
+
 /** A production's method: undefined where it was not understood. */
 type Production<N> = ParserMethod<[], N | undefined>;
 
 export class Grammar extends EmbeddedActionsParser {
-  /** Unknown words found since `input` was set. */
+  /** What was found since `read`, apart from `errors`. */
   readonly mistakes: Mistake[] = [];
+  #outline: Pick<Outline, "starts" | "blocks"> = { starts: new Set(), blocks: new Set() };
+  #text = "";
+  /** Blocks around us that belong to nothing we know. */
+  #strays = 0;
 
   constructor() {
-    super([...T.VOCABULARY], { maxLookahead: 1, recoveryEnabled: true });
+    super([...T.VOCABULARY], { maxLookahead: 1, errorMessageProvider: KEYS });
     this.performSelfAnalysis();
   }
 
-  readonly file: Production<File> = this.#production("file", () => {
+  /** The tree of a file. Its mistakes are then in `mistakes` and `errors`. */
+  readFile(outline: Outline, text: string): File {
+    this.#begin(outline, text);
+    return this.file() ?? { items: [] };
+  }
+
+  /** As `readFile`, for a file that stands in for part of a chain's body. */
+  readStatements(outline: Outline, text: string): readonly Statement[] {
+    this.#begin(outline, text);
+    return this.statements() ?? [];
+  }
+
+  #begin(outline: Outline, text: string): void {
+    this.mistakes.length = 0;
+    this.#outline = outline;
+    this.#text = text;
+    this.#strays = 0;
+    this.input = [...outline.tokens];
+  }
+
+  private readonly file: Production<File> = this.#production("file", () => {
     let version: Word | undefined;
     const items: (Item | undefined)[] = [];
     this.OPTION(() => {
       this.CONSUME(K.fw);
-      version = this.#word(this.CONSUME(T.Int));
+      version = this.#sentence(0, this.version);
     });
     this.MANY(() => items.push(this.SUBRULE(this.item)));
     return { ...(version && { version }), items: items.filter((i) => i !== undefined) };
   });
 
-  private readonly item: Production<Item> = this.#production("item", () =>
-    this.OR([
-      { ALT: () => this.SUBRULE(this.include) },
-      { ALT: () => this.SUBRULE(this.define) },
-      { ALT: () => this.SUBRULE(this.set) },
-      { ALT: () => this.SUBRULE(this.optionItem) },
+  private readonly statements: Production<readonly Statement[]> = this.#production(
+    "statements",
+    () => {
+      const body: (Statement | undefined)[] = [];
+      this.MANY(() => body.push(this.SUBRULE(this.statement)));
+      return body.filter((s) => s !== undefined);
+    },
+  );
+
+  private readonly version: Production<Word> = this.#production(
+    "version",
+    () => this.#word(this.CONSUME(T.Int)),
+  );
+
+  private readonly item: Production<Item> = this.#production("item", () => {
+    return this.OR([
+      ...[this.include, this.define, this.set, this.optionItem].map((production, i) => ({
+        ALT: () => this.#sentence<Item>(i, production),
+      })),
       { ALT: () => this.SUBRULE(this.chain) },
       { ALT: () => this.SUBRULE(this.test) },
-      { ALT: () => this.#mistake("item", this.CONSUME(T.Name)) },
-    ]));
+      { ALT: () => this.SUBRULE(this.unknownItem) },
+      { ALT: () => this.#sentence(5, this.outside) },
+      { ALT: () => this.SUBRULE(this.junkItem) },
+      { ALT: () => this.SUBRULE(this.strayBlock) },
+    ]);
+  });
+
+  /** A word that begins no item. What follows it cannot be judged. */
+  private readonly unknownItem: Production<undefined> = this.#production("unknownItem", () => {
+    const word = this.CONSUME(T.Name);
+    this.ACTION(() => this.#mistake(this.#strays > 0 ? "word" : "item", word));
+    this.SUBRULE(this.rest);
+    return undefined;
+  });
+
+  /** A rule in no chain. */
+  private readonly outside: Production<undefined> = this.#production("outside", () => {
+    const start = this.LA(1);
+    this.SUBRULE(this.knownVerb);
+    this.SUBRULE(this.clauses);
+    this.OPTION(() => this.CONSUME(T.Semicolon));
+    this.ACTION(() => this.#strays === 0 && this.#mistake("outside", start));
+    return undefined;
+  });
+
+  private readonly junkItem: Production<undefined> = this.#production("junkItem", () => {
+    const after = this.#before();
+    const token = this.OR(JUNK_ITEMS.map((type) => ({ ALT: () => this.CONSUME(type) })));
+    this.#mistake("junk", token, after);
+    this.SUBRULE(this.rest);
+    return undefined;
+  });
+
+  /** A block that belongs to nothing we know, read for the mistakes in it. */
+  private readonly strayBlock: Production<undefined> = this.#production("strayBlock", () => {
+    this.ACTION(() => this.#strays++);
+    this.CONSUME(T.LBrace);
+    this.MANY(() => this.SUBRULE(this.item));
+    this.CONSUME(T.RBrace);
+    this.ACTION(() => this.#strays--);
+    return undefined;
+  });
+
+  /** What is left of a sentence. */
+  private readonly rest: Production<undefined> = this.#production("rest", () => {
+    this.MANY({
+      GATE: () => {
+        const { starts, blocks } = this.#outline;
+        return !starts.has(this.LA(1)) && !blocks.has(this.LA(1));
+      },
+      DEF: () => this.CONSUME(T.Anything),
+    });
+    return undefined;
+  });
 
   private readonly include: Production<Include> = this.#production("include", () => {
     const start = this.CONSUME(K.include);
@@ -177,30 +308,43 @@ export class Grammar extends EmbeddedActionsParser {
   private readonly optionItem: Production<Option> = this.#production("optionItem", () => {
     const start = this.CONSUME(K.option);
     const name = this.#word(this.CONSUME(T.Ident));
-    const value = this.SUBRULE(this.operand);
+    const value = this.OR([
+      { ALT: () => this.SUBRULE(this.operand) },
+      ...(["accept", "drop"] as const).map((verdict) => ({
+        ALT: () => this.#wordOperand(this.CONSUME(K[verdict])),
+      })),
+    ]);
     return value && { kind: "option" as const, name, value, span: this.#from(start) };
   });
 
   private readonly chain: Production<Chain> = this.#production("chain", () => {
-    let byDefault: Verb | undefined, log: LogClause | undefined;
-    const start = this.CONSUME(K.chain);
-    const name = this.#word(this.CONSUME(T.Ident));
-    this.OPTION(() => {
-      this.CONSUME(K.default);
-      byDefault = this.SUBRULE(this.verdict);
-      this.OPTION2(() => log = this.SUBRULE(this.log));
-    });
-    const span = this.#from(start);
-    const body = this.SUBRULE(this.block);
-    return {
-      kind: "chain" as const,
-      name,
-      ...(byDefault && { default: byDefault }),
-      ...(log && { log }),
-      body: body ?? [],
-      span,
-    };
+    let body: readonly Statement[] = [];
+    const head = this.#sentence(0, this.chainHead);
+    this.OPTION(() => body = this.SUBRULE(this.block) ?? []);
+    return head && { ...head, body };
   });
+
+  private readonly chainHead: Production<Omit<Chain, "body">> = this.#production(
+    "chainHead",
+    () => {
+      let byDefault: Verb | undefined, log: LogClause | undefined;
+      const start = this.CONSUME(K.chain);
+      const name = this.#word(this.CONSUME(T.Ident));
+      this.OPTION(() => {
+        this.CONSUME(K.default);
+        byDefault = this.SUBRULE(this.verdict);
+        this.OPTION2(() => log = this.SUBRULE(this.log));
+      });
+      this.#demandBlock();
+      return {
+        kind: "chain" as const,
+        name,
+        ...(byDefault && { default: byDefault }),
+        ...(log && { log }),
+        span: this.#from(start),
+      };
+    },
+  );
 
   private readonly block: Production<readonly Statement[]> = this.#production("block", () => {
     const body: (Statement | undefined)[] = [];
@@ -210,35 +354,86 @@ export class Grammar extends EmbeddedActionsParser {
     return body.filter((s) => s !== undefined);
   });
 
-  private readonly statement: Production<Statement> = this.#production("statement", () =>
-    this.OR([
-      { ALT: () => this.SUBRULE(this.include) },
-      { ALT: () => this.SUBRULE(this.when) },
-      { ALT: () => this.SUBRULE(this.rule) },
-    ]));
+  private readonly statement: Production<Statement> = this.#production(
+    "statement",
+    () =>
+      this.OR([
+        { ALT: () => this.#sentence<Statement>(0, this.include) },
+        { ALT: () => this.SUBRULE(this.when) },
+        { ALT: () => this.#sentence(1, this.rule) },
+        { ALT: () => this.#sentence(2, this.headless) },
+        { ALT: () => this.SUBRULE(this.junkStatement) },
+        { ALT: () => this.SUBRULE(this.strayBlock) },
+      ]),
+  );
 
-  private readonly when: Production<Statement> = this.#production("when", () => {
-    const clauses: (Clause | undefined)[] = [];
-    const start = this.CONSUME(K.when);
-    this.AT_LEAST_ONE(() => clauses.push(this.SUBRULE(this.clause)));
-    const span = this.#from(start);
-    const body = this.SUBRULE(this.block);
-    if (!this.#whole(clauses)) return undefined;
-    return { kind: "when" as const, clauses, body: body ?? [], span };
+  /** A rule whose verb is missing, or stands behind its clauses on the same line. */
+  private readonly headless: Production<undefined> = this.#production("headless", () => {
+    const start = this.LA(1);
+    this.SUBRULE(this.knownClause);
+    this.SUBRULE(this.clauses);
+    this.OPTION({
+      GATE: () => this.#sameLine(),
+      DEF: () => {
+        this.SUBRULE(this.verb);
+        this.SUBRULE2(this.clauses);
+      },
+    });
+    this.OPTION2(() => this.CONSUME(T.Semicolon));
+    this.ACTION(() => this.mistakes.push({ at: "order", word: this.#phrase(start) }));
+    return undefined;
   });
 
-  private readonly rule: Production<Statement> = this.#production("rule", () => {
+  private readonly junkStatement: Production<undefined> = this.#production("junkStatement", () => {
+    const after = this.#before();
+    const token = this.OR(JUNK_STATEMENTS.map((type) => ({ ALT: () => this.CONSUME(type) })));
+    this.#mistake("junk", token, after);
+    this.SUBRULE(this.rest);
+    return undefined;
+  });
+
+  private readonly when: Production<Statement> = this.#production("when", () => {
+    let body: readonly Statement[] = [];
+    const head = this.#sentence(0, this.whenHead);
+    this.OPTION(() => body = this.SUBRULE(this.block) ?? []);
+    return head && { ...head, body };
+  });
+
+  private readonly whenHead: Production<Omit<When, "body">> = this.#production("whenHead", () => {
+    const start = this.CONSUME(K.when);
     const clauses: (Clause | undefined)[] = [];
+    this.AT_LEAST_ONE(() => clauses.push(this.SUBRULE(this.clause)));
+    this.#demandBlock();
+    const span = this.#from(start);
+    return this.#whole(clauses) ? { kind: "when" as const, clauses, span } : undefined;
+  });
+
+  /** Clauses up to the next sentence; undefined if one was not understood. */
+  private readonly clauses: Production<readonly Clause[]> = this.#production("clauses", () => {
+    const clauses: (Clause | undefined)[] = [];
+    this.MANY({
+      GATE: () => !(this.LA(1).tokenType === T.Name && this.#outline.starts.has(this.LA(1))),
+      DEF: () => clauses.push(this.SUBRULE(this.clause)),
+    });
+    return this.#whole(clauses) ? clauses : undefined;
+  });
+
+  private readonly rule: Production<Rule> = this.#production("rule", () => {
     const start = this.LA(1);
     const verb = this.SUBRULE(this.verb);
-    this.MANY(() => clauses.push(this.SUBRULE(this.clause)));
+    const clauses = this.SUBRULE(this.clauses);
     const span = this.#from(start);
     this.OPTION(() => this.CONSUME(T.Semicolon));
-    if (!verb || !this.#whole(clauses)) return undefined;
-    return { kind: "rule" as const, verb, clauses, span };
+    return verb && clauses && { kind: "rule" as const, verb, clauses, span };
   });
 
   private readonly verb: Production<Verb> = this.#production("verb", () =>
+    this.OR([
+      { ALT: () => this.SUBRULE(this.knownVerb) },
+      { ALT: () => this.#mistake("verb", this.CONSUME(T.Name)) },
+    ]));
+
+  private readonly knownVerb: Production<Verb> = this.#production("knownVerb", () =>
     this.OR([
       { ALT: () => this.SUBRULE(this.verdict) },
       {
@@ -251,7 +446,6 @@ export class Grammar extends EmbeddedActionsParser {
       ...(["match", "return"] as const).map((kind) => ({
         ALT: () => ({ kind, span: this.#span(this.CONSUME(K[kind])) }),
       })),
-      { ALT: () => this.#mistake("verb", this.CONSUME(T.Name)) },
     ]));
 
   private readonly verdict: Production<Verb> = this.#production("verdict", () =>
@@ -272,7 +466,16 @@ export class Grammar extends EmbeddedActionsParser {
       },
     ]));
 
-  private readonly clause: Production<Clause> = this.#production("clause", () =>
+  private readonly clause: Production<Clause> = this.#production(
+    "clause",
+    () =>
+      this.OR([
+        { ALT: () => this.SUBRULE(this.knownClause) },
+        { ALT: () => this.SUBRULE(this.unknownClause) },
+      ]),
+  );
+
+  private readonly knownClause: Production<Clause> = this.#production("knownClause", () =>
     this.OR([
       ...(["ipv4", "ipv6", ...PROTOCOLS] as const).map((word) => ({
         ALT: (): KeywordClause => ({
@@ -340,7 +543,6 @@ export class Grammar extends EmbeddedActionsParser {
           return name && { kind: "label" as const, name, span: this.#from(start) };
         },
       },
-      { ALT: () => this.SUBRULE(this.unknownClause) },
     ]));
 
   /** A word that begins no clause, with the values that seem to belong to it. */
@@ -351,8 +553,17 @@ export class Grammar extends EmbeddedActionsParser {
         ...VALUES.filter(([, kind]) => kind !== "name").map(([type]) => ({
           ALT: () => this.CONSUME(type),
         })),
+        {
+          GATE: () => !this.#outline.starts.has(this.LA(1)),
+          ALT: () => this.CONSUME2(T.Name),
+        },
         { ALT: () => this.CONSUME(T.Dash) },
-        { ALT: () => this.SUBRULE(this.list) },
+        { ALT: () => this.CONSUME(T.Comma) },
+        { ALT: () => this.CONSUME(T.Slash) },
+        {
+          GATE: () => !this.#outline.blocks.has(this.LA(1)),
+          ALT: () => this.SUBRULE(this.list),
+        },
       ])
     );
     return undefined;
@@ -502,6 +713,10 @@ export class Grammar extends EmbeddedActionsParser {
       this.CONSUME(T.Bang);
       negated = true;
     });
+    // Chevrotain takes long to say that no alternative fits; that one word does not, it says fast.
+    this.ACTION(() => {
+      if (!OPERAND_STARTS.has(this.LA(1).tokenType)) this.consume(9, T.Name);
+    });
     const elements = this.OR([
       {
         ALT: () => {
@@ -558,21 +773,48 @@ export class Grammar extends EmbeddedActionsParser {
 
   private readonly test: Production<Item> = this.#production("test", () => {
     const expectations: (Expectation | undefined)[] = [];
-    const start = this.CONSUME(K.test);
-    const name = this.#word(this.CONSUME(T.Str));
-    const span = this.#from(start);
-    this.CONSUME(T.LBrace);
-    this.MANY(() => expectations.push(this.SUBRULE(this.expectation)));
-    this.CONSUME(T.RBrace);
-    if (!this.#whole(expectations)) return undefined;
-    return { kind: "test" as const, name, expectations, span };
+    const head = this.#sentence(0, this.testHead);
+    this.OPTION(() => {
+      this.CONSUME(T.LBrace);
+      this.MANY(() =>
+        expectations.push(this.OR([
+          { ALT: () => this.#sentence(1, this.expectation) },
+          { ALT: () => this.SUBRULE(this.junkExpectation) },
+          { ALT: () => this.SUBRULE(this.strayBlock) },
+        ]))
+      );
+      this.CONSUME(T.RBrace);
+    });
+    return head && this.#whole(expectations) ? { ...head, expectations } : undefined;
   });
+
+  private readonly testHead: Production<Omit<Test, "expectations">> = this.#production(
+    "testHead",
+    () => {
+      const start = this.CONSUME(K.test);
+      const name = this.#word(this.CONSUME(T.Str));
+      this.#demandBlock();
+      return { kind: "test" as const, name, span: this.#from(start) };
+    },
+  );
+
+  private readonly junkExpectation: Production<undefined> = this.#production(
+    "junkExpectation",
+    () => {
+      const types = [T.Name, ...JUNK.filter((type) => type !== K.expect)];
+      this.#mistake(
+        "expectation",
+        this.OR(types.map((type) => ({ ALT: () => this.CONSUME(type) }))),
+      );
+      this.SUBRULE(this.rest);
+      return undefined;
+    },
+  );
 
   private readonly expectation: Production<Expectation> = this.#production(
     "expectation",
     () => {
       let some = false, by: Word | undefined;
-      const clauses: (Clause | undefined)[] = [];
       const start = this.CONSUME(K.expect);
       this.OPTION(() => {
         this.CONSUME(K.some);
@@ -592,16 +834,40 @@ export class Grammar extends EmbeddedActionsParser {
         this.CONSUME(K.by);
         by = this.SUBRULE(this.name);
       });
-      this.MANY(() => clauses.push(this.SUBRULE(this.clause)));
+      const clauses = this.SUBRULE(this.clauses);
       const span = this.#from(start);
       this.OPTION3(() => this.CONSUME(T.Semicolon));
-      if (!verdict || !this.#whole(clauses)) return undefined;
+      if (!verdict || !clauses) return undefined;
       return { some, chain, verdict, ...(by && { by }), clauses, span };
     },
   );
 
   #production<N>(name: string, body: () => N | undefined): Production<N> {
     return this.RULE(name, body);
+  }
+
+  /** A sentence; where it is mistaken, the rest of it is left out. */
+  #sentence<N>(i: number, production: Production<N>): N | undefined {
+    try {
+      return this.subrule(i, production);
+    } catch (error) {
+      if (!(error instanceof Error && isRecognitionException(error))) throw error;
+      this.subrule(i, this.rest);
+      return undefined;
+    }
+  }
+
+  /** Fails unless a `{` follows, which it leaves to the caller. */
+  #demandBlock(): void {
+    this.ACTION(() => {
+      if (this.LA(1).tokenType !== T.LBrace) this.consume(9, T.LBrace);
+    });
+  }
+
+  /** Whether the next token stands on the line of the last one. */
+  #sameLine(): boolean {
+    const last = this.LA(0);
+    return !this.#text.slice(last.startOffset, this.LA(1).startOffset).includes("\n");
   }
 
   #compare(
@@ -619,8 +885,27 @@ export class Grammar extends EmbeddedActionsParser {
     return parts.every((part) => part !== undefined);
   }
 
-  #mistake(at: Mistake["at"], token: IToken): undefined {
-    this.ACTION(() => this.mistakes.push({ at, word: this.#word(token) }));
+  #mistake(at: Mistake["at"], token: IToken, after = ""): undefined {
+    this.ACTION(() => this.mistakes.push({ at, word: this.#word(token), ...(after && { after }) }));
+  }
+
+  /** The last token consumed if it is on the line of the next one, else "". */
+  #before(): string {
+    const last = this.LA(0);
+    return last.startOffset >= 0 && this.#sameLine() ? last.image : "";
+  }
+
+  /** The text from a token to the last one consumed. */
+  #phrase(start: IToken): Word {
+    const span = this.#from(start);
+    return { text: this.#text.slice(span.start, span.end), span };
+  }
+
+  /** A word that is no value elsewhere, as an operand. */
+  #wordOperand(token: IToken): Operand {
+    const lo: Value = { kind: "name", ...this.#word(token) };
+    const { span } = lo;
+    return { negated: false, elements: [{ parts: [{ lo, span }], span }], span };
   }
 
   #word(token: IToken): Word {

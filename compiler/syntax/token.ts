@@ -23,8 +23,19 @@ export type Keyword = (typeof KEYWORDS)[number];
 
 const order: TokenType[] = [];
 
-function token(name: string, pattern: NonNullable<ITokenConfig["pattern"]>, more = {}): TokenType {
-  const type = createToken({ name, pattern, ...more });
+/** What may be a name. */
+export const Ident: TokenType = createToken({ name: "Ident", pattern: Lexer.NA });
+/** What every token is. */
+export const Anything: TokenType = createToken({ name: "Anything", pattern: Lexer.NA });
+
+function token(
+  name: string,
+  pattern: NonNullable<ITokenConfig["pattern"]>,
+  { categories = [], ...more }: Omit<ITokenConfig, "name" | "categories"> & {
+    categories?: TokenType[];
+  } = {},
+): TokenType {
+  const type = createToken({ name, pattern, categories: [...categories, Anything], ...more });
   order.push(type);
   return type;
 }
@@ -47,7 +58,7 @@ function looksLikeV6(text: string): boolean {
 
 const HEX_DIGITS = [..."0123456789abcdefABCDEF"];
 
-token("Space", /[ \t\r\n\uFEFF]+/, { group: Lexer.SKIPPED, line_breaks: true });
+const Space = token("Space", /[ \t\r\n\uFEFF]+/, { group: Lexer.SKIPPED, line_breaks: true });
 export const Comment: TokenType = token("Comment", /#[^\n]*/, { group: "comments" });
 export const Str: TokenType = token("Str", /"(?:[^"\\\n]|\\.)*"/);
 export const SetRef: TokenType = token("SetRef", /@[A-Za-z_][\w-]*/);
@@ -58,7 +69,7 @@ export const Mac: TokenType = token(
 );
 export const V6: TokenType = token(
   "V6",
-  sticky(/[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:\.\d+)*(?:\/\d+)?/, looksLikeV6),
+  sticky(/[0-9A-Fa-f]{0,40}:[0-9A-Fa-f:]{0,40}(?:\.\d{1,9}){0,4}(?:\/\d{1,9})?/, looksLikeV6),
   { start_chars_hint: [...HEX_DIGITS, ":"], line_breaks: false },
 );
 export const V4: TokenType = token("V4", /\d+\.\d+\.\d+\.\d+(?:\/\d+)?/);
@@ -68,10 +79,9 @@ export const Hex: TokenType = token("Hex", /0[xX][0-9A-Fa-f]+/);
 export const Duration: TokenType = token("Duration", /\d+(?:ms|s|m|h|d)\b/);
 export const Int: TokenType = token("Int", /\d+/);
 
-export const Ident: TokenType = createToken({ name: "Ident", pattern: Lexer.NA });
 export const Name: TokenType = createToken({
   name: "Name",
-  categories: [Ident],
+  categories: [Ident, Anything],
   pattern: /[A-Za-z_]\w*(?:[-.]\w+)*/,
 });
 export const Glob: TokenType = token("Glob", /[A-Za-z_][\w.-]*\*/);
@@ -98,6 +108,12 @@ export const Colon: TokenType = token("Colon", /:/);
 export const Semicolon: TokenType = token("Semicolon", /;/);
 export const Dot: TokenType = token("Dot", /\./);
 
-export const VOCABULARY: readonly TokenType[] = [Ident, ...order];
+/** What is no word of ours, in runs: a string without an end, other alphabets, odd characters. */
+export const Unknown: TokenType = token("Unknown", /"[^\r\n]*|[^ -~\t\r\n]+|([^ \t\r\n])\1*/, {
+  line_breaks: false,
+});
+/** What the parser never sees. */
+export const SKIPPED: readonly TokenType[] = [Space, Comment];
+export const VOCABULARY: readonly TokenType[] = [Ident, Anything, ...order];
 
 export const lexer: Lexer = new Lexer(order, { positionTracking: "onlyOffset" });

@@ -227,6 +227,7 @@ function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet): number
     case "search":
       return searchTree(tables, step.tree, value);
     case "identity":
+      if (field === "mac") return searchWide(tables, header.macs_at, header.mac_count, value);
       return field === "in"
         ? searchWide(tables, header.in_names_at, header.in_name_count, value)
         : searchWide(tables, header.out_names_at, header.out_name_count, value);

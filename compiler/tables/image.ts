@@ -30,15 +30,17 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
   const tree = (shape: Tree, classes: number) => trees.push(treeRecord(out, shape, classes)) - 1;
   const folds = tables.axes.flatMap((axis) => axis.folds);
   const steps = folds.flatMap((fold) => fold.steps);
-  const names = (field: "in" | "out") =>
+  const names = (field: "in" | "out" | "mac") =>
     steps.find((step) => step.field === field)?.classes.pieces ?? [];
   const { accept, drop } = VERDICT;
 
   const rules = out.records(
     RECORDS.rule,
-    policy.rules.map(({ verdict }) => ({
+    policy.rules.map(({ verdict, mark }) => ({
       verdict: VERDICT[verdict.name]!,
       reject: LISTS.reject.names.indexOf(verdict.reject ?? "auto"),
+      mark_value: mark?.value ?? 0,
+      mark_clear: mark?.clear ?? 0,
     })),
   );
   const stepRecords = steps.map((step) => stepRecord(out, step, tree));
@@ -81,6 +83,8 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     in_name_count: names("in").length,
     out_names_at: out.records(RECORDS.wide, names("out").map(wide)),
     out_name_count: names("out").length,
+    macs_at: out.records(RECORDS.wide, names("mac").map(wide)),
+    mac_count: names("mac").length,
     mark_mask: needsMark(policy) ? policy.options["mark-mask"] : 0,
     mark_bits: policy.markBits,
     malformed: policy.options.malformed === "accept" ? accept! : drop!,
@@ -143,7 +147,9 @@ function stepRecord(out: Writer, { field, classes, stride }: Step, tree: AddTree
     ...{ table_at: 0, table_count: 0, pages_at: 0, page_count: 0, tree: 0, pad: 0 },
   };
   const kind = (name: (typeof LISTS.step.names)[number]) => LISTS.step.names.indexOf(name);
-  if (field === "in" || field === "out") return { ...record, kind: kind("identity") };
+  if (field === "in" || field === "out" || field === "mac") {
+    return { ...record, kind: kind("identity") };
+  }
   if (most <= DIRECT_MOST) {
     const table = directTable(pieces);
     return {

@@ -103,6 +103,13 @@ export const LISTS = {
       "mark",
       "in",
       "out",
+      "length",
+      "ttl",
+      "dscp",
+      "exthdr",
+      "mac",
+      "uid",
+      "gid",
     ],
   },
   step: {
@@ -189,6 +196,8 @@ export const RECORDS = {
     in_name_count: ["u32", "at least 1 when a step reads `in`"],
     out_names_at: ["u32", "`wide` records: class of an output interface, by name"],
     out_name_count: ["u32", "at least 1 when a step reads `out`"],
+    macs_at: ["u32", "`wide` records: class of a source hardware address"],
+    mac_count: ["u32", "at least 1 when a step reads `mac`"],
     mark_mask: [
       "u32",
       "contiguous packet-mark bits that are ours (state in, reject out), 4 or more, or 0",
@@ -199,6 +208,8 @@ export const RECORDS = {
   rule: record("What one rule does.", {
     verdict: ["u32", "enum fw_verdict"],
     reject: ["u32", "enum fw_reject, 0 unless the verdict is reject"],
+    mark_value: ["u32", "bits of the packet mark to set, all of them in mark_clear"],
+    mark_clear: ["u32", "bits of the packet mark to clear first, none of them ours"],
   }),
   axis: record("One way of putting a packet into a class.", {
     kind: ["u32", "enum fw_axis"],
@@ -293,12 +304,17 @@ export const RECORDS = {
     hook: ["u32", "enum fw_hook"],
     in: ["u16", "index into the interface names; 0 is none"],
     out: ["u16", "index into the interface names; 0 is none"],
+    uid: ["u32", "user of the sending socket, 2^32 - 1 for none"],
+    gid: ["u32", "its group, 2^32 - 1 for none"],
+    mac: ["u64", "source hardware address, 2^48 for none"],
   }),
   decision: record("FFI: what became of it.", {
     rule: ["u32", "index of the deciding rule, NO_RULE if malformed"],
     verdict: ["u32", "enum fw_verdict: accept, drop or reject"],
     reject: ["u32", "enum fw_reject, never auto when the verdict is reject"],
     malformed: ["u32", "enum fw_malformed"],
+    mark_value: ["u32", "bits of the packet mark that rules have set, all of them in mark_clear"],
+    mark_clear: ["u32", "bits of the packet mark that rules have changed"],
   }),
   counter: record("FFI: one rule's hits.", {
     packets: ["u64", ""],
@@ -308,6 +324,9 @@ export const RECORDS = {
 
 /** `decision.rule` of a packet that could not be parsed. */
 export const NO_RULE = 0xffffffff;
+
+/** Instead of a number of microseconds: let packets gather when that pays. */
+export const COALESCE_AUTO = 0xffffffff;
 
 /** Bytes of an interface name on its way to C, zero-padded (IFNAMSIZ). */
 export const NAME_SIZE = 16;

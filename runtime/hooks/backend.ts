@@ -15,6 +15,9 @@ export interface Backend {
   /** Everything of ours that is in the kernel, in words; empty if nothing is. */
   find(): Promise<string[]>;
 
+  /** The queues that what is there of ours sends packets to. */
+  queues(): Promise<number[]>;
+
   /** Puts `plan` into the kernel, in place of what is there of ours. May fail half-way. */
   install(plan: HookPlan): Promise<void>;
 

@@ -182,6 +182,12 @@ export function iptables(variant: Variant, families: readonly Family[] = FAMILIE
       );
       return words.flat();
     },
+    async queues() {
+      const chains = (await Promise.all(families.map(found))).flat();
+      const rules = chains.flatMap((chain) => chain.rules).join("\n");
+      const numbers = rules.matchAll(/--queue-(?:num|balance) (\d+)/g);
+      return [...new Set([...numbers].map(([, digits]) => Number(digits)))];
+    },
     async install(plan) {
       for (const family of families) {
         const command = change(family, await found(family), chainsOf(plan, family));

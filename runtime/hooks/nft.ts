@@ -81,6 +81,10 @@ function detach(hooks: HookPlan["hooks"]): Command {
   return transaction(hooks.map((hook) => `flush chain ${TABLE} queue-${hook}`));
 }
 
+function listTable(): Promise<string> {
+  return run("cannot read our nft table", { argv: ["nft", "list", "table", ...TABLE.split(" ")] });
+}
+
 /** The hooks by nft. */
 export const nft: Backend = {
   name: "nft",
@@ -93,13 +97,17 @@ export const nft: Backend = {
     const tables = await run("cannot read the nft rules", LIST);
     return tables.split("\n").includes(`table ${TABLE}`) ? [`table ${TABLE} (nft)`] : [];
   },
+  async queues() {
+    if ((await nft.find()).length === 0) return [];
+    const numbers = (await listTable()).matchAll(/\bqueue\b[^\n]*?\b(?:num|to) (\d+)/g);
+    return [...new Set([...numbers].map(([, digits]) => Number(digits)))];
+  },
   async install(plan) {
     await run("cannot install the hooks", install(plan));
   },
   async detach() {
     if ((await nft.find()).length === 0) return;
-    const argv = ["nft", "list", "table", ...TABLE.split(" ")] as [string, ...string[]];
-    const table = await run("cannot read our nft table", { argv });
+    const table = await listTable();
     const hooks = LISTS.hook.names.filter((hook) => table.includes(`chain queue-${hook} {`));
     await run("cannot end queueing", detach(hooks));
   },

@@ -111,6 +111,9 @@ function replayAll(engine: Engine, policy: Policy, sample: readonly Packet[]): D
       hook: Number(packet.hook),
       in: indexOf(packet.in),
       out: indexOf(packet.out),
+      uid: Number(packet.uid),
+      gid: Number(packet.gid),
+      mac: packet.mac,
     });
     at += packets[i]!.length;
   }

@@ -81,6 +81,8 @@ const SYSCTLS = [
   "net.ipv6.conf.default.accept_ra=0",
   "net.ipv6.conf.default.router_solicitations=0",
   "net.ipv6.conf.default.addr_gen_mode=1",
+  "net.ipv4.icmp_ratelimit=0", // else the seventh refusal in a second is not sent
+  "net.ipv6.icmp.ratelimit=0",
 ];
 const FORWARDING = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"];
 
@@ -190,7 +192,11 @@ export class Background {
     this.#ended = this.#follow();
   }
 
-  /** The first line of its output that matches, waiting for it. Throws if it ends without one. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** The first line that it prints, and that matches, waiting for it. Throws if it ends without. */
   async line(pattern: RegExp): Promise<string> {
     const late = new Error(`${this.args.join(" ")} printed no line like ${pattern} in time`);
     const timer = setTimeout(() => this.#news.reject(late), WAIT_MS);
@@ -198,8 +204,7 @@ export class Background {
       for (;;) {
         const news = this.#news.promise;
         const { stdout, stderr } = this.#output;
-        const complete = stdout.slice(0, stdout.lastIndexOf("\n") + 1).split("\n").slice(0, -1);
-        const found = complete.find((line) => pattern.test(line));
+        const found = [stdout, stderr].flatMap(completeLines).find((line) => pattern.test(line));
         if (found !== undefined) return found;
         if (this.#hasEnded) {
           throw new Error(`${this.args.join(" ")} ended early: ${stdout}${stderr}`);
@@ -242,6 +247,10 @@ export class Background {
     this.#news.promise.catch(() => {}); // nobody need be waiting
     resolve();
   }
+}
+
+function completeLines(text: string): string[] {
+  return text.split("\n").slice(0, -1);
 }
 
 async function ip(args: readonly string[], stdin?: string): Promise<void> {

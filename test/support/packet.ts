@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  EXTENSIONS,
   FRAGMENT,
   ICMPV6_BASE,
   IPV4,
@@ -15,44 +16,72 @@ import {
   V6_BASE,
 } from "../../compiler/policy/field.ts";
 
-/** The IP packet of a policy's packet. Checksums are zero: no part of a filter reads them. */
+/**
+ * The IP packet of a policy's packet, padded to its length. Checksums are zero: no part of a filter
+ * reads them.
+ */
 export function packetBytes(packet: Packet): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Number(packet.length));
+  bytes.set(headers(packet));
+  const view = new DataView(bytes.buffer);
+  if (packet.family === IPV4) view.setUint16(2, bytes.length);
+  else view.setUint16(4, bytes.length - 40);
+  return bytes;
+}
+
+/** The fewest bytes that a packet takes: its `length` must be no less. */
+export function leastLength(packet: Omit<Packet, "length">): bigint {
+  return BigInt(headers(packet).length);
+}
+
+function headers(packet: Omit<Packet, "length">): Uint8Array<ArrayBuffer> {
   const payload = transport(packet);
   return packet.family === IPV4 ? ipv4(packet, payload) : ipv6(packet, payload);
 }
 
-function ipv4(packet: Packet, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+function ipv4(packet: Omit<Packet, "length">, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   const view = new DataView(new ArrayBuffer(20 + payload.length));
   view.setUint8(0, 0x45);
-  view.setUint16(2, view.byteLength);
+  view.setUint8(1, Number(packet.dscp) << 2);
   const later = packet.fragment === FRAGMENT.later ? 185 : 0;
   const more = packet.fragment === FRAGMENT.first ? 0x2000 : 0;
   view.setUint16(6, later | more);
-  view.setUint8(8, 64);
+  view.setUint8(8, Number(packet.ttl));
   view.setUint8(9, Number(packet.proto));
   view.setUint32(12, Number(packet.src));
   view.setUint32(16, Number(packet.dst));
   return append(view, 20, payload);
 }
 
-function ipv6(packet: Packet, payload: Uint8Array): Uint8Array<ArrayBuffer> {
-  const fragmented = packet.fragment !== FRAGMENT.whole;
-  const header = fragmented ? 48 : 40;
+/** Protocol numbers of extension headers in the order of RFC 8200, 4.1, with their bits. */
+const EXTENSION_HEADERS = [[0, "hbh"], [43, "rt"], [44, "frag"], [51, "ah"], [60, "dst"]] as const;
+
+function ipv6(
+  packet: Omit<Packet, "length">,
+  payload: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const chain = EXTENSION_HEADERS
+    .filter(([, name]) => Number(packet.exthdr) & EXTENSIONS[name]!)
+    .map(([number]) => number);
+  const next = [...chain, Number(packet.proto)];
+  const header = 40 + 8 * chain.length;
   const view = new DataView(new ArrayBuffer(header + payload.length));
-  view.setUint8(0, 0x60);
-  view.setUint16(4, view.byteLength - 40);
-  view.setUint8(6, fragmented ? 44 : Number(packet.proto));
-  view.setUint8(7, 64);
+  view.setUint16(0, 0x6000 | Number(packet.dscp) << 6);
+  view.setUint8(6, next[0]!);
+  view.setUint8(7, Number(packet.ttl));
   setAddress(view, 8, packet.src - V6_BASE);
   setAddress(view, 24, packet.dst - V6_BASE);
-  if (fragmented) {
-    view.setUint8(40, Number(packet.proto));
-    view.setUint16(42, packet.fragment === FRAGMENT.later ? 185 << 3 : 1);
+  for (const [i, number] of chain.entries()) {
+    view.setUint8(40 + 8 * i, next[i + 1]!);
+    if (number !== 44) continue;
+    const later = packet.fragment === FRAGMENT.later ? 185 << 3 : 0;
+    const more = packet.fragment === FRAGMENT.first ? 1 : 0;
+    view.setUint16(42 + 8 * i, later | more);
   }
   return append(view, header, payload);
 }
 
-function transport(packet: Packet): Uint8Array {
+function transport(packet: Omit<Packet, "length">): Uint8Array {
   const size = packet.fragment === FRAGMENT.later
     ? 8
     : { [`${PROTO.tcp}`]: 20, [`${PROTO.sctp}`]: 12 }[`${packet.proto}`] ?? 8;

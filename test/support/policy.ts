@@ -5,14 +5,18 @@
  * @module
  */
 import {
+  EXTENSIONS,
   FRAGMENT,
   HOOKS,
   ICMPV6_BASE,
   interfaceNumber,
   IPV4,
   IPV6,
+  NO_EXTENSIONS,
   NO_FLAGS,
+  NO_ID,
   NO_INTERFACE,
+  NO_MAC,
   NO_PORT,
   NO_TYPE,
   type Packet,
@@ -20,6 +24,7 @@ import {
   TCP_FLAGS,
   V6_BASE,
 } from "../../compiler/policy/field.ts";
+import { leastLength } from "./packet.ts";
 
 /** A small, fast, seedable generator (mulberry32, by Tommy Ettinger). */
 export class Random {
@@ -58,23 +63,64 @@ const V6_PREFIXES = ["fd00::/127", "fd00::2/127", "fd00::/64", "8000::/1", "::/0
 const PORTS = [0, 1, 2, 3, 4, 80, 65535];
 const FLAGS = Object.keys(TCP_FLAGS);
 const STATES = ["new", "established", "related", "invalid", "untracked"];
+const TTLS = [0, 1, 64, 255];
+const DSCPS = [0, 10, 46, 63];
+const EXTHDRS = Object.keys(EXTENSIONS);
+const ALL_EXTENSIONS = 31 & ~EXTENSIONS.frag!;
+const FIRST_EXTENSIONS = EXTENSIONS.hbh! | EXTENSIONS.rt!;
+const MACS = ["00:00:00:00:00:00", "02:00:00:00:00:01", "02:00:00:00:00:02", "ff:ff:ff:ff:ff:ff"];
+const IDS = [0, 1000, 1001, 4294967294];
 const V4_TYPES = [0, 3, 8, 11];
 const V6_TYPES = [1, 128, 135];
 
 /** A rule file of one to three hook chains, each with up to `rules` rules. Always without errors. */
 export function randomRules(random: Random, rules: number): string {
   const hooks = HOOKS.filter((_, i) => i === 0 || random.chance(2));
-  return hooks.map((hook) => {
-    const lines = Array.from(
-      { length: random.below(rules + 1) },
-      () => `  ${randomRule(random, hook)}`,
-    );
+  const subroutines = ["one", "two"].map((name, i) => {
+    // A subroutine is reached from every hook: its rules ask for nothing that some hook has not.
+    const lines = randomBody(random, "any", random.below(4), i === 0 ? ["two"] : []);
+    return [`chain ${name} {`, ...lines, "}", ""].join("\n");
+  });
+  const sets = PAIRS.map((name) => `set ${name} = { ${pairs(random)}, ${pairs(random)} }\n`);
+  const chains = hooks.map((hook) => {
+    const lines = randomBody(random, hook, random.below(rules + 1), ["one", "two"]);
     const byDefault = random.pick(["accept", "drop", "reject"]);
     return [`chain ${hook} default ${byDefault} {`, ...lines, "}", ""].join("\n");
-  }).join("");
+  });
+  return [...sets, ...subroutines, ...chains].join("");
 }
 
-function randomRule(random: Random, hook: string): string {
+const PAIRS = ["first", "second"];
+
+/** A member of a set of addresses with ports. */
+function pairs(random: Random): string {
+  return `${random.pick([...V4, ...V6, "10.0.0.0/30"])} . ${random.pick(["80", "1-3", "0-65535"])}`;
+}
+
+/** Statements, some of them under a `when`, some that jump to a subroutine or return. */
+function randomBody(
+  random: Random,
+  hook: string,
+  size: number,
+  subroutines: readonly string[],
+): string[] {
+  return Array.from({ length: size }, () => {
+    const { verb, clauses } = randomRule(random, hook);
+    if (random.chance(10)) return `  return ${clauses}`;
+    if (random.chance(10) && subroutines.length > 0) {
+      return `  jump ${random.pick(subroutines)} ${clauses}`;
+    }
+    if (random.chance(10)) return `  ${verb} tuple (from, dport) in @${random.pick(PAIRS)}`;
+    if (random.chance(10)) {
+      const guard = random.pick(["from 10.0.0.0/30", "ttl ! 64", "state new, invalid"]);
+      const inner = randomBody(random, hook, random.below(3), subroutines);
+      return [`  when ${guard} {`, ...inner, "  }"].join("\n");
+    }
+    return `  ${verb} ${clauses}`;
+  });
+}
+
+function randomRule(random: Random, hook: string): { verb: string; clauses: string } {
   const verb = random.pick([
     "accept",
     "accept",
@@ -92,10 +138,11 @@ function randomRule(random: Random, hook: string): string {
     ...(random.chance(4) ? [stateClause(random)] : []),
     ...(random.chance(5) ? [`mark ${random.pick(["", "! "])}${random.below(4)}/0x3`] : []),
     ...(random.chance(8) ? [`mark ${random.pick(["", "! "])}${random.pick([0, 4])}/0x4`] : []),
-    ...(random.chance(5) && hook !== "output" ? [`in on ${interfaces(random)}`] : []),
-    ...(random.chance(5) && hook !== "input" ? [`out on ${interfaces(random)}`] : []),
+    ...(random.chance(3) ? [attributes(random, hook, family)] : []),
+    ...(random.chance(5) && mayAsk(hook, "output") ? [`in on ${interfaces(random)}`] : []),
+    ...(random.chance(5) && mayAsk(hook, "input") ? [`out on ${interfaces(random)}`] : []),
   ];
-  return [verb, ...clauses].join(" ");
+  return { verb, clauses: clauses.join(" ") };
 }
 
 function protocolClauses(random: Random, family: "v4" | "v6" | "both"): string {
@@ -141,6 +188,31 @@ function ports(random: Random): string {
   return `${negated}{ ${random.pick(PORTS)}, ${random.pick(PORTS)} }`;
 }
 
+/** Whether a rule of a hook, or of "any", may ask for what packets of one hook do not have. */
+function mayAsk(hook: string, lacking: string): boolean {
+  return hook !== lacking && hook !== "any";
+}
+
+/** A clause on what is neither address nor transport. */
+function attributes(random: Random, hook: string, family: "v4" | "v6" | "both"): string {
+  const not = random.pick(["", "! "]);
+  switch (random.below({ output: 6, any: 4 }[hook] ?? 5)) {
+    case 0:
+      return `length ${not}${random.pick(["28-40", "{ 41, 48, 60-61 }", "0-100"])}`;
+    case 1:
+      return `ttl ${not}{ ${random.pick(TTLS)}, ${random.pick(TTLS)} }`;
+    case 2:
+      return `dscp ${not}{ ${random.pick(["ef", "af11", "63", "0-10"])} }`;
+    case 3:
+      return family === "v4" ? "ttl 64" : `exthdr ${not}{ ${random.pick([...EXTHDRS, "any"])} }`;
+    case 4:
+      if (hook === "output") return `gid ${not}${random.pick(IDS)}`;
+      return `mac ${not}{ ${random.pick(MACS)}, ${random.pick(MACS)} }`;
+    default:
+      return `uid ${not}{ ${random.pick(IDS)}, 1000-2000 }`;
+  }
+}
+
 function stateClause(random: Random): string {
   return `state ${random.pick(["", "! "])}${random.pick(STATES)}, ${random.pick(STATES)}`;
 }
@@ -163,7 +235,12 @@ export function randomPacket(random: Random, hooks: readonly string[] = HOOKS): 
   const type = BigInt(random.pick(v4 ? V4_TYPES : V6_TYPES));
   const name = () => interfaceNumber(random.pick(INTERFACES));
   const address = () => v4 ? v4Bits(random.pick(V4)) : V6_BASE + v6Bits(random.pick(V6));
-  return {
+  const output = hook === "output";
+  // What follows the header of a later fragment is payload.
+  const mayHave = later ? FIRST_EXTENSIONS : ALL_EXTENSIONS;
+  const fragmentHeader = fragment !== FRAGMENT.whole || random.chance(8) ? EXTENSIONS.frag! : 0;
+  const extensions = (random.chance(3) ? random.below(32) & mayHave : 0) | fragmentHeader;
+  const packet = {
     hook: BigInt(HOOKS.indexOf(hook as (typeof HOOKS)[number])),
     family: v4 ? IPV4 : IPV6,
     proto,
@@ -179,7 +256,14 @@ export function randomPacket(random: Random, hooks: readonly string[] = HOOKS): 
     mark: BigInt(random.below(8)),
     in: hook === "output" ? NO_INTERFACE : name(),
     out: hook === "input" ? NO_INTERFACE : name(),
+    ttl: BigInt(random.pick(TTLS)),
+    dscp: BigInt(random.pick(DSCPS)),
+    exthdr: v4 ? NO_EXTENSIONS : BigInt(extensions),
+    mac: output ? NO_MAC : BigInt(`0x${random.pick(MACS).replaceAll(":", "")}`),
+    uid: output && !random.chance(4) ? BigInt(random.pick(IDS)) : NO_ID,
+    gid: output && !random.chance(4) ? BigInt(random.pick(IDS)) : NO_ID,
   };
+  return { ...packet, length: leastLength(packet) + BigInt(random.below(4)) };
 }
 
 function randomFlags(random: Random): number {

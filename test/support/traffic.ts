@@ -35,6 +35,11 @@ export async function serve(host: Host, ...ports: number[]): Promise<Background>
   return server;
 }
 
+/** Sends datagrams without end from a namespace, to these ports in turn. */
+export function startFlood(host: Host, to: string, ...ports: number[]): Background {
+  return host.start([...DENO, "flood", to, ...ports.map(String)]);
+}
+
 const ERRNO: Record<number, readonly [Outcome["result"], string]> = {
   1: ["denied", "EPERM"],
   13: ["unreachable", "EACCES"], // ICMPv6: administratively prohibited
@@ -130,6 +135,20 @@ async function ping(address: string, ms: number): Promise<Outcome> {
   return refusal ? { result: "unreachable", errno: refusal } : { result: "timeout" };
 }
 
+/** Sends datagrams as fast as the kernel takes them, to the ports in turn, until it is killed. */
+function flood(address: string, ports: readonly number[]): never {
+  const c = libc();
+  const family = address.includes(":") ? AF_INET6 : AF_INET;
+  const sockets = ports.map((port) => {
+    const fd = c.socket(family, DATAGRAM, 0);
+    const sockaddr = socketAddress(c, family, address, port);
+    if (c.connect(fd, sockaddr, sockaddr.length) < 0) throw new Error(`cannot reach ${address}`);
+    return fd;
+  });
+  const payload = new Uint8Array(64);
+  for (;;) for (const fd of sockets) c.send(fd, payload, 64n, 0);
+}
+
 /** Resolves when both servers listen; they go on for as long as the process. */
 async function echo(port: number): Promise<void> {
   const tcp = createServer((socket) => {
@@ -148,6 +167,7 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
   "tcp-echo": (to, port, ms) => attempt(STREAM, to!, Number(port), true, timeout(ms)),
   "udp-echo": (to, port, ms) => attempt(DATAGRAM, to!, Number(port), true, timeout(ms)),
   "ping": (to, ms) => ping(to!, timeout(ms)),
+  "flood": (to, ...ports) => flood(to!, ports.map(Number)),
   async "serve"(...ports) {
     for (const port of ports) await echo(Number(port));
     return { listening: ports };

@@ -1,0 +1,59 @@
+/**
+ * `deno task bench NAME [--option VALUE]...`: answers one question by measuring.
+ *
+ * A bench is a file beside this one whose first line is its question. It prints one line of JSON a
+ * case, then a table. It takes away what it made on any exit, also when interrupted.
+ *
+ * @module
+ */
+import { buildLibrary } from "../native/build.ts";
+
+/** Options of the command line, by name. */
+export type Options = Readonly<Record<string, string | undefined>>;
+
+/** Measures and prints. Ends early by throwing when `signal` aborts. */
+export type Bench = (options: Options, signal: AbortSignal) => Promise<void>;
+
+const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  queue: () => import("./queue.ts"),
+};
+
+async function main([name, ...rest]: readonly string[]): Promise<number> {
+  const load = BENCHES[name ?? ""];
+  if (!load) {
+    console.error("usage: deno task bench NAME [--option VALUE]...\n");
+    for (const known of Object.keys(BENCHES)) console.error(`  ${known}  ${await question(known)}`);
+    return name === undefined ? 0 : 2;
+  }
+  buildLibrary();
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupted.abort());
+  }
+  try {
+    await (await load()).bench(optionsIn(rest), interrupted.signal);
+    return 0;
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    return 130;
+  }
+}
+
+/** The first line of a bench, without its comment signs. */
+async function question(name: string): Promise<string> {
+  const text = await Deno.readTextFile(new URL(`./${name}.ts`, import.meta.url));
+  return text.split("\n", 1)[0]!.replace(/^\/\/ /, "");
+}
+
+function optionsIn(args: readonly string[]): Options {
+  const options: Record<string, string> = {};
+  for (let i = 0; i < args.length; i += 2) {
+    const name = args[i]!.match(/^--([a-z]+)$/)?.[1];
+    const value = args[i + 1];
+    if (!name || value === undefined) throw new TypeError(`${args[i]}: --NAME VALUE is wanted`);
+    options[name] = value;
+  }
+  return options;
+}
+
+Deno.exit(await main(Deno.args));

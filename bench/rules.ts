@@ -1,0 +1,67 @@
+/**
+ * Rule files of the three kinds that classifiers are measured with, seeded: `acl` (access lists:
+ * narrow addresses, one service), `fw` (firewalls: wide addresses, ranges of ports) and `ipc`
+ * (chains of a host: both mixed). Our own distributions, after what published sets have in common.
+ *
+ * @module
+ */
+import { Random } from "../test/support/policy.ts";
+
+export type Kind = "acl" | "fw" | "ipc";
+
+const SERVICES = [22, 25, 53, 80, 110, 123, 143, 389, 443, 445, 993, 1433, 3306, 3389, 5432, 8080];
+
+interface Shape {
+  /** Prefix lengths of IPv4 networks, as often as they stand here; IPv6 takes them times three plus 32. */
+  readonly lengths: readonly number[];
+  /** Of a hundred rules, those without a source, without a destination, with a range of ports. */
+  readonly anySource: number;
+  readonly anyTarget: number;
+  readonly range: number;
+}
+
+const SHAPES: Readonly<Record<Kind, Shape>> = {
+  acl: { lengths: [24, 24, 28, 30, 32, 32, 32, 32], anySource: 35, anyTarget: 5, range: 15 },
+  fw: { lengths: [16, 20, 24, 24, 28, 32, 32], anySource: 30, anyTarget: 15, range: 30 },
+  ipc: { lengths: [16, 24, 24, 28, 30, 32, 32], anySource: 20, anyTarget: 20, range: 20 },
+};
+
+/** A rule file of one forward chain with `size` rules. */
+export function ruleFile(kind: Kind, size: number, family: 4 | 6, seed = 1): string {
+  const random = new Random(seed);
+  const shape = SHAPES[kind];
+  const networks = Array.from(
+    { length: Math.max(64, size >> 2) },
+    () => network(random, family, random.pick(shape.lengths)),
+  );
+  const ports = [...SERVICES, ...Array.from({ length: 200 }, () => 1024 + random.below(60000))];
+  const rules = Array.from({ length: size }, () => {
+    const verdict = random.below(10) < 7 ? "accept" : "drop";
+    const from = random.below(100) < shape.anySource ? "" : ` from ${random.pick(networks)}`;
+    // No rule for everything: it would make all behind it dead.
+    const to = from && random.below(100) < shape.anyTarget ? "" : ` to ${random.pick(networks)}`;
+    return `  ${verdict}${service(random, ports, shape.range)}${from}${to}`;
+  });
+  return `chain forward default drop {\n${rules.join("\n")}\n}\n`;
+}
+
+function network(random: Random, family: 4 | 6, length: number): string {
+  const bits = (0x0a000000 | random.below(1 << 24)) >>> 0;
+  const kept = length === 32 ? bits : bits & ~((1 << (32 - length)) - 1);
+  if (family === 4) {
+    return `${[24, 16, 8, 0].map((s) => (kept >>> s) & 255).join(".")}/${length}`;
+  }
+  const groups = [0x20010db8, kept >>> 0].flatMap((word) => [word >>> 16, word & 0xffff]);
+  return `${groups.map((g) => g.toString(16)).join(":")}::/${32 + length}`;
+}
+
+function service(random: Random, ports: readonly number[], range: number): string {
+  const kind = random.below(100);
+  if (kind >= 95) return kind < 98 ? " type 8" : "";
+  const proto = kind < 72 ? " tcp" : " udp";
+  if (random.below(100) < 3) return proto;
+  if (random.below(100) >= range) return `${proto} dport ${random.pick(ports)}`;
+  const from = random.below(4) === 0 ? 1024 : 1024 + random.below(60000);
+  const to = from === 1024 ? 65535 : Math.min(65535, from + random.below(300));
+  return `${proto} dport ${from}-${to}`;
+}

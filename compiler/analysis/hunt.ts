@@ -1,0 +1,73 @@
+/**
+ * Looks for a packet that escapes some boxes by going, in one field after the other, to where the
+ * fewest of them are. It proves nothing when it finds none; but most rules can match, and then
+ * this finds a packet in a hundredth of the time that a proof takes.
+ *
+ * @module
+ */
+import { intersection, meet, type Ordinals } from "./ordinals.ts";
+import type { Box } from "./space.ts";
+
+/** Sets, within `sets`, that no box of `cover` meets; undefined if none were found. */
+export function hunt(
+  sets: readonly Ordinals[],
+  cover: readonly Box[],
+): readonly Ordinals[] | undefined {
+  let left = cover;
+  const fields = new Set(cover.flatMap((box) => box.narrow));
+  while (left.length > 0) {
+    let best: Place | undefined, where = -1;
+    for (const f of fields) {
+      const place = emptiest(f, sets[f]!, left, best?.boxes ?? left.length);
+      if (place) [best, where] = [place, f];
+      if (place?.boxes === 0) break;
+    }
+    if (!best) return undefined;
+    const range = [best.from, best.to];
+    sets = sets.with(where, intersection(sets[where]!, range));
+    left = left.filter((box) => meet(box.sets[where]!, range));
+    fields.delete(where);
+  }
+  return sets;
+}
+
+interface Place {
+  readonly from: number;
+  readonly to: number;
+  readonly boxes: number;
+}
+
+/** The stretch of a set in field `f` where fewest boxes are, if fewer than `below`. */
+function emptiest(
+  f: number,
+  set: Ordinals,
+  boxes: readonly Box[],
+  below: number,
+): Place | undefined {
+  const first = set[0]!, last = set.at(-1)!;
+  // Twice the place where a box begins or has ended, odd where it begins.
+  const events: number[] = [];
+  let now = 0;
+  for (const box of boxes) {
+    const own = box.sets[f]!;
+    for (let i = 0; i < own.length; i += 2) {
+      if (own[i + 1]! < first || own[i]! > last) continue;
+      if (own[i]! <= first) now++;
+      else events.push(2 * own[i]! + 1);
+      if (own[i + 1]! < last) events.push(2 * own[i + 1]! + 2);
+    }
+  }
+  const sorted = Int32Array.from(events).sort();
+  let best: Place | undefined;
+  let from = first;
+  for (let i = 0; i <= sorted.length; i++) {
+    const at = i < sorted.length ? sorted[i]! >> 1 : last + 1;
+    if (at > from) {
+      const empty = now < (best?.boxes ?? below) && meet([from, at - 1], set);
+      if (empty) best = { from, to: at - 1, boxes: now };
+      from = at;
+    }
+    now += i < sorted.length && (sorted[i]! & 1) === 1 ? 1 : -1;
+  }
+  return best;
+}

@@ -1,0 +1,150 @@
+/**
+ * Many boxes, and quickly those among them that meet a given one.
+ *
+ * @module
+ */
+import type { Box } from "./space.ts";
+import { overlap } from "./uncovered.ts";
+
+/** Fields by which boxes are looked up. */
+const KEYS = 3;
+/** Stretches that a key field is divided into, and how many of them a box may be listed in. */
+const STRETCHES = 1024;
+const MOST = 4;
+/** Stretches of a box beyond which its field is no help in looking others up. */
+const USEFUL = 64;
+
+export class Layers {
+  readonly #layers: readonly Layer[];
+
+  /** Boxes in the order of their owners; that is the order in which they are found. */
+  constructor(boxes: readonly Box[]) {
+    const byShape: Box[][] = [];
+    for (const box of boxes) (byShape[box.shape] ??= []).push(box);
+    this.#layers = byShape.map((boxes) => new Layer(boxes));
+  }
+
+  /** The boxes with owners from `from` to before `to` that meet `box`. */
+  meeting(box: Box, from = -Infinity, to = Infinity): Box[] {
+    return this.#layers[box.shape]?.meeting(box, from, to) ?? [];
+  }
+}
+
+/** The boxes of one shape. */
+class Layer {
+  readonly #boxes: readonly Box[];
+  readonly #all: readonly number[];
+  readonly #keys: readonly Key[];
+
+  constructor(boxes: readonly Box[]) {
+    this.#boxes = boxes;
+    this.#all = boxes.map((_, i) => i);
+    const used = boxes[0]!.sets.map(() => 0);
+    for (const { narrow } of boxes) for (const f of narrow) used[f]!++;
+    // The fields that most boxes narrow part them best.
+    this.#keys = used.map((_, f) => f).sort((f, g) => used[g]! - used[f]!).slice(0, KEYS)
+      .map((f) => new Key(f, boxes));
+  }
+
+  meeting(box: Box, from: number, to: number): Box[] {
+    const first = lowerBound(this.#boxes, from), end = lowerBound(this.#boxes, to);
+    const fewest = this.#candidates(box);
+    const [a, b, c] = this.#keys as readonly [Key, Key, Key];
+    const [a0, a1] = a.ends(box), [b0, b1] = b.ends(box), [c0, c1] = c.ends(box);
+    const met: number[] = [];
+    for (const list of fewest) {
+      for (let k = 0; k < list.length; k++) {
+        const i = list[k]!;
+        if (i >= end) break;
+        // Most are told apart by the ends alone.
+        if (a.hi[i]! < a0 || a.lo[i]! > a1 || b.hi[i]! < b0 || b.lo[i]! > b1) continue;
+        if (c.hi[i]! < c0 || c.lo[i]! > c1 || i < first) continue;
+        if (overlap(box, this.#boxes[i]!)) met.push(i);
+      }
+    }
+    // A box that is in several lists is found several times.
+    if (fewest.length > 1) met.sort((a, b) => a - b);
+    return met.filter((i, k) => i !== met[k - 1]).map((i) => this.#boxes[i]!);
+  }
+
+  #candidates(box: Box): readonly (readonly number[])[] {
+    let fewest: readonly (readonly number[])[] = [this.#all];
+    for (const key of this.#keys) {
+      const candidates = key.candidates(box);
+      if (candidates && total(candidates) < total(fewest)) fewest = candidates;
+    }
+    return fewest;
+  }
+}
+
+/** Boxes listed by where they are in one field. */
+class Key {
+  /** First and last value of each box. */
+  readonly lo: Int32Array;
+  readonly hi: Int32Array;
+  readonly #field: number;
+  readonly #shift: number;
+  /** Numbers of boxes in each stretch of the field, ascending. */
+  readonly #lists: readonly number[][];
+  /** Those that are in more stretches than it pays to list. */
+  readonly #wide: readonly number[];
+
+  constructor(field: number, boxes: readonly Box[]) {
+    this.#field = field;
+    this.lo = Int32Array.from(boxes, ({ sets }) => sets[field]![0]!);
+    this.hi = Int32Array.from(boxes, ({ sets }) => sets[field]!.at(-1)!);
+    const last = this.hi.reduce((a, b) => Math.max(a, b), 0);
+    this.#shift = Math.max(0, Math.ceil(Math.log2((last + 1) / STRETCHES)));
+    const lists: number[][] = Array.from({ length: (last >> this.#shift) + 1 }, () => []);
+    const wide: number[] = [];
+    for (const [i, box] of boxes.entries()) {
+      const stretches = this.#stretches(box, MOST);
+      if (stretches) { for (const s of stretches) lists[s]!.push(i); }
+      else wide.push(i);
+    }
+    this.#lists = lists;
+    this.#wide = wide;
+  }
+
+  ends({ sets }: Box): readonly [number, number] {
+    const set = sets[this.#field]!;
+    return [set[0]!, set.at(-1)!];
+  }
+
+  /** Lists that together have every box which can meet this one; undefined if it is too wide. */
+  candidates(box: Box): readonly (readonly number[])[] | undefined {
+    const stretches = this.#stretches(box, USEFUL);
+    return stretches && [
+      this.#wide,
+      ...[...stretches].flatMap((s) => this.#lists[s] ? [this.#lists[s]] : []),
+    ];
+  }
+
+  /** The stretches that a box is in, or undefined if they are more than `most`. */
+  #stretches(box: Box, most: number): ReadonlySet<number> | undefined {
+    const set = box.sets[this.#field]!;
+    const found = new Set<number>();
+    for (let i = 0; i < set.length; i += 2) {
+      for (let s = set[i]! >> this.#shift; s <= set[i + 1]! >> this.#shift; s++) {
+        found.add(s);
+        if (found.size > most) return undefined;
+      }
+    }
+    return found;
+  }
+}
+
+function total(lists: readonly (readonly number[])[]): number {
+  return lists.reduce((sum, list) => sum + list.length, 0);
+}
+
+/** The index of the first box whose owner is at least `owner`. */
+function lowerBound(boxes: readonly Box[], owner: number): number {
+  let lo = 0, hi = boxes.length;
+  while (lo < hi) {
+    const middle = (lo + hi) >>> 1;
+    if (boxes[middle]!.owner < owner) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo;
+}

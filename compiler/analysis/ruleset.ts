@@ -1,0 +1,84 @@
+/**
+ * A policy as boxes: what every analysis starts from.
+ *
+ * @module
+ */
+import type { Policy, Rule } from "../policy/policy.ts";
+import type { Region } from "../policy/region.ts";
+import { Layers } from "./layers.ts";
+import { type Box, Space } from "./space.ts";
+
+export class Ruleset {
+  readonly space: Space;
+  /** Boxes of each rule; none if no packet can match it. The owner is the rule's number. */
+  readonly boxes: readonly (readonly Box[])[];
+  /** The boxes of the rules that decide, and not only count. */
+  readonly deciding: Layers;
+
+  /** `space` must know the sets of all rules. */
+  constructor(readonly policy: Policy, space?: Space) {
+    this.space = space ?? spaceOf([policy]);
+    this.boxes = policy.rules.map(({ regions }, i) =>
+      regions.flatMap((region) => this.space.boxes(region, i))
+    );
+    this.deciding = new Layers(
+      this.boxes.flatMap((boxes, i) => decides(policy.rules[i]!) ? boxes : []),
+    );
+  }
+
+  /** The boxes of deciding rules before rule `i` that meet each of its boxes, in file order. */
+  above(i: number): Box[][] {
+    return this.boxes[i]!.map((box) => this.deciding.meeting(box, 0, i));
+  }
+}
+
+/**
+ * Which of `takers`, in this order, decide the packets of a box: the part that each takes first,
+ * and what is left. Undefined once that is more than `most` parts.
+ */
+export function partition(
+  space: Space,
+  box: Box,
+  takers: readonly Box[],
+  most = 4096,
+): Partition | undefined {
+  const parts: Box[] = [];
+  let rest: Box[] = [box];
+  for (const taker of takers) {
+    const still: Box[] = [];
+    for (const piece of rest) {
+      const part = space.both(piece, taker);
+      if (!part) still.push(piece);
+      else {
+        parts.push({ ...part, owner: taker.owner });
+        still.push(...space.without(piece, taker));
+      }
+    }
+    rest = still;
+    if (rest.length === 0) break;
+    if (parts.length + rest.length > most) return undefined;
+  }
+  return { parts, rest };
+}
+
+export interface Partition {
+  /** Disjoint; the owner of each is the rule that decides it. */
+  readonly parts: readonly Box[];
+  readonly rest: readonly Box[];
+}
+
+/** A space for the rules of some policies, and for more regions. */
+export function spaceOf(policies: readonly Policy[], more: readonly Region[] = []): Space {
+  const regions = policies.flatMap(({ rules }) => rules.flatMap((rule) => rule.regions));
+  const markBits = policies.reduce((bits, policy) => (bits | policy.markBits) >>> 0, 0);
+  return new Space([...regions, ...more], markBits);
+}
+
+export function decides(rule: Rule): boolean {
+  return rule.verdict.name !== "next";
+}
+
+/** Whether two rules do the same with a packet. */
+export function sameEffect(a: Rule, b: Rule): boolean {
+  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject;
+}

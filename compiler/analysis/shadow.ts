@@ -1,0 +1,436 @@
+/**
+ * How the rules of a policy stand to each other: which can never decide, which need not, which
+ * contradict. Exact over unions of rules, for every packet there can be.
+ *
+ * @module
+ */
+import type { Code, Diagnostic } from "../diagnostic.ts";
+import { DOMAIN, HOOKS, interfaceNumber, V4_ADDRESSES, V6_BASE } from "../policy/field.ts";
+import { span, subtract } from "../policy/interval.ts";
+import { packetText } from "../policy/packet.ts";
+import type { Policy, Rule } from "../policy/policy.ts";
+import type { Region } from "../policy/region.ts";
+import { valueText } from "../policy/text.ts";
+import { decides, partition, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
+import { type Box, literalsAsFields, type Sets } from "./space.ts";
+import { BUDGET, uncovered } from "./uncovered.ts";
+
+export interface Wanted {
+  /** Also every pair of rules that overlap in part and decide differently (FW106): noisy. */
+  readonly correlated?: boolean;
+  /** Comparisons that a rule may cost before it is FW199. */
+  readonly budget?: number;
+}
+
+/** Takers that a finding names. */
+const NAMED = 4;
+/** Rules of a cover beyond which it is not made smaller. */
+const MINIMISED = 32;
+/** A smaller part lost to other verdicts is not worth a word. */
+const PARTLY = 0.01;
+
+/** What is odd about the rules of a policy, in their order. */
+export function checkRelations(policy: Policy, wanted: Wanted = {}): Diagnostic[] {
+  return new Relations(policy, wanted).all();
+}
+
+class Relations {
+  readonly #rules: Ruleset;
+  readonly #budget: number;
+  readonly #correlated: boolean;
+  /** The first rule of each hook that takes all that is left. */
+  readonly #catchAll = new Map<string, number>();
+  readonly #offLoopback: readonly Box[];
+  /** For each box of the rule in question, the boxes of earlier rules that meet it. */
+  #above: readonly (readonly Box[])[] = [];
+
+  constructor(readonly policy: Policy, { correlated = false, budget = BUDGET }: Wanted) {
+    this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
+    this.#offLoopback = OFF_LOOPBACK.flatMap((region) => this.#rules.space.boxes(region));
+    this.#budget = budget;
+    this.#correlated = correlated;
+  }
+
+  all(): Diagnostic[] {
+    const found: Diagnostic[] = [];
+    const dead = new Set<number>();
+    for (const [i, rule] of this.policy.rules.entries()) {
+      this.#above = this.#rules.above(i);
+      const finding = this.#dead(i);
+      if (finding) dead.add(i);
+      found.push(...(finding ? [finding] : this.#live(i)));
+      if (!finding && this.#isCatchAll(i) && !this.#catchAll.has(rule.hook)) {
+        this.#catchAll.set(rule.hook, i);
+      }
+    }
+    return [...found, ...mergeable(this.policy.rules, dead)]
+      .sort((a, b) => a.span.start - b.span.start);
+  }
+
+  /** Why a rule can never decide; undefined if it can. */
+  #dead(i: number): Diagnostic | undefined {
+    const { policy: { rules } } = this;
+    const rule = rules[i]!, boxes = this.#rules.boxes[i]!;
+    if (boxes.length === 0) {
+      return this.#finding("FW107", rule, "no packet can match this rule");
+    }
+    if (boxes.every((box) => uncovered(box, this.#offLoopback).kind === "covered")) {
+      return this.#finding("FW113", rule, "no packet with these addresses gets here", {
+        note:
+          "the kernel drops 127.0.0.0/8 and ::1 anywhere but on lo, unless route_localnet is set",
+      });
+    }
+    const results = boxes.map((box, b) => uncovered(box, this.#above[b]!, this.#budget));
+    if (results.some(({ kind }) => kind === "escapes")) return undefined;
+    if (results.some(({ kind }) => kind === "undecided")) return this.#undecided(rule);
+
+    const isDefault = i + 1 === rules.length || rules[i + 1]!.hook !== rule.hook;
+    const catchAll = this.#catchAll.get(rule.hook);
+    const used = results.flatMap((result) => result.kind === "covered" ? result.by : []);
+    if (!isDefault && catchAll !== undefined) {
+      return this.#finding("FW108", rule, "no packet gets to this rule", {
+        related: [this.#related(catchAll, "takes every packet that comes this far")],
+      });
+    }
+    const takers = this.#takers(i, used);
+    const otherwise = takers.filter(({ owner }) => !sameEffect(rule, rules[owner]!));
+    const related = named(takers, otherwise[0]).map(({ owner, share }) =>
+      this.#related(owner, `${shareText(share)}${verdictText(rules[owner]!)}`)
+    );
+    if (isDefault) {
+      return this.#finding("FW109", rule, "the rules leave nothing for the default", { related });
+    }
+    if (otherwise.length === 0) {
+      const twin = takers.find(({ owner }) => sameBoxes(this.#rules.boxes[owner]!, boxes));
+      if (twin) {
+        return this.#finding("FW110", rule, `this rule repeats \`${rules[twin.owner]!.name}\``, {
+          related: [this.#related(twin.owner, "first here")],
+          help: "remove it",
+        });
+      }
+      return this.#finding("FW102", rule, "this rule is not needed", {
+        label: "every packet it describes is decided earlier, in the same way",
+        related,
+        help: "remove it",
+      });
+    }
+    const worst = otherwise[0]!;
+    const by = rules[worst.owner]!;
+    const packet = packetText(this.#rules.space.packet(worst.part));
+    return this.#finding("FW101", rule, "this rule can never match", {
+      label: "every packet it describes is decided earlier",
+      related,
+      note: `\`${packet}\` ${meets(by)} by \`${by.name}\`, not ${done(rule)}`,
+      help: `move it above \`${by.name}\`, or remove it`,
+    });
+  }
+
+  #live(i: number): Diagnostic[] {
+    const rule = this.policy.rules[i]!;
+    const isDefault = rule.name === `${rule.hook}:default`;
+    if (isDefault) return [];
+    return [
+      ...this.#partly(i),
+      ...(decides(rule) ? this.#redundantDownward(i) : []),
+      ...(this.#correlated && decides(rule) ? this.#overlaps(i) : []),
+    ];
+  }
+
+  /** FW104: how much of the rule others take first and treat otherwise. */
+  #partly(i: number): Diagnostic[] {
+    const { space, boxes } = this.#rules;
+    const { rules } = this.policy;
+    const rule = rules[i]!;
+    const whole = sum(boxes[i]!.map((box) => space.weight(box)));
+    // Cheap first: no more can be lost than what overlaps.
+    const overlaps = boxes[i]!.flatMap((box, b) =>
+      this.#above[b]!.filter(({ owner }) => !sameEffect(rules[owner]!, rule))
+        .map((other) => space.weight(space.both(box, other)!))
+    );
+    if (sum(overlaps) < PARTLY * whole) return [];
+    const lost = this.#takers(i, []).filter(({ owner }) => !sameEffect(rules[owner]!, rule));
+    const share = sum(lost.map((taker) => taker.share ?? 0));
+    const largest = lost[0];
+    if (!largest || share < PARTLY) return [];
+    const by = rules[largest.owner]!;
+    const packet = packetText(space.packet(largest.part));
+    return [{
+      ...this.#finding("FW104", rule, `${percent(share)} of its packets are decided otherwise`, {
+        related: [this.#related(largest.owner, `${shareText(largest.share)}${verdictText(by)}`)],
+        note: `\`${packet}\` ${meets(by)} by \`${by.name}\`, not ${done(rule)}`,
+      }),
+      ...(share > 0.99 && { severity: "warning" as const }),
+    }];
+  }
+
+  /** FW103: without the rule, later ones would do the same with all that it decides. */
+  #redundantDownward(i: number): Diagnostic[] {
+    const { space, boxes, deciding } = this.#rules;
+    const { rules } = this.policy;
+    const rule = rules[i]!;
+    let budget = this.#budget;
+    for (const [b, box] of boxes[i]!.entries()) {
+      const above = this.#above[b]!;
+      const below = deciding.meeting(box, i + 1);
+      for (const [k, later] of below.entries()) {
+        if (sameEffect(rules[later.owner]!, rule)) continue;
+        const part = space.both(box, later)!;
+        const cover = [...above, ...below.slice(0, k).filter((b) => b.owner < later.owner)];
+        budget -= cover.length;
+        if (uncovered(part, cover, budget).kind !== "covered") return [];
+      }
+    }
+    return [
+      this.#finding("FW103", rule, "later rules would do the same without this one", {
+        help: "remove it, unless it counts or stands for a reader",
+      }),
+    ];
+  }
+
+  /** FW106: the largest rule that overlaps in part and decides differently. */
+  #overlaps(i: number): Diagnostic[] {
+    const { space, boxes } = this.#rules;
+    const { rules } = this.policy;
+    const rule = rules[i]!;
+    const pairs = new Map<number, Box>();
+    for (const [b, box] of boxes[i]!.entries()) {
+      for (const other of this.#above[b]!) {
+        if (sameEffect(rules[other.owner]!, rule)) continue;
+        if (!pairs.has(other.owner)) pairs.set(other.owner, space.both(box, other)!);
+      }
+    }
+    return [...pairs].filter(([owner]) => !this.#nested(owner, i) && !this.#nested(i, owner))
+      .map(([owner, part]) =>
+        this.#finding("FW106", rule, `overlaps \`${rules[owner]!.name}\`, which comes first`, {
+          related: [this.#related(owner, verdictText(rules[owner]!))],
+          note: `both match \`${packetText(space.packet(part))}\``,
+        })
+      );
+  }
+
+  /** Whether all packets of rule `a` are in rule `b`. */
+  #nested(a: number, b: number): boolean {
+    const { boxes } = this.#rules;
+    return boxes[a]!.every((box) => uncovered(box, boxes[b]!, this.#budget).kind === "covered");
+  }
+
+  /**
+   * Which rules really take the packets of rule `i` first: those that matter for `cover` (none:
+   * all), the largest first, and always the largest that decides otherwise.
+   */
+  #takers(i: number, cover: readonly Box[]): Taker[] {
+    const { space, boxes } = this.#rules;
+    const rule = this.policy.rules[i]!;
+    const whole = sum(boxes[i]!.map((box) => space.weight(box)));
+    const takers = new Map<number, { share: number; part: Box; largest: number }>();
+    for (const [b, box] of boxes[i]!.entries()) {
+      const parted = partition(space, box, this.#above[b]!);
+      if (!parted) return this.#coverOnly(i, cover);
+      for (const part of parted.parts) {
+        const share = space.weight(part) / whole;
+        const known = takers.get(part.owner);
+        if (!known) takers.set(part.owner, { share, part, largest: share });
+        else {
+          known.share += share;
+          if (share > known.largest) [known.part, known.largest] = [part, share];
+        }
+      }
+    }
+    const all = [...takers].map(([owner, { share, part }]) => ({ owner, share, part }))
+      .sort((a, b) => b.share - a.share);
+    if (cover.length === 0) return all;
+    const other = all.find(({ owner }) => !sameEffect(this.policy.rules[owner]!, rule));
+    const needed = this.#minimal(i, new Set(all.map(({ owner }) => owner)));
+    return all.filter((taker) => taker === other || needed.has(taker.owner));
+  }
+
+  /** The same without shares, for a rule that very many others take apart. */
+  #coverOnly(i: number, cover: readonly Box[]): Taker[] {
+    const { space, boxes } = this.#rules;
+    const parts = cover.flatMap((taker) =>
+      boxes[i]!.flatMap((box) => {
+        const part = space.both(box, taker);
+        return part ? [{ ...part, owner: taker.owner }] : [];
+      })
+    );
+    // Who decides a packet is the first that has it, so each is an example of that one's.
+    const first = parts.map((part) => this.#rules.deciding.meeting(space.point(part), 0, i)[0]!);
+    const byOwner = new Map(first.map(({ owner }, p) => [owner, space.point(parts[p]!)]));
+    return [...byOwner].map(([owner, part]) => ({ owner, share: undefined, part }));
+  }
+
+  /** The takers of rule `i` without which some of its packets would be left, given the others. */
+  #minimal(i: number, takers: ReadonlySet<number>): ReadonlySet<number> {
+    const needed = new Set(takers);
+    if (takers.size > MINIMISED) return needed;
+    const { boxes } = this.#rules;
+    for (const taker of takers) {
+      needed.delete(taker);
+      const rest = [...needed].flatMap((owner) => boxes[owner]!);
+      const covered = boxes[i]!.every((box) =>
+        uncovered(box, rest, this.#budget).kind === "covered"
+      );
+      if (!covered) needed.add(taker);
+    }
+    return needed;
+  }
+
+  #isCatchAll(i: number): boolean {
+    const rule = this.policy.rules[i]!, boxes = this.#rules.boxes[i]!;
+    if (!decides(rule)) return false;
+    const whole = this.#rules.space.boxes({ hook: span(HOOKS.indexOf(rule.hook)) });
+    return whole.every(({ shape }) => boxes.some((box) => box.shape === shape)) &&
+      whole.every((box) => uncovered(box, boxes, this.#budget).kind === "covered");
+  }
+
+  #undecided(rule: Rule): Diagnostic {
+    return this.#finding("FW199", rule, `whether \`${rule.name}\` can match was not found out`, {
+      note: "that would take longer than lint allows itself; nothing is known against the rule",
+    });
+  }
+
+  #related(owner: number, message: string): { span: Diagnostic["span"]; message: string } {
+    return { span: this.policy.rules[owner]!.span, message };
+  }
+
+  #finding(
+    code: Code,
+    rule: Rule,
+    message: string,
+    more: Omit<Diagnostic, "code" | "message" | "span"> = {},
+  ): Diagnostic {
+    return { code, message, span: rule.span, ...more };
+  }
+}
+
+interface Taker {
+  readonly owner: number;
+  /** Of the rule's packets, 0 to 1; undefined if that was too much to work out. */
+  readonly share: number | undefined;
+  /** Some packets that it takes. */
+  readonly part: Box;
+}
+
+/** The first few, and the one that must be there. */
+function named(takers: readonly Taker[], must: Taker | undefined): readonly Taker[] {
+  const first = takers.slice(0, NAMED);
+  return !must || first.includes(must) ? first : [...first.slice(0, -1), must];
+}
+
+/** FW111: neighbours that differ in one field and could be one rule with a list. */
+function mergeable(rules: readonly Rule[], dead: ReadonlySet<number>): Diagnostic[] {
+  const found: Diagnostic[] = [];
+  for (let i = 0; i + 1 < rules.length;) {
+    let end = i + 1;
+    const field = dead.has(i) ? undefined : onlyDifference(rules[i]!, rules[end]!);
+    while (
+      field && rules[end] && !dead.has(end) && onlyDifference(rules[i]!, rules[end]!) === field
+    ) end++;
+    if (field && end > i + 1) {
+      const others = rules.slice(i + 1, end);
+      found.push({
+        code: "FW111",
+        message: `this rule and the next ${
+          others.length === 1 ? "" : `${others.length} `
+        }differ in ${FIELD_WORDS[field] ?? field} only`,
+        span: rules[i]!.span,
+        related: [{ span: others[0]!.span, message: "would fit into the rule above" }],
+        help: `write one rule with a list: { ${
+          [rules[i]!, ...others].slice(0, 6).map((rule) => setText(rule, field)).join(", ")
+        }${others.length > 5 ? ", …" : ""} }`,
+      });
+    }
+    i = end;
+  }
+  return found;
+}
+
+type FieldName = keyof Sets;
+
+const FIELD_WORDS: Readonly<Record<string, string>> = {
+  src: "`from`",
+  dst: "`to`",
+  sport: "`sport`",
+  dport: "`dport`",
+  proto: "`proto`",
+  in: "`in on`",
+  out: "`out on`",
+  type: "`type`",
+  code: "`code`",
+  state: "`state`",
+};
+
+/** The one field in which two unlabelled rules of one effect differ, if a list can join them. */
+function onlyDifference(a: Rule, b: Rule): FieldName | undefined {
+  const given = (rule: Rule) => new RegExp(`^${rule.hook}:\\d+$`).test(rule.name);
+  if (a.hook !== b.hook || !sameEffect(a, b) || !given(a) || !given(b)) return undefined;
+  if (a.regions.length !== 1 || b.regions.length !== 1) return undefined;
+  const [x, y] = [literalsAsFields(a.regions[0]!), literalsAsFields(b.regions[0]!)];
+  const fields = Object.keys(x) as FieldName[];
+  if (fields.length !== Object.keys(y).length || !fields.every((f) => y[f])) return undefined;
+  const differ = fields.filter((f) => !sameSet(x, y, f));
+  return differ.length === 1 && Object.hasOwn(FIELD_WORDS, differ[0]!) ? differ[0] : undefined;
+}
+
+function sameSet(a: Sets, b: Sets, field: FieldName): boolean {
+  const [x, y] = [a[field]!, b[field]!];
+  return x.length === y.length && x.every(({ lo, hi }, i) => lo === y[i]!.lo && hi === y[i]!.hi);
+}
+
+function setText(rule: Rule, field: FieldName): string {
+  const { lo, hi } = rule.regions[0]![field]![0]!;
+  return lo === hi ? valueText(field, lo) : `${valueText(field, lo)}-${valueText(field, hi)}`;
+}
+
+function sameBoxes(a: readonly Box[], b: readonly Box[]): boolean {
+  return a.length === b.length && a.every((box, i) =>
+    box.shape === b[i]!.shape &&
+    box.sets.every((set, f) =>
+      set === b[i]!.sets[f] ||
+      set.length === b[i]!.sets[f]!.length && set.every((n, k) => n === b[i]!.sets[f]![k])
+    )
+  );
+}
+
+/** Loopback addresses anywhere but on `lo`. */
+const OFF_LOOPBACK: readonly Region[] = (() => {
+  const names = span(1n, DOMAIN.in.at(-1)!.hi);
+  const other = subtract(names, span(interfaceNumber("lo")));
+  const v4 = span(V4_ADDRESSES[0]!.lo + (127n << 24n), (128n << 24n) - 1n);
+  const loopback = [...v4, ...span(V6_BASE + 1n)];
+  return (["src", "dst"] as const).flatMap((side) =>
+    (["in", "out"] as const).map((way) => ({ [side]: loopback, [way]: other }))
+  );
+})();
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
+}
+
+function shareText(share: number | undefined): string {
+  return share === undefined ? "" : `${percent(share)} `;
+}
+
+/** 0.999 is "99.9 %"; what is not all never reads as 100 %, nor what is something as 0. */
+export function percent(share: number): string {
+  if (share >= 1 - 1e-9) return "100 %";
+  if (share < 0.0001) return "under 0.01 %";
+  const digits = share > 0.999 || share < 0.001 ? 2 : 1;
+  return `${Math.min(Number((100 * share).toFixed(digits)), 99.99)} %`;
+}
+
+/** The rule's verdict as the user wrote it. */
+export function verdictText({ verdict: { name, reject } }: Pick<Rule, "verdict">): string {
+  if (name === "next") return "match";
+  return reject && reject !== "auto" ? `reject with ${reject.replace("_", "-")}` : name;
+}
+
+const DONE = { accept: "accepted", drop: "dropped", reject: "rejected", next: "counted" } as const;
+
+function done(rule: Rule): string {
+  return DONE[rule.verdict.name];
+}
+
+function meets(rule: Rule): string {
+  return `is ${done(rule)}`;
+}

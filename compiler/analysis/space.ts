@@ -1,0 +1,239 @@
+/**
+ * The packets that some regions tell apart, in small numbers.
+ *
+ * Every field is cut where some region begins or ends, and the pieces are numbered: coordinate
+ * compression. Boxes over these numbers cost the same for IPv4 and IPv6. A piece that no packet
+ * can be in gets no number. A field that packets do not have (a dynamic literal: does it hold or
+ * not) is one more field, of two values that nothing constrains.
+ *
+ * @module
+ */
+import { DOMAIN, type Field, FIELDS, type Packet } from "../policy/field.ts";
+import { type IntervalSet, span } from "../policy/interval.ts";
+import { type Region, SHAPES } from "../policy/region.ts";
+import { difference, inside, intersection, meet, type Ordinals } from "./ordinals.ts";
+import { PREFERRED, sample } from "./sample.ts";
+
+/** A set of values a field, within one shape. No field is empty. */
+export interface Box {
+  /** Which of SHAPES its packets have. */
+  readonly shape: number;
+  readonly sets: readonly Ordinals[];
+  /** The fields that are narrower than the shape. */
+  readonly narrow: readonly number[];
+  /** Whose it is: the number that was given with the region. */
+  readonly owner: number;
+}
+
+interface Axis {
+  /** Number of each edge that a region may name: that of the first piece at or behind it. */
+  readonly ordinal: ReadonlyMap<bigint, number>;
+  /** One value that packets can have of each piece. */
+  readonly samples: readonly bigint[];
+  /** The pieces whose sample is one that a person would choose, best first. */
+  readonly preferred: readonly number[];
+  /** First value of each piece. */
+  readonly starts: readonly bigint[];
+  /** First value behind the last piece. */
+  readonly end: bigint;
+  /** Whether pieces weigh alike, however wide. */
+  readonly counted: boolean;
+}
+
+/** A region's sets alone: each dynamic literal as a field of its own, of the values 0 and 1. */
+export type Sets = { readonly [F in Field]?: IntervalSet };
+
+export function literalsAsFields({ dynamic, ...sets }: Region): Sets {
+  const literals = [...dynamic ?? []].map(([n, holds]) => [`literal ${n}`, span(holds ? 1 : 0)]);
+  return { ...sets, ...Object.fromEntries(literals) };
+}
+
+export class Space {
+  readonly fields: readonly Field[];
+  readonly #axes: readonly Axis[];
+  /** The sets of each shape; `box.sets[f] === shapes[shape][f]` where a box is not narrower. */
+  readonly #shapes: readonly (readonly Ordinals[])[];
+
+  /** A space for all of `regions`; only these, and regions made of their sets, can be asked about. */
+  constructor(regions: readonly Region[], markBits: number) {
+    const spread = regions.map(literalsAsFields);
+    const more = new Set(spread.flatMap((region) => Object.keys(region) as Field[]));
+    this.fields = [...FIELDS, ...[...more].filter((field) => !FIELDS.includes(field))];
+    this.#axes = this.fields.map((field) => axis(field, spread, markBits));
+    this.#shapes = SHAPES.map((shape) =>
+      this.fields.map((field, f) => this.#ordinals(f, shape[field] ?? domainOf(field)))
+    );
+  }
+
+  /** The packets of a region as boxes, one a shape at most: none if no packet can be in it. */
+  boxes(given: Region, owner = -1): Box[] {
+    const region = literalsAsFields(given);
+    const named = this.fields.flatMap((field, f) =>
+      region[field] ? [{ f, set: this.#ordinals(f, region[field]) }] : []
+    );
+    const boxes: Box[] = [];
+    next: for (const [shape, whole] of this.#shapes.entries()) {
+      if (whole.some((set) => set.length === 0)) continue;
+      const sets = [...whole], narrow: number[] = [];
+      for (const { f, set } of named) {
+        if (inside(whole[f]!, set)) continue;
+        sets[f] = intersection(whole[f]!, set);
+        if (sets[f]!.length === 0) continue next;
+        narrow.push(f);
+      }
+      boxes.push({ shape, sets, narrow, owner });
+    }
+    return boxes;
+  }
+
+  /** The part of `a` that is in `b` too; undefined if there is none. It stays `a`'s owner's. */
+  both(a: Box, b: Box): Box | undefined {
+    if (a.shape !== b.shape) return undefined;
+    for (const f of b.narrow) if (!meet(a.sets[f]!, b.sets[f]!)) return undefined;
+    const sets = [...a.sets], narrow = [...a.narrow];
+    for (const f of b.narrow) {
+      sets[f] = intersection(a.sets[f]!, b.sets[f]!);
+      if (!narrow.includes(f)) narrow.push(f);
+    }
+    return { ...a, sets, narrow };
+  }
+
+  /** The packets of `a` that are not in `b`, as disjoint boxes. */
+  without(a: Box, b: Box): Box[] {
+    const common = this.both(a, b);
+    if (!common) return [a];
+    const pieces: Box[] = [];
+    const sets = [...a.sets];
+    for (const f of b.narrow) {
+      const rest = difference(a.sets[f]!, b.sets[f]!);
+      if (rest.length > 0) pieces.push({ ...common, sets: sets.with(f, rest) });
+      sets[f] = common.sets[f]!;
+    }
+    return pieces;
+  }
+
+  /** Whether every packet of `a` is in `b`. */
+  inside(a: Box, b: Box): boolean {
+    return a.shape === b.shape && b.narrow.every((f) => inside(a.sets[f]!, b.sets[f]!));
+  }
+
+  /**
+   * How much of all traffic a box is, for shares. It is a convention: hooks alike, families alike,
+   * TCP, UDP, ICMP and all else alike, a fragment for every hundred packets; addresses, ports and
+   * types spread evenly; states, flags, marks and interfaces by the values that the rules tell apart.
+   */
+  weight(box: Box): number {
+    let weight = box.shape % 5 === 4 ? 0.01 : 1;
+    for (const [f, set] of box.sets.entries()) {
+      const whole = this.#shapes[box.shape]![f]!;
+      if (set !== whole) weight *= this.#weigh(f, set) / this.#weigh(f, whole);
+    }
+    return weight;
+  }
+
+  /** One cell of the box: packets that no region of the space tells apart. */
+  point(box: Box): Box {
+    const sets = box.sets.map((_, f) => {
+      const piece = this.#best(f, box.sets[f]!);
+      return [piece, piece];
+    });
+    return { ...box, sets, narrow: sets.map((_, f) => f) };
+  }
+
+  /** A packet of the box, as a person would choose it. */
+  packet(box: Box): Packet {
+    const values = this.fields.map((field, f) => [field, this.#sample(f, box.sets[f]!)]);
+    return Object.fromEntries(values) as Packet;
+  }
+
+  /** The region of header space that a box stands for; a field it does not narrow is left out. */
+  region(box: Box): Region {
+    const narrow = ["hook" as const, "family" as const, ...box.narrow.map((f) => this.fields[f]!)];
+    return Object.fromEntries(narrow.map((field) => {
+      const f = this.fields.indexOf(field);
+      return [field, this.#intervals(f, box.sets[f]!)];
+    }));
+  }
+
+  #ordinals(f: number, set: IntervalSet): Ordinals {
+    const { ordinal } = this.#axes[f]!;
+    const result: number[] = [];
+    for (const { lo, hi } of set) {
+      const from = ordinal.get(lo), to = ordinal.get(hi + 1n);
+      if (from === undefined || to === undefined) {
+        throw new Error(
+          `Cannot ask about ${this.fields[f]}: ${lo} to ${hi} is no set of this space`,
+        );
+      }
+      if (from >= to) continue;
+      // Neighbours once the pieces between them are gone.
+      if (result.length > 0 && result.at(-1) === from - 1) result[result.length - 1] = to - 1;
+      else result.push(from, to - 1);
+    }
+    return result;
+  }
+
+  #intervals(f: number, set: Ordinals): IntervalSet {
+    const { starts, end } = this.#axes[f]!;
+    return Array.from({ length: set.length / 2 }, (_, i) => ({
+      lo: starts[set[2 * i]!]!,
+      hi: (starts[set[2 * i + 1]! + 1] ?? end) - 1n,
+    }));
+  }
+
+  #weigh(f: number, set: Ordinals): number {
+    const { starts, end, counted } = this.#axes[f]!;
+    let weight = 0;
+    for (let i = 0; i < set.length; i += 2) {
+      const from = set[i]!, to = set[i + 1]! + 1;
+      // Exact before it is rounded: next to the width of IPv6 a network is nothing.
+      weight += counted ? to - from : Number((starts[to] ?? end) - starts[from]!);
+    }
+    return weight;
+  }
+
+  #sample(f: number, set: Ordinals): bigint {
+    return this.#axes[f]!.samples[this.#best(f, set)]!;
+  }
+
+  /** The piece of a set that a person would take an example from. */
+  #best(f: number, set: Ordinals): number {
+    return this.#axes[f]!.preferred.find((piece) => meet([piece, piece], set)) ?? set[0]!;
+  }
+}
+
+function domainOf(field: Field): IntervalSet {
+  return DOMAIN[field] ?? span(0, 1);
+}
+
+function axis(field: Field, regions: readonly Region[], markBits: number): Axis {
+  const domain = domainOf(field)[0]!;
+  const edges = new Set([domain.lo]);
+  const cut = (set: IntervalSet | undefined) => {
+    for (const { lo, hi } of set ?? []) edges.add(lo).add(hi + 1n);
+  };
+  for (const region of regions) cut(region[field]);
+  for (const shape of SHAPES) cut(shape[field]);
+  edges.add(domain.hi + 1n);
+  const sorted = BigInt.asUintN(64, domain.hi) === domain.hi
+    ? Array.from(BigUint64Array.from(edges).sort())
+    : [...edges].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
+
+  const ordinal = new Map<bigint, number>();
+  const samples: bigint[] = [], starts: bigint[] = [];
+  for (const [i, lo] of sorted.entries()) {
+    ordinal.set(lo, samples.length);
+    const next = sorted[i + 1];
+    if (next === undefined) break;
+    const value = sample(field, { lo, hi: next - 1n }, markBits);
+    if (value === undefined) continue;
+    samples.push(value);
+    starts.push(lo);
+  }
+  const preferred = (PREFERRED[field] ?? []).map((value) => samples.indexOf(value))
+    .filter((piece) => piece >= 0);
+  return { ordinal, samples, preferred, starts, end: domain.hi + 1n, counted: COUNTED.has(field) };
+}
+
+/** Fields whose values weigh by the pieces, however wide, that the rules tell apart. */
+const COUNTED: ReadonlySet<Field> = new Set(["in", "out", "mark", "flags", "state"]);

@@ -1,0 +1,78 @@
+import { assertEquals } from "@std/assert";
+import { checkRelations } from "../../compiler/analysis/shadow.ts";
+import type { Diagnostic } from "../../compiler/diagnostic.ts";
+import type { Rule } from "../../compiler/policy/policy.ts";
+import { decide } from "../../compiler/policy/decide.ts";
+import { readPacket } from "../../compiler/policy/packet.ts";
+import { Random, randomCases } from "../support/policy.ts";
+import { type SmallPolicy, smallPolicy } from "../support/small_policy.ts";
+
+const EXACT = ["FW101", "FW102", "FW103", "FW106", "FW107", "FW108", "FW109"];
+
+Deno.test("what lint says of rules is what trying every packet says", () => {
+  const { seed, cases } = randomCases(4000);
+  const seen = new Map<string, number>();
+  for (let s = seed; s < seed + cases; s++) {
+    const small = smallPolicy(new Random(s), 6);
+    const found = checkRelations(small.policy, { correlated: true });
+    // A repeated rule is a redundant one that says which it repeats.
+    const codes = found.map((d) =>
+      `${d.span.start / 100} ${d.code === "FW110" ? "FW102" : d.code}`
+    );
+    const exact = codes.filter((text) => EXACT.includes(text.split(" ")[1]!)).sort();
+    assertEquals(exact, byTrying(small).sort(), `seed ${s}`);
+    for (const d of found) {
+      seen.set(d.code, (seen.get(d.code) ?? 0) + 1);
+      checkExample(small, d, `seed ${s}, ${d.code}`);
+    }
+  }
+  console.log([...seen].sort().map(([code, n]) => `${code} ${n}`).join(", "));
+});
+
+/** The findings, by looking at what happens to every packet. */
+function byTrying({ policy: { rules }, packets, matched }: SmallPolicy): string[] {
+  const found: string[] = [];
+  const decided = new Map<number, number>();
+  let catchAll = false;
+  for (const [i, rule] of rules.entries()) {
+    const own = matched[i]!;
+    const left = [...own].filter((p) => !decided.has(p));
+    const isDefault = i === rules.length - 1;
+    if (own.size === 0) found.push(`${i} FW107`);
+    else if (left.length === 0 && isDefault) found.push(`${i} FW109`);
+    else if (left.length === 0 && catchAll) found.push(`${i} FW108`);
+    else if (left.length === 0) {
+      const same = [...own].every((p) => alike(rule, rules[decided.get(p)!]!));
+      found.push(`${i} ${same ? "FW102" : "FW101"}`);
+    } else if (!isDefault && rule.verdict.name !== "next") {
+      const next = (p: number) =>
+        rules.findIndex((r, j) => j > i && r.verdict.name !== "next" && matched[j]!.has(p));
+      if (left.every((p) => alike(rule, rules[next(p)]!))) found.push(`${i} FW103`);
+      for (let j = 0; j < i; j++) {
+        if (rules[j]!.verdict.name === "next" || alike(rule, rules[j]!)) continue;
+        const common = [...own].filter((p) => matched[j]!.has(p)).length;
+        if (common > 0 && common < own.size && common < matched[j]!.size) found.push(`${i} FW106`);
+      }
+    }
+    if (rule.verdict.name === "next") continue;
+    if (left.length > 0 && own.size === packets.length) catchAll = true;
+    for (const p of left) decided.set(p, i);
+  }
+  return found;
+}
+
+function alike(a: Rule, b: Rule): boolean {
+  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject;
+}
+
+/** The packet that a finding shows meets what the finding says. */
+function checkExample({ policy }: SmallPolicy, { code, note, span }: Diagnostic, where: string) {
+  const [, text, , by] = /`([^`]* > [^`]*)`( is \w+ by `([^`]*)`)?/.exec(note ?? "") ?? [];
+  if (text === undefined) return;
+  const packet = readPacket(text);
+  const rule = policy.rules[span.start / 100]!;
+  const without = { ...policy, rules: policy.rules.slice(policy.rules.indexOf(rule)) };
+  const { rule: later, passed } = decide(without, packet);
+  assertEquals(later === rule || passed.includes(rule), true, `${where}: ${text}`);
+  if (code !== "FW106") assertEquals(decide(policy, packet).rule?.name, by, `${where}: ${text}`);
+}

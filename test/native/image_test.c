@@ -1,0 +1,208 @@
+/*
+ * An image is refused, or it is safe: each byte of a good one is changed in several ways, it is cut
+ * at every length, and what is still taken decides packets under the sanitizers.
+ */
+#include "image.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "check.h"
+#include "exercise.h"
+#include "sample.h"
+
+enum { RANDOM_IMAGES = 300, RANDOM_CHANGES = 60 };
+
+/* Loads changed bytes as if they had been written so; whether they were taken. */
+static bool try_image(const uint8_t *bytes, uint32_t size)
+{
+	uint8_t *exact = malloc(size);
+	struct fw_tables *t;
+
+	memcpy(exact, bytes, size);
+	sample_seal(exact, size);
+	const int error = fw_tables_new(exact, size, &t);
+	free(exact);
+	CHECK(error == 0 || error == -EBADMSG);
+	if (error)
+		return false;
+	exercise(t);
+	fw_tables_free(t);
+	return true;
+}
+
+static void every_changed_byte_is_refused_or_safe(struct sample *s)
+{
+	static const uint8_t changes[] = { 0x01, 0x80, 0xff, 0x40 };
+	uint32_t refused = 0;
+
+	for (uint32_t i = sizeof s->header.magic; i < s->size; i++) {
+		for (size_t c = 0; c < sizeof changes; c++) {
+			s->bytes[i] ^= changes[c];
+			refused += !try_image(s->bytes, s->size);
+			s->bytes[i] ^= changes[c];
+		}
+	}
+	/* Most bytes that mean anything are seen to be wrong. */
+	CHECK(refused > 500);
+}
+
+static void every_cut_is_refused(const struct sample *s)
+{
+	struct fw_tables *t;
+
+	for (uint32_t size = 0; size < s->size; size++) {
+		uint8_t *exact = malloc(size ? size : 1);
+		memcpy(exact, s->bytes, size);
+		CHECK(fw_tables_new(exact, size, &t) == -EBADMSG);
+		free(exact);
+	}
+	/* With a header that says the smaller size. */
+	for (uint32_t size = sizeof(struct fw_header); size < s->size - FW_SECTION_ALIGN; size++)
+		CHECK(!try_image(s->bytes, size));
+}
+
+static void foreign_images_are_told_apart(struct sample *s)
+{
+	struct fw_tables *t;
+
+	CHECK(fw_tables_new(s->bytes, s->size, &t) == 0);
+	fw_tables_free(t);
+	s->bytes[offsetof(struct fw_header, layout_hash)] ^= 1;
+	CHECK(fw_tables_new(s->bytes, s->size, &t) == -ENOEXEC);
+	s->bytes[offsetof(struct fw_header, magic)] ^= 1;
+	CHECK(fw_tables_new(s->bytes, s->size, &t) == -EBADMSG);
+	sample_image(s);
+	s->bytes[s->size - 1] ^= 1;
+	CHECK(fw_tables_new(s->bytes, s->size, &t) == -EBADMSG);
+	sample_image(s);
+}
+
+/* One wrong thing each, in a header or record that is otherwise good. */
+static void each_rule_of_the_format_is_held(struct sample *s)
+{
+	const struct fw_header good = s->header;
+	struct fw_header *h = (struct fw_header *)(void *)s->bytes;
+	struct fw_axis *axes = (struct fw_axis *)(void *)(s->bytes + good.axes_at);
+	struct fw_step *steps = (struct fw_step *)(void *)(s->bytes + good.steps_at);
+	struct fw_rule *rules = (struct fw_rule *)(void *)(s->bytes + good.rules_at);
+	uint32_t *decide = (uint32_t *)(void *)(s->bytes + good.decide_at);
+	uint32_t *effect = (uint32_t *)(void *)(s->bytes + good.effect_at);
+	struct fw_wide *names = (struct fw_wide *)(void *)(s->bytes + good.in_names_at);
+	struct fw_narrow *ports = (struct fw_narrow *)(void *)(s->bytes + steps[1].table_at);
+	struct fw_narrow *v4 = (struct fw_narrow *)(void *)(s->bytes + axes[1].v4_at);
+	uint16_t *protos = (uint16_t *)(void *)(s->bytes + steps[0].table_at);
+	uint16_t *product = (uint16_t *)(void *)(s->bytes + steps[2].product_at);
+	uint64_t *rows = (uint64_t *)(void *)(s->bytes + axes[0].decide_at);
+
+/* Must be refused with `place` set to `value`, and be good again after. */
+#define REFUSED(place, value) \
+	do { \
+		const uint64_t before = (place); \
+		(place) = (value); \
+		CHECK(!try_image(s->bytes, s->size)); \
+		(place) = (__typeof__(place))before; \
+	} while (0)
+
+	REFUSED(h->rule_count, 0);
+	REFUSED(h->rule_count, 5);
+	REFUSED(h->rule_count, UINT32_MAX);
+	REFUSED(h->rules_at, 0);
+	REFUSED(h->rules_at, good.rules_at + 8);
+	REFUSED(h->rules_at, s->size);
+	REFUSED(h->rules_at, UINT32_MAX - 63);
+	REFUSED(h->axis_count, 0);
+	REFUSED(h->axis_count, FW_MAX_AXES + 1);
+	REFUSED(h->step_count, FW_MAX_STEPS + 1);
+	REFUSED(h->step_count, 2);
+	REFUSED(h->decide_count, 0);
+	REFUSED(h->decide_count, 4);
+	REFUSED(h->effect_count, 2);
+	REFUSED(h->in_name_count, 0);
+	REFUSED(h->mark_mask, 0x70000000);
+	REFUSED(h->mark_mask, 0xf1000000);
+	REFUSED(h->malformed, FW_VERDICT_REJECT);
+	REFUSED(h->malformed, FW_VERDICT_NEXT);
+	REFUSED(h->pad, 1);
+	REFUSED(rules[1].verdict, FW_VERDICT_NEXT);
+	REFUSED(rules[0].verdict, FW_VERDICT_DROP);
+	REFUSED(rules[1].verdict, FW_VERDICT_COUNT);
+	REFUSED(rules[3].reject, FW_REJECT_COUNT);
+	REFUSED(rules[1].reject, 1);
+	REFUSED(decide[0], 2);
+	REFUSED(decide[4], SAMPLE_RULES);
+	REFUSED(decide[0], 0);
+	REFUSED(effect[0], 4);
+	REFUSED(effect[1], 3);
+	REFUSED(axes[0].kind, FW_AXIS_COUNT);
+	REFUSED(axes[0].classes, 0);
+	REFUSED(axes[0].classes, 25);
+	REFUSED(axes[1].classes, FW_MAX_CLASSES + 1);
+	REFUSED(axes[1].classes, 1);
+	REFUSED(axes[0].step_count, 0);
+	REFUSED(axes[0].step_count, 4);
+	REFUSED(axes[0].first_step, UINT32_MAX);
+	REFUSED(axes[0].first_step, 1);
+	REFUSED(axes[0].decide_at, s->size - 64);
+	REFUSED(axes[0].effect_at, s->size - 64);
+	REFUSED(axes[1].v4_count, 0);
+	REFUSED(axes[1].v6_count, UINT32_MAX);
+	REFUSED(steps[0].field, FW_FIELD_COUNT);
+	REFUSED(steps[0].kind, FW_STEP_COUNT);
+	REFUSED(steps[0].kind, FW_STEP_IDENTITY);
+	REFUSED(steps[0].classes, 0);
+	REFUSED(steps[0].classes, 2);
+	REFUSED(steps[0].table_count, 0);
+	REFUSED(steps[0].product_at, steps[1].product_at);
+	REFUSED(steps[0].product_classes, 2);
+	REFUSED(steps[1].product_at, 0);
+	REFUSED(steps[1].product_classes, 11);
+	REFUSED(steps[1].product_classes, FW_MAX_CLASSES + 1);
+	REFUSED(steps[2].field, FW_FIELD_OUT);
+	REFUSED(steps[2].classes, 1);
+	REFUSED(steps[2].table_count, 1);
+	REFUSED(steps[2].pad, 1);
+	REFUSED(protos[255], 3);
+	REFUSED(product[23], 24);
+	REFUSED(ports[0].start, 1);
+	REFUSED(ports[2].start, 4000);
+	REFUSED(ports[5].class, 4);
+	REFUSED(v4[1].class, 2);
+	REFUSED(names[0].lo, 1);
+	REFUSED(names[1].pad, 1);
+	REFUSED(names[1].class, 2);
+	REFUSED(rows[7], 0x20);
+#undef REFUSED
+	CHECK(try_image(s->bytes, s->size));
+}
+
+static void random_images_with_random_changes_are_refused_or_safe(struct sample *s)
+{
+	uint64_t seed = 4;
+
+	for (int i = 0; i < RANDOM_IMAGES; i++) {
+		sample_random(s, &seed);
+		CHECK(try_image(s->bytes, s->size));
+		for (int c = 0; c < RANDOM_CHANGES; c++) {
+			uint8_t *byte = &s->bytes[random_below(&seed, s->size)];
+			const uint8_t before = *byte;
+			*byte = (uint8_t)next_random(&seed);
+			try_image(s->bytes, s->size);
+			*byte = before;
+		}
+	}
+}
+
+int main(void)
+{
+	static struct sample s;
+
+	sample_image(&s);
+	foreign_images_are_told_apart(&s);
+	every_cut_is_refused(&s);
+	each_rule_of_the_format_is_held(&s);
+	every_changed_byte_is_refused_or_safe(&s);
+	random_images_with_random_changes_are_refused_or_safe(&s);
+	return 0;
+}

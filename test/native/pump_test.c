@@ -1,0 +1,296 @@
+/*
+ * Real packets through a real queue on lo, in a network namespace of its own: none is lost, each
+ * is answered as its rule says, and the pump can be stopped idle and in the midst of traffic.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fw.h"
+#include "netns.h"
+#include "sample.h"
+
+enum { QUEUE = 7, BATCH = 64, COPY = 128, DEPTH = 4096, PACKETS = 20000, EACH = 100, IDLE_ROUNDS = 30 };
+
+/* The reject's mark is dropped where REJECT would stand, so that its packets can be told. */
+static const char rules[] = "*mangle\n"
+			    "-A INPUT -i lo -p udp -j NFQUEUE --queue-num 7\n"
+			    "COMMIT\n"
+			    "*filter\n"
+			    "-A INPUT -m mark --mark 0x70000000/0xf0000000 -j DROP\n"
+			    "COMMIT\n";
+
+static struct sample sample;
+
+static struct fw_engine *new_engine(void)
+{
+	struct fw_engine *e;
+
+	CHECK(fw_engine_new(sample.bytes, sample.size, &e) == 0);
+	return e;
+}
+
+static int bind_queue(struct fw_engine *e)
+{
+	return fw_engine_bind(e, QUEUE, BATCH, COPY, DEPTH, FW_COALESCE_AUTO, 0);
+}
+
+static void read_stats(struct fw_engine *e, uint64_t *stats)
+{
+	CHECK(fw_engine_stats(e, (uint8_t *)stats, FW_STAT_COUNT) == 0);
+}
+
+static void pause_ms(long ms)
+{
+	const struct timespec t = { .tv_nsec = ms * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static void *wait_for_end(void *engine)
+{
+	return (void *)(intptr_t)fw_engine_wait(engine);
+}
+
+/* The ports of the sample's rules, and the packets that came through to each. */
+enum { PORTS = 4 };
+static const uint16_t ports[PORTS] = { 4000, 5000, 6000, 7000 };
+
+struct traffic {
+	_Atomic bool stop;
+	int receivers[PORTS];
+	uint64_t delivered[PORTS];
+};
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+}
+
+static void open_receivers(struct traffic *t)
+{
+	const int room = 1 << 28;
+
+	for (int i = 0; i < PORTS; i++) {
+		const struct sockaddr_in address = loopback(ports[i]);
+		t->receivers[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+		CHECK(bind(t->receivers[i], (const struct sockaddr *)&address, sizeof address) == 0);
+		setsockopt(t->receivers[i], SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+	}
+}
+
+static void drain_receivers(struct traffic *t)
+{
+	char bytes[64];
+
+	for (int i = 0; i < PORTS; i++)
+		while (recv(t->receivers[i], bytes, sizeof bytes, 0) >= 0)
+			t->delivered[i]++;
+}
+
+static void *send_traffic(void *argument)
+{
+	struct traffic *t = argument;
+	const int s = socket(AF_INET, SOCK_DGRAM, 0);
+	const char bytes[32] = "barrage";
+
+	for (uint32_t i = 0; !atomic_load(&t->stop); i++) {
+		const struct sockaddr_in to = loopback(ports[i / 5 % PORTS]);
+		sendto(s, bytes, sizeof bytes, 0, (const struct sockaddr *)&to, sizeof to);
+	}
+	close(s);
+	return NULL;
+}
+
+static void stops_during_traffic_with_every_packet_answered(void)
+{
+	struct traffic traffic = { .stop = false };
+	uint64_t stats[FW_STAT_COUNT] = { 0 };
+	struct fw_counter counters[SAMPLE_RULES];
+	struct fw_engine *e = new_engine();
+	pthread_t sender, waiter;
+	void *result;
+
+	open_receivers(&traffic);
+	CHECK(bind_queue(e) == 0);
+	CHECK(fw_queue_owner(QUEUE) == getpid());
+	netns_shell("iptables-restore", rules);
+	CHECK(fw_engine_start(e) == 0);
+	pthread_create(&waiter, NULL, wait_for_end, e);
+	pthread_create(&sender, NULL, send_traffic, &traffic);
+	while (stats[FW_STAT_RECEIVED] < PACKETS) {
+		drain_receivers(&traffic);
+		read_stats(e, stats);
+		CHECK(fw_engine_counters(e, (uint8_t *)counters, SAMPLE_RULES) == 0);
+		CHECK(stats[FW_STAT_RECEIVED] <= stats[FW_STAT_KERNEL_QUEUED]);
+	}
+	CHECK(fw_engine_free(e) == -EBUSY);
+	netns_shell("iptables -t mangle -F INPUT", "");
+	CHECK(fw_engine_stop(e) == 0);
+	pthread_join(waiter, &result);
+	CHECK(result == NULL);
+	atomic_store(&traffic.stop, true);
+	pthread_join(sender, NULL);
+	CHECK(fw_queue_owner(QUEUE) == 0);
+
+	read_stats(e, stats);
+	const uint64_t received = stats[FW_STAT_RECEIVED];
+	CHECK(received == stats[FW_STAT_ACCEPTED] + stats[FW_STAT_DROPPED] + stats[FW_STAT_REJECTED]);
+	CHECK(received == stats[FW_STAT_KERNEL_QUEUED]);
+	CHECK(stats[FW_STAT_KERNEL_WAITING] == 0);
+	CHECK(stats[FW_STAT_VERDICT_ERRORS] == 0);
+	CHECK(stats[FW_STAT_USER_DROPPED] == 0);
+	CHECK(stats[FW_STAT_BATCHES] == stats[FW_STAT_SENDS]);
+
+	CHECK(fw_engine_counters(e, (uint8_t *)counters, SAMPLE_RULES) == 0);
+	CHECK(counters[0].packets == received);
+	CHECK(counters[1].packets == stats[FW_STAT_ACCEPTED]);
+	CHECK(counters[2].packets + counters[5].packets == stats[FW_STAT_DROPPED]);
+	CHECK(counters[3].packets == stats[FW_STAT_REJECTED]);
+	/* `match` before the deciding rule: all but those that an earlier rule decided. */
+	CHECK(counters[4].packets == counters[5].packets);
+	CHECK(counters[1].bytes == counters[1].packets * (20 + 8 + 32));
+	for (int i = 0; i < SAMPLE_RULES; i++)
+		CHECK(counters[i].packets > 0);
+	for (int i = 0; i < PORTS; i++)
+		close(traffic.receivers[i]);
+	CHECK(fw_engine_free(e) == 0);
+}
+
+/* Several batches wait in the queue when the pump is started, and at once told to stop. */
+static void what_was_queued_before_the_stop_goes_where_its_rule_says(void)
+{
+	struct traffic traffic = { .stop = false };
+	uint64_t stats[FW_STAT_COUNT] = { 0 };
+	struct fw_engine *e = new_engine();
+	const int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	open_receivers(&traffic);
+	CHECK(bind_queue(e) == 0);
+	netns_shell("iptables-restore", rules);
+	for (uint32_t i = 0; i < EACH * PORTS; i++) {
+		const struct sockaddr_in to = loopback(ports[i % PORTS]);
+		CHECK(sendto(s, "x", 1, 0, (const struct sockaddr *)&to, sizeof to) == 1);
+	}
+	read_stats(e, stats);
+	CHECK(stats[FW_STAT_KERNEL_WAITING] == EACH * PORTS);
+	CHECK(fw_engine_start(e) == 0);
+	CHECK(fw_engine_stop(e) == 0);
+	CHECK(fw_engine_wait(e) == 0);
+	read_stats(e, stats);
+	CHECK(stats[FW_STAT_RECEIVED] == EACH * PORTS);
+	CHECK(stats[FW_STAT_REJECTED] == EACH);
+	CHECK(stats[FW_STAT_KERNEL_WAITING] == 0);
+	drain_receivers(&traffic);
+	CHECK(traffic.delivered[0] == EACH);
+	CHECK(traffic.delivered[1] == 0);
+	CHECK(traffic.delivered[2] == 0);
+	CHECK(traffic.delivered[3] == 0);
+	netns_shell("iptables -t mangle -F INPUT && iptables -F INPUT", "");
+	for (int i = 0; i < PORTS; i++)
+		close(traffic.receivers[i]);
+	close(s);
+	CHECK(fw_engine_free(e) == 0);
+}
+
+static void stops_idle_at_once(void)
+{
+	struct timespec before, after;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	for (int i = 0; i < IDLE_ROUNDS; i++) {
+		struct fw_engine *e = new_engine();
+		CHECK(bind_queue(e) == 0);
+		CHECK(fw_engine_start(e) == 0);
+		if (i % 2)
+			pause_ms(1);
+		CHECK(fw_engine_stop(e) == 0);
+		CHECK(fw_engine_stop(e) == 0);
+		CHECK(fw_engine_wait(e) == 0);
+		CHECK(fw_engine_wait(e) == 0);
+		CHECK(fw_engine_free(e) == 0);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	/* One that had to wait for the socket's patience to end would take seconds. */
+	CHECK(after.tv_sec - before.tv_sec < 3);
+}
+
+static void misuse_is_refused(void)
+{
+	struct fw_engine *e = new_engine();
+	struct fw_engine *second = new_engine();
+
+	CHECK(fw_engine_start(e) == -EINVAL);
+	CHECK(fw_engine_bind(e, 65536, BATCH, COPY, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, 0, COPY, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, 1025, COPY, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, BATCH, 63, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, BATCH, COPY, 65536, 0, 0) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE, BATCH, COPY, DEPTH, 1001, 0) == -EINVAL);
+	CHECK(fw_queue_owner(QUEUE) == 0);
+	CHECK(bind_queue(e) == 0);
+	CHECK(bind_queue(second) == -EBUSY);
+	CHECK(fw_engine_bind(second, QUEUE + 1, 1024, 65535, 65535, 0, 1) == 0);
+	CHECK(fw_engine_start(e) == 0);
+	CHECK(fw_engine_start(e) == -EINVAL);
+	CHECK(fw_engine_bind(e, QUEUE + 2, BATCH, COPY, DEPTH, 0, 0) == -EINVAL);
+	CHECK(fw_engine_counters(e, NULL, SAMPLE_RULES + 1) == -EINVAL);
+	CHECK(fw_engine_stats(e, NULL, 1) == -EINVAL);
+	CHECK(fw_engine_free(e) == -EBUSY);
+	CHECK(fw_engine_stop(e) == 0);
+	CHECK(fw_engine_wait(e) == 0);
+	CHECK(fw_engine_free(e) == 0);
+	CHECK(fw_engine_free(second) == 0);
+}
+
+/* Whether the queue is held or not, who may not bind is told so. */
+static void binding_needs_the_capability(void)
+{
+	struct fw_engine *e = new_engine();
+
+	for (int held = 0; held <= 1; held++) {
+		const pid_t child = fork();
+		if (child == 0) {
+			struct fw_engine *other = new_engine();
+			CHECK(setuid(65534) == 0);
+			CHECK(bind_queue(other) == -EPERM);
+			CHECK(fw_engine_free(other) == 0);
+			_exit(0);
+		}
+		int status;
+		CHECK(waitpid(child, &status, 0) == child && status == 0);
+		CHECK(held || bind_queue(e) == 0);
+	}
+	CHECK(fw_engine_free(e) == 0);
+}
+
+int main(void)
+{
+	sample_image(&sample);
+	netns_enter();
+	struct fw_engine *e = new_engine();
+	const int error = bind_queue(e);
+	fw_engine_free(e);
+	if (error == -EPROTONOSUPPORT)
+		netns_skip("the kernel has no NFQUEUE");
+	CHECK(error == 0);
+	binding_needs_the_capability();
+	misuse_is_refused();
+	stops_idle_at_once();
+	what_was_queued_before_the_stop_goes_where_its_rule_says();
+	stops_during_traffic_with_every_packet_answered();
+	return 0;
+}

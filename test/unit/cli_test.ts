@@ -1,0 +1,197 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { ruleFile, runFw } from "../support/barrage.ts";
+import { capturePackets } from "../support/capture.ts";
+
+const FW = new URL("../../fw.ts", import.meta.url).pathname;
+const RULES = `chain input default drop {
+  accept tcp dport 22 label ssh
+  reject udp
+  accept icmp
+  match tcp
+}
+`;
+const PACKETS = capturePackets([
+  { proto: "tcp", dport: 22 },
+  { proto: "tcp", dport: 80 },
+  { proto: "udp", dport: 53 },
+  { proto: "icmp", type: 8 },
+]);
+
+/** Runs `fw.ts` with its files in a folder that is gone afterwards; `@name` names one of them. */
+async function run(files: Readonly<Record<string, string | Uint8Array>>, ...args: string[]) {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [name, content] of Object.entries(files)) {
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      await Deno.writeFile(`${folder}/${name}`, bytes);
+    }
+    const result = await runFw(...args.map((arg) => arg.replace(/^@/, `${folder}/`)));
+    const read = (name: string) => Deno.readFile(`${folder}/${name}`);
+    const written = await read("out").catch(() => undefined);
+    const hide = (text: string) => text.replaceAll(`${folder}/`, "");
+    return { ...result, stdout: hide(result.stdout), stderr: hide(result.stderr), written };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("replay prints a line of JSON for each packet: its verdict and the rule that decided", async () => {
+  const args = ["replay", "@rules.fw", "--pcap", "@in.pcap", "--format", "jsonl"];
+  const { code, stdout } = await run({ "rules.fw": RULES, "in.pcap": PACKETS }, ...args);
+  assertEquals(code, 0);
+  assertEquals(stdout.trim().split("\n").map((line) => JSON.parse(line)), [
+    { packet: 1, verdict: "accept", rule: "ssh" },
+    { packet: 2, verdict: "drop", rule: "input:default" },
+    { packet: 3, verdict: "reject", rule: "input:3" },
+    { packet: 4, verdict: "accept", rule: "input:4" },
+  ]);
+});
+
+Deno.test("replay writes the accepted packets as a capture", async () => {
+  const args = ["replay", "@rules.fw", "--pcap", "@in.pcap", "--accepted", "@out"];
+  const { code, written } = await run({ "rules.fw": RULES, "in.pcap": PACKETS }, ...args);
+  assertEquals(code, 0);
+  const again = ["replay", "@rules.fw", "--pcap", "@in.pcap", "--format", "jsonl"];
+  const { stdout } = await run({ "rules.fw": RULES, "in.pcap": written! }, ...again);
+  assertEquals(stdout.match(/"accept"/g)?.length, 2);
+  assertEquals(stdout.trim().split("\n").length, 2);
+});
+
+Deno.test("replay asks the interface that --in-dev names", async () => {
+  const rules = "chain input default drop { accept in on wan0 label wan }";
+  const args = ["replay", "@rules.fw", "--pcap", "@in.pcap", "--format", "jsonl"];
+  const files = { "rules.fw": rules, "in.pcap": PACKETS };
+  assertStringIncludes((await run(files, ...args, "--in-dev", "wan0")).stdout, '"rule":"wan"');
+  assertEquals((await run(files, ...args, "--in-dev", "wan1")).stdout.includes("wan"), false);
+});
+
+Deno.test("replay decides the whole packets of a capture that was cut, then fails", async () => {
+  const args = ["replay", "@rules.fw", "--pcap", "@in.pcap", "--format", "jsonl"];
+  const cut = PACKETS.slice(0, -5);
+  const { code, stdout, stderr } = await run({ "rules.fw": RULES, "in.pcap": cut }, ...args);
+  assertEquals(code, 1);
+  assertEquals(stdout.trim().split("\n").length, 3);
+  assertEquals(
+    stderr,
+    "barrage: in.pcap: the file ends inside packet 4; the 3 packets before it were decided\n",
+  );
+});
+
+Deno.test("replay gives a packet that cannot be parsed the verdict of `option malformed`", async () => {
+  const broken = PACKETS.slice();
+  broken[24 + 16] = 0x95; // no such IP version
+  const args = ["replay", "@rules.fw", "--pcap", "@in.pcap", "--format", "jsonl"];
+  for (const [option, verdict] of [["", "drop"], ["option malformed accept\n", "accept"]]) {
+    const { stdout } = await run({ "rules.fw": option + RULES, "in.pcap": broken }, ...args);
+    assertEquals(JSON.parse(stdout.split("\n")[0]!), {
+      packet: 1,
+      verdict,
+      rule: "malformed",
+      reason: "version",
+    });
+  }
+});
+
+Deno.test("compile writes the same bytes for the same policy, and prints its tables", async () => {
+  const args = ["compile", "@rules.fw", "-o", "@out", "--print"];
+  const first = await run({ "rules.fw": RULES }, ...args);
+  const second = await run({ "rules.fw": `# a comment\n${RULES}`.replace("\n", " \n") }, ...args);
+  assertEquals(first.code, 0);
+  assertEquals(new TextDecoder().decode(first.written!.subarray(0, 4)), "FWB1");
+  assertEquals(first.written, second.written);
+  assertMatch(first.stdout, /^image: \d+ bytes/);
+});
+
+Deno.test("lint says clean with 0, and prints findings with source and caret with 1", async () => {
+  const clean = await run({ "rules.fw": RULES }, "lint", "@rules.fw");
+  assertEquals([clean.code, clean.stdout], [0, "rules.fw: clean\n"]);
+  const bad = await run({ "rules.fw": RULES.replace("dport", "dprot") }, "lint", "@rules.fw");
+  assertEquals(bad.code, 1);
+  assertEquals(
+    bad.stdout,
+    `error[FW003]: unknown clause \`dprot\`
+ --> rules.fw:2:14
+  |
+2 |   accept tcp dprot 22 label ssh
+  |              ^^^^^ did you mean \`dport\`?
+
+rules.fw: 1 error
+`,
+  );
+});
+
+Deno.test("lint reads standard input as `-`", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-read", FW, "lint", "-"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(RULES));
+  await writer.close();
+  const { code, stdout } = await child.output();
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "-: clean\n"]);
+});
+
+/** Usage and file errors: one clear text, exit code 2. */
+const REFUSED: readonly (readonly [what: string, args: string[], stderr: RegExp])[] = [
+  [
+    "a missing rule file",
+    ["lint", "@none.fw"],
+    /^barrage: cannot read none.fw: there is no such file\n$/,
+  ],
+  [
+    "a missing capture",
+    ["replay", "@rules.fw", "--pcap", "@none"],
+    /cannot read none: there is no such file\n$/,
+  ],
+  [
+    "a text for a capture",
+    ["replay", "@rules.fw", "--pcap", "@rules.fw"],
+    /rules.fw: this is not a pcap file\n$/,
+  ],
+  [
+    "an unknown option",
+    ["--bogus", "@rules.fw"],
+    /^barrage: unknown option '--bogus'\ntry `fw.ts run --help`\n$/,
+  ],
+  [
+    "a batch out of range",
+    ["--batch", "0", "@rules.fw"],
+    /^barrage: --batch takes a number from 1 to 1024, found "0"\n$/,
+  ],
+  ["no rule file", ["lint"], /^barrage: RULES is missing\n/],
+  ["a word too many", ["lint", "@rules.fw", "extra"], /^barrage: "extra" is one argument too many/],
+  [
+    "a chain that is not there",
+    ["replay", "@rules.fw", "--pcap", "@in.pcap", "--chain", "output"],
+    /there is no chain "output" in the rule file: it has input/,
+  ],
+];
+
+for (const [what, args, expected] of REFUSED) {
+  Deno.test(`${what} is refused in one line, with exit code 2`, async () => {
+    const { code, stderr } = await run({ "rules.fw": RULES, "in.pcap": PACKETS }, ...args);
+    assertMatch(stderr, expected);
+    assertEquals(code, 2);
+  });
+}
+
+Deno.test("without permissions and without a terminal, one line names the flags", async () => {
+  const rules = await ruleFile(RULES);
+  const flags: Readonly<Record<string, string>> = {
+    lint: "`deno run -P=lint fw.ts lint RULES`, or `deno run --allow-read fw.ts lint RULES`",
+    run: "`deno run -P=run fw.ts run RULES`, " +
+      "or `deno run --allow-read --allow-ffi --allow-run fw.ts run RULES`",
+  };
+  for (const [command, expected] of Object.entries(flags)) {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", FW, command, rules],
+      stdin: "null",
+    }).output();
+    const text = new TextDecoder().decode(stderr).replaceAll(rules, "RULES");
+    assertEquals(text, `barrage: ${command} lacks permissions: use ${expected}\n`);
+    assertEquals(code, 2);
+  }
+  await Deno.remove(rules);
+});
