@@ -123,14 +123,15 @@ function translated(told: readonly Diagnostic[], text: string): Diagnostic[] {
     const start = text.lastIndexOf("\n", at - 1) + 1;
     const newLine = text.indexOf("\n", at);
     const end = newLine === -1 ? text.length : newLine;
-    const onLine = told.slice(i).findIndex((d) => d.span.start > end);
-    const group = onLine < 0 ? told.slice(i) : told.slice(i, i + onLine);
+    let next = i + 1;
+    while (next < told.length && told[next]!.span.start <= end) next++;
+    const group = told.slice(i, next);
     const suspect = group.some(({ code }) => code !== "FW006" && code !== "FW704");
     const line = text.slice(start, Math.min(end, start + MAX_LINE)).trimEnd();
     const translation = suspect && end - start < MAX_LINE ? translate(line) : undefined;
     if (translation) result.push(explainForeign(translation, line, start));
     else result.push(...group.map((diagnostic) => single(diagnostic, text)));
-    i += group.length;
+    i = next;
   }
   return result;
 }
