@@ -2,6 +2,7 @@
 import {
   LAYOUT_HASH,
   LISTS,
+  LOG_BYTES,
   MAGIC,
   MAX_AXES,
   MAX_CLASSES,
@@ -25,6 +26,7 @@ export function layoutHeader(): string {
     `#define FW_SECTION_ALIGN ${SECTION_ALIGN}u`,
     `#define FW_NO_RULE ${hex(NO_RULE)}`,
     `#define FW_NAME_SIZE ${NAME_SIZE}u`,
+    `#define FW_LOG_BYTES ${LOG_BYTES}u`,
     `#define FW_MAX_AXES ${MAX_AXES}u`,
     `#define FW_MAX_STEPS ${MAX_STEPS}u`,
     `#define FW_MAX_CLASSES ${MAX_CLASSES}u\n`,

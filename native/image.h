@@ -9,6 +9,7 @@
 #ifndef FW_IMAGE_H
 #define FW_IMAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "layout.h"
@@ -45,6 +46,12 @@ struct fw_tables {
 	const struct fw_wide *in_names; /* NULL if the policy does not look at them */
 	const struct fw_wide *out_names;
 	const struct fw_wide *macs;
+	const struct fw_need *needs; /* one a bit of an effect row */
+	const uint32_t *conditions;
+	const struct fw_literal *literals;
+	const struct fw_set *sets;
+	const struct fw_member *members;
+	bool logs; /* some rule does */
 	uint32_t decide_words; /* u64 words in a row */
 	uint32_t effect_words; /* 0 if no rule is `match` */
 	uint32_t mark_shift; /* of the lowest bit of header->mark_mask */

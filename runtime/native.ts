@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { LAYOUT_HASH, LISTS, RECORDS } from "../compiler/tables/layout.ts";
+import { LAYOUT_HASH, LISTS, LOG_BYTES, RECORDS } from "../compiler/tables/layout.ts";
 
 /** Name and shape of every native function; `fw.h` says what each does. */
 export const symbols = {
@@ -22,6 +22,10 @@ export const symbols = {
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
   fw_engine_counters: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_stats: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_read_log: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_set_add: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
+  fw_engine_set_del: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
+  fw_engine_set_list: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
   fw_engine_free: { parameters: ["pointer"], result: "i32" },
   fw_queue_owner: { parameters: ["u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -29,11 +33,13 @@ export const symbols = {
 /** The errors that the library can give (errno.h of Linux), by number. */
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
+  2: "ENOENT",
   8: "ENOEXEC",
   11: "EAGAIN",
   12: "ENOMEM",
   16: "EBUSY",
   22: "EINVAL",
+  28: "ENOSPC",
   74: "EBADMSG",
   93: "EPROTONOSUPPORT",
   105: "ENOBUFS",
@@ -111,6 +117,9 @@ export interface Binding {
   readonly depth: number;
   readonly failOpen: boolean;
 }
+
+/** Bytes of one line of the log. */
+export const LOG_LINE: number = RECORDS.log.size + LOG_BYTES;
 
 /** Packets for a replay: `packet` records over `bytes`, and 16-byte interface names. */
 export interface Packets {
@@ -197,6 +206,38 @@ export class Engine implements AsyncDisposable {
     const buffer = new Uint8Array(totals.buffer);
     check("read totals", this.#lib.fw_engine_stats(this.#live(), buffer, totals.length));
     return Object.fromEntries(LISTS.stat.names.map((name, i) => [name, totals[i]!])) as Stats;
+  }
+
+  /** Takes lines of the log, up to `room`: a `log` record and LOG_BYTES bytes each. */
+  readLog(room: number): Uint8Array<ArrayBuffer> {
+    const lines = new Uint8Array(room * LOG_LINE);
+    const count = this.#lib.fw_engine_read_log(this.#live(), lines, room);
+    check("read the log", count);
+    return lines.subarray(0, count * LOG_LINE);
+  }
+
+  /**
+   * Adds a `member` record to a run-time set. NativeError EINVAL, EPERM (the host's own addresses),
+   * ENOSPC (full).
+   */
+  addMember(set: number, member: Uint8Array<ArrayBuffer>): void {
+    check("add to the set", this.#lib.fw_engine_set_add(this.#live(), set, member));
+  }
+
+  /** Takes a `member` record out of a run-time set. NativeError as addMember(), and ENOENT. */
+  deleteMember(set: number, member: Uint8Array<ArrayBuffer>): void {
+    check("take from the set", this.#lib.fw_engine_set_del(this.#live(), set, member));
+  }
+
+  /** The `member` records of a run-time set. */
+  members(set: number): Uint8Array<ArrayBuffer> {
+    const { size } = RECORDS.member;
+    for (let room = 1024;; room *= 2) {
+      const members = new Uint8Array(room * size);
+      const count = this.#lib.fw_engine_set_list(this.#live(), set, members, room);
+      check("list the set", count);
+      if (count <= room) return members.subarray(0, count * size);
+    }
   }
 
   /** Stops, waits for the threads to end, then frees. Safe to call twice. */

@@ -116,6 +116,32 @@ function prefix(
   };
 }
 
+/** A prefix of addresses of one family. */
+export interface Prefix {
+  readonly six: boolean;
+  readonly bits: bigint;
+  readonly length: number;
+}
+
+/** The fewest prefixes that make up a set of addresses. */
+export function prefixesOf(set: IntervalSet): Prefix[] {
+  const prefixes: Prefix[] = [];
+  for (const { lo, hi } of set) {
+    for (let at = lo; at <= hi;) {
+      const six = at >= V6_BASE;
+      const bits = six ? at - V6_BASE : at;
+      const width = six ? 128 : 32;
+      let free = 0;
+      while (
+        free < width && (bits >> BigInt(free) & 1n) === 0n && at + (2n << BigInt(free)) - 1n <= hi
+      ) free++;
+      prefixes.push({ six, bits, length: width - free });
+      at += 1n << BigInt(free);
+    }
+  }
+  return prefixes;
+}
+
 /** Dotted decimal. */
 export function v4Text(bits: bigint): string {
   return [24n, 16n, 8n, 0n].map((shift) => bits >> shift & 255n).join(".");

@@ -10,7 +10,7 @@
  */
 import { DOMAIN, type Field } from "../policy/field.ts";
 import type { IntervalSet } from "../policy/interval.ts";
-import type { Policy } from "../policy/policy.ts";
+import { conditionsOf, type Policy } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import {
   type Bits,
@@ -65,8 +65,10 @@ export interface Plan {
   readonly axes: readonly Axis[];
   /** Rule number of each bit of a decide row: the rules with a verdict. */
   readonly decide: readonly number[];
-  /** Rule number of each bit of an effect row: the rules that only count. */
+  /** Rule number of each bit of an effect row: the rules that only count, or that depend on literals. */
   readonly effect: readonly number[];
+  /** What each bit of an effect row asks of literals, in order. */
+  readonly needs: readonly (readonly (readonly [number, boolean])[])[];
 }
 
 /** A policy that this layout cannot hold. The user's mistake, if any: the caller reports it. */
@@ -77,13 +79,18 @@ export class TooLarge extends Error {
 /** The tables of a policy. Throws TooLarge if they would outgrow their caps. */
 export function plan(policy: Policy): Plan {
   const entries = policy.rules.flatMap(({ regions, verdict }, rule) =>
-    regions.map((region) => ({ region, rule, effect: verdict.name === "next" }))
+    regions.map((region) => ({
+      region,
+      rule,
+      effect: verdict.name === "next" || region.dynamic !== undefined,
+    }))
   );
   const rows = new RowMaker(entries);
   return {
     axes: [...addressAxes(entries, rows), ...scalarAxes(entries, rows)],
     decide: entries.filter(({ effect }) => !effect).map(({ rule }) => rule),
     effect: entries.filter(({ effect }) => effect).map(({ rule }) => rule),
+    needs: entries.filter(({ effect }) => effect).map(({ region }) => conditionsOf(policy, region)),
   };
 }
 
@@ -96,7 +103,7 @@ export function rowWords(bits: number): number {
 interface Entry {
   readonly region: Region;
   readonly rule: number;
-  /** Whether the rule only counts. */
+  /** Whether the rule only counts, or its region depends on literals. */
   readonly effect: boolean;
 }
 

@@ -138,7 +138,7 @@ static void verdicts_add_up(const struct fw_decider *d)
 static struct fw_tables *two_rules(uint32_t field, struct fw_rule first, uint32_t mark_mask)
 {
 	static struct sample s;
-	const struct fw_rule rules[] = { first, { FW_VERDICT_DROP, 0 } };
+	const struct fw_rule rules[] = { first, { .verdict = FW_VERDICT_DROP } };
 	const uint32_t decide[] = { 0, 1 };
 	const uint16_t table[] = { 0, 1, 0 };
 	const uint64_t rows[] = { 2, 3 };
@@ -178,7 +178,7 @@ static uint32_t verdict_with(const struct fw_tables *t, uint32_t mark)
 
 	put_packet(bytes, FW_PROTO_UDP, 1, false);
 	const struct fw_seen s = seen(bytes, mark);
-	CHECK(fw_decider_init(&d, t, 1) == 0);
+	CHECK(fw_decider_init(&d, t, NULL, 1) == 0);
 	fw_decide(&d, &s, 1, &decision);
 	fw_decider_clear(&d);
 	return decision.verdict;
@@ -186,7 +186,7 @@ static uint32_t verdict_with(const struct fw_tables *t, uint32_t mark)
 
 static void state_and_mark_are_read_from_their_own_bits(void)
 {
-	const struct fw_rule accept = { FW_VERDICT_ACCEPT, 0 };
+	const struct fw_rule accept = { .verdict = FW_VERDICT_ACCEPT };
 	struct fw_tables *state = two_rules(FW_FIELD_STATE, accept, 0xf0);
 	struct fw_tables *mark = two_rules(FW_FIELD_MARK, accept, 0xf0);
 
@@ -203,7 +203,7 @@ static void state_and_mark_are_read_from_their_own_bits(void)
 
 static void without_a_mark_to_travel_in_a_reject_drops(void)
 {
-	const struct fw_rule reject = { FW_VERDICT_REJECT, FW_REJECT_ICMP_ADMIN };
+	const struct fw_rule reject = { .verdict = FW_VERDICT_REJECT, .reject = FW_REJECT_ICMP_ADMIN };
 	struct fw_tables *marked = two_rules(FW_FIELD_MARK, reject, 0xf00);
 	struct fw_tables *unmarked = two_rules(FW_FIELD_MARK, reject, 0);
 
@@ -217,11 +217,13 @@ int main(void)
 {
 	static struct sample sample;
 	struct fw_tables *t;
+	struct fw_dynamic *dynamic;
 	struct fw_decider d;
 
 	sample_image(&sample);
 	CHECK(fw_tables_new(sample.bytes, sample.size, &t) == 0);
-	CHECK(fw_decider_init(&d, t, BATCH) == 0);
+	CHECK(fw_dynamic_new(t, &dynamic) == 0);
+	CHECK(fw_decider_init(&d, t, dynamic, BATCH) == 0);
 	a_reject_is_settled_by_protocol(&d);
 	an_accepted_packet_loses_our_mark_and_keeps_the_rest(&d);
 	a_match_counts_once_and_only_before_the_deciding_rule(&d);
@@ -229,6 +231,7 @@ int main(void)
 	a_packet_from_another_hook_is_dropped(&d);
 	verdicts_add_up(&d);
 	fw_decider_clear(&d);
+	fw_dynamic_free(dynamic);
 	fw_tables_free(t);
 	state_and_mark_are_read_from_their_own_bits();
 	without_a_mark_to_travel_in_a_reject_drops();

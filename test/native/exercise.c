@@ -29,10 +29,12 @@ void exercise(const struct fw_tables *t)
 	uint8_t bytes[PACKETS][PACKET_SIZE];
 	struct fw_seen seen[PACKETS];
 	struct fw_decision decisions[PACKETS];
+	struct fw_dynamic *dynamic;
 	struct fw_decider d;
 	uint64_t seed = 5;
 
-	CHECK(fw_decider_init(&d, t, PACKETS) == 0);
+	CHECK(fw_dynamic_new(t, &dynamic) == 0);
+	CHECK(fw_decider_init(&d, t, dynamic, PACKETS) == 0);
 	for (uint32_t i = 0; i < PACKETS; i++) {
 		uint8_t names[2][FW_NAME_SIZE];
 		memset(names, (int)random_below(&seed, 4) * 85, sizeof names);
@@ -57,4 +59,5 @@ void exercise(const struct fw_tables *t)
 		CHECK(((mark ^ seen[i].mark) & ~t->header->mark_mask) == 0);
 	}
 	fw_decider_clear(&d);
+	fw_dynamic_free(dynamic);
 }

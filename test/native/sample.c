@@ -9,7 +9,7 @@
 void sample_begin(struct sample *s)
 {
 	memset(s, 0, sizeof *s);
-	s->size = 2 * FW_SECTION_ALIGN;
+	s->size = (sizeof s->header + FW_SECTION_ALIGN - 1) / FW_SECTION_ALIGN * FW_SECTION_ALIGN;
 	s->header.malformed = FW_VERDICT_DROP;
 	s->header.mark_mask = 0xfu << SAMPLE_MARK_SHIFT;
 }
@@ -39,6 +39,7 @@ void sample_seal(uint8_t *bytes, uint32_t size)
 
 void sample_end(struct sample *s)
 {
+	s->header.self_set = FW_NO_RULE;
 	memcpy(s->bytes, &s->header, sizeof s->header);
 	sample_seal(s->bytes, s->size);
 }
@@ -89,12 +90,39 @@ static void put_steps(struct sample *s)
 	s->header.steps_at = sample_put(s, steps, sizeof steps);
 }
 
+/* A literal of each kind. Rule 4 asks all but the limit, which are true; nobody asks the limit. */
+static void put_literals(struct sample *s)
+{
+	const struct fw_literal literals[FW_LITERAL_COUNT] = {
+		{ .kind = FW_LITERAL_LIMIT, .interval = 1000000000, .burst = 5, .keys = 15,
+		  .source4 = 24, .source6 = 64, .destination4 = 32, .destination6 = 128 },
+		{ .kind = FW_LITERAL_TIME, .to = 1440, .days = 127 },
+		{ .kind = FW_LITERAL_UNTIL, .until = 99991231 },
+		{ .kind = FW_LITERAL_MEMBER },
+	};
+	const uint32_t conditions[] = { 3, 5, 7 };
+	const struct fw_need needs[] = { { 0, 0 }, { 0, 0 }, { 0, 3 } };
+	const struct fw_set sets[] = { { .size = 4, .count = 2 } };
+	const struct fw_member members[] = { { .lo = 127u << 24, .length = 8 },
+					     { .lo = 1, .family = 1, .length = 128 } };
+
+	s->header.needs_at = sample_put(s, needs, sizeof needs);
+	s->header.condition_count = 3;
+	s->header.conditions_at = sample_put(s, conditions, sizeof conditions);
+	s->header.literal_count = FW_LITERAL_COUNT;
+	s->header.literals_at = sample_put(s, literals, sizeof literals);
+	s->header.set_count = 1;
+	s->header.sets_at = sample_put(s, sets, sizeof sets);
+	s->header.member_count = 2;
+	s->header.members_at = sample_put(s, members, sizeof members);
+}
+
 void sample_image(struct sample *s)
 {
 	const struct fw_rule rules[SAMPLE_RULES] = {
-		{ FW_VERDICT_NEXT, 0 }, { FW_VERDICT_ACCEPT, 0 },
-		{ FW_VERDICT_DROP, 0 }, { FW_VERDICT_REJECT, FW_REJECT_AUTO },
-		{ FW_VERDICT_NEXT, 0 }, { FW_VERDICT_DROP, 0 },
+		{ .verdict = FW_VERDICT_NEXT }, { .verdict = FW_VERDICT_ACCEPT },
+		{ .verdict = FW_VERDICT_DROP }, { .verdict = FW_VERDICT_REJECT, .reject = FW_REJECT_AUTO },
+		{ .verdict = FW_VERDICT_NEXT }, { .verdict = FW_VERDICT_DROP },
 	};
 	const uint32_t decide[] = { 1, 1, 2, 3, 5 }; /* rule 1 has a region a protocol */
 	const uint32_t effect[] = { 0, 0, 4 }; /* and rule 0 two that overlap */
@@ -126,6 +154,7 @@ void sample_image(struct sample *s)
 	s->header.decide_at = sample_put(s, decide, sizeof decide);
 	s->header.effect_count = 3;
 	s->header.effect_at = sample_put(s, effect, sizeof effect);
+	put_literals(s);
 	const struct fw_axis axes[] = {
 		{ .kind = FW_AXIS_SCALAR,
 		  .classes = PROTOS * PORTS * LINKS,
@@ -205,7 +234,7 @@ static struct fw_step random_step(struct sample *s, uint64_t *seed, uint32_t bef
 		.table_count = 1 + random_below(seed, 40),
 	};
 
-	if (step.field >= FW_FIELD_IN) {
+	if (step.field == FW_FIELD_IN || step.field == FW_FIELD_OUT || step.field == FW_FIELD_MAC) {
 		step.kind = FW_STEP_IDENTITY;
 		step.classes = 8;
 		step.table_count = 0;
@@ -224,8 +253,9 @@ static struct fw_step random_step(struct sample *s, uint64_t *seed, uint32_t bef
 
 void sample_random(struct sample *s, uint64_t *seed)
 {
-	struct fw_rule rules[400] = { { 0, 0 } };
+	struct fw_rule rules[400] = { 0 };
 	uint32_t decide[800], effect[800];
+	const struct fw_need needs[800] = { 0 };
 	struct fw_axis axes[5] = { { 0 } };
 	struct fw_step steps[20];
 
@@ -247,9 +277,12 @@ void sample_random(struct sample *s, uint64_t *seed)
 	s->header.rules_at = sample_put(s, rules, s->header.rule_count * sizeof *rules);
 	s->header.decide_at = sample_put(s, decide, s->header.decide_count * sizeof *decide);
 	s->header.effect_at = sample_put(s, effect, s->header.effect_count * sizeof *effect);
+	s->header.needs_at = sample_put(s, needs, s->header.effect_count * sizeof *needs);
 	s->header.in_name_count = s->header.out_name_count = 20;
 	s->header.in_names_at = put_wide(s, seed, 20, 8);
 	s->header.out_names_at = put_wide(s, seed, 20, 8);
+	s->header.mac_count = 20;
+	s->header.macs_at = put_wide(s, seed, 20, 8);
 	s->header.axis_count = 1 + random_below(seed, 5);
 	for (uint32_t i = 0; i < s->header.axis_count; i++) {
 		struct fw_axis *a = &axes[i];
