@@ -21,7 +21,7 @@ export interface Arguments {
 export interface CommandSpec {
   readonly name: string;
   readonly summary: string;
-  /** Names of the operands, all required. */
+  /** Names of the operands, all required but those in brackets. */
   readonly operands: readonly string[];
   readonly options: readonly OptionSpec[];
   /** Permissions of Deno it cannot do without, as flags. */
@@ -114,6 +114,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     }],
     needs: () => [READ, HOOK_TOOLS],
     run: async (args) => await (await import("./hooks.ts")).hooks(args),
+  },
+  {
+    name: "set",
+    summary: "change or list a set of addresses of a running service",
+    operands: ["add|del|list", "NAME", "[ADDR]"],
+    options: [
+      { name: "for", value: "TIME", summary: "how long ADDR stays, as in 10m" },
+      { name: "control", value: "PATH", summary: "the service's socket (`option control`)" },
+    ],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./set.ts")).set(args),
   },
   {
     name: "down",

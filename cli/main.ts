@@ -62,7 +62,9 @@ function parse(command: CommandSpec, argv: readonly string[]): Arguments {
   }
   const { positionals, values } = parsed;
   const missing = command.operands[positionals.length];
-  if (missing) throw new UsageError(`${missing} is missing`, command.name);
+  if (missing && !missing.startsWith("[")) {
+    throw new UsageError(`${missing} is missing`, command.name);
+  }
   const extra = positionals[command.operands.length];
   if (extra !== undefined) {
     const known = COMMANDS.map(({ name }) => name).join(", ");

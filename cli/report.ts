@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { HookError, LibraryError, NativeError, ServiceError } from "../runtime/mod.ts";
+import {
+  ControlError,
+  HookError,
+  LibraryError,
+  NativeError,
+  ServiceError,
+} from "../runtime/mod.ts";
 
 /** The command line or a file it names is wrong: exit code 2. */
 export class UsageError extends Error {
@@ -14,7 +20,7 @@ export class UsageError extends Error {
 }
 
 /** Errors of the machine: it said no, and the message says what to do. Exit code 1. */
-const OF_THE_MACHINE = [HookError, LibraryError, NativeError, ServiceError];
+const OF_THE_MACHINE = [ControlError, HookError, LibraryError, NativeError, ServiceError];
 
 /** Prints an error for the user; the exit code. */
 export function complain(error: unknown): number {

@@ -17,6 +17,8 @@ import { image } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
 
 export { CODES, type Diagnostic, type Severity, severityOf } from "./diagnostic.ts";
+export { addressText, readPrefix } from "./policy/address.ts";
+export { durationNs } from "./policy/dynamic.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";
 export { DEFAULTS, OPTION_NAMES, type Options, type Queues, readOption } from "./policy/options.ts";
 export { type Policy, rejectsOf, type Rule, usesState } from "./policy/policy.ts";

@@ -6,7 +6,14 @@
  *
  * @module
  */
-import { LAYOUT_HASH, LISTS, LOG_BYTES, RECORDS } from "../compiler/tables/layout.ts";
+import {
+  LAYOUT_HASH,
+  LISTS,
+  LOG_BYTES,
+  readRecord,
+  RECORDS,
+  writeRecord,
+} from "../compiler/tables/layout.ts";
 
 /** Name and shape of every native function; `fw.h` says what each does. */
 export const symbols = {
@@ -121,6 +128,27 @@ export interface Binding {
 /** Bytes of one line of the log. */
 export const LOG_LINE: number = RECORDS.log.size + LOG_BYTES;
 
+/** A prefix in a set that changes at run time. */
+export interface Member {
+  readonly six: boolean;
+  readonly bits: bigint;
+  readonly length: number;
+  /** How long it stays; 0 is for ever, or in adding the set's own timeout. */
+  readonly stayNs: bigint;
+}
+
+function memberRecord({ six, bits, length, stayNs }: Member): Uint8Array<ArrayBuffer> {
+  const record = new Uint8Array(RECORDS.member.size);
+  writeRecord(new DataView(record.buffer), 0, RECORDS.member, {
+    hi: bits >> 64n,
+    lo: bits & 0xffffffffffffffffn,
+    family: six ? 1 : 0,
+    length,
+    left: stayNs,
+  });
+  return record;
+}
+
 /** Packets for a replay: `packet` records over `bytes`, and 16-byte interface names. */
 export interface Packets {
   readonly records: Uint8Array<ArrayBuffer>;
@@ -217,26 +245,39 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Adds a `member` record to a run-time set. NativeError EINVAL, EPERM (the host's own addresses),
-   * ENOSPC (full).
+   * Adds a member to a run-time set, or gives it a new time to stay. NativeError EINVAL, EPERM (the
+   * host's own addresses), ENOSPC (full).
    */
-  addMember(set: number, member: Uint8Array<ArrayBuffer>): void {
-    check("add to the set", this.#lib.fw_engine_set_add(this.#live(), set, member));
+  addMember(set: number, member: Member): void {
+    check("add to the set", this.#lib.fw_engine_set_add(this.#live(), set, memberRecord(member)));
   }
 
-  /** Takes a `member` record out of a run-time set. NativeError as addMember(), and ENOENT. */
-  deleteMember(set: number, member: Uint8Array<ArrayBuffer>): void {
-    check("take from the set", this.#lib.fw_engine_set_del(this.#live(), set, member));
+  /** Takes a member out of a run-time set. NativeError as addMember(), and ENOENT. */
+  deleteMember(set: number, member: Member): void {
+    const record = memberRecord(member);
+    check("take from the set", this.#lib.fw_engine_set_del(this.#live(), set, record));
   }
 
-  /** The `member` records of a run-time set. */
-  members(set: number): Uint8Array<ArrayBuffer> {
-    const { size } = RECORDS.member;
+  /** The members of a run-time set, in no order. */
+  members(set: number): Member[] {
+    const { size, fields } = RECORDS.member;
     for (let room = 1024;; room *= 2) {
-      const members = new Uint8Array(room * size);
-      const count = this.#lib.fw_engine_set_list(this.#live(), set, members, room);
+      const bytes = new Uint8Array(room * size);
+      const count = this.#lib.fw_engine_set_list(this.#live(), set, bytes, room);
       check("list the set", count);
-      if (count <= room) return members.subarray(0, count * size);
+      if (count > room) continue;
+      const view = new DataView(bytes.buffer);
+      return Array.from({ length: count }, (_, i) => {
+        const wide = (field: "hi" | "lo" | "left") =>
+          view.getBigUint64(i * size + fields[field].at, true);
+        const { family, length } = readRecord(view, i * size, RECORDS.member);
+        return {
+          six: family === 1,
+          bits: wide("hi") << 64n | wide("lo"),
+          length,
+          stayNs: wide("left"),
+        };
+      });
     }
   }
 

@@ -142,6 +142,19 @@ export function prefixesOf(set: IntervalSet): Prefix[] {
   return prefixes;
 }
 
+/** An address or a prefix as text, without bits behind it; undefined if it is none. */
+export function readPrefix(text: string): Prefix | undefined {
+  const four = /^\d+(\.\d+){3}(\/\d+)?$/.test(text);
+  if (!four && !text.includes(":")) return undefined;
+  const { set, problem } = four ? readV4(text) : readV6(text);
+  return problem?.code === "FW210" ? undefined : prefixesOf(set)[0];
+}
+
+/** An address as text, of IPv6 if `six`. */
+export function addressText(six: boolean, bits: bigint): string {
+  return six ? v6Text(bits) : v4Text(bits);
+}
+
 /** Dotted decimal. */
 export function v4Text(bits: bigint): string {
   return [24n, 16n, 8n, 0n].map((shift) => bits >> shift & 255n).join(".");
