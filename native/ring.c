@@ -33,13 +33,12 @@ bool fw_ring_put(struct fw_ring *r, const uint64_t *record)
 							       memory_order_acq_rel,
 							       memory_order_acquire);
 	/*
-	 * Pairs with the fence in fw_ring_take(): a reader that sees a word of the new record sees
-	 * the tail moved, too, and does not keep what it has copied.
+	 * Release: pairs with the acquire in fw_ring_take(). A reader that sees a word of the new
+	 * record sees the tail moved, too, and does not keep what it has copied.
 	 */
-	atomic_thread_fence(memory_order_release);
 	_Atomic uint64_t *to = slot(r, head);
 	for (uint32_t i = 0; i < r->words; i++)
-		atomic_store_explicit(&to[i], record[i], memory_order_relaxed);
+		atomic_store_explicit(&to[i], record[i], memory_order_release);
 	/* Release: pairs with the acquire in fw_ring_take(). */
 	atomic_store_explicit(&r->head, head + 1, memory_order_release);
 	return lost;
@@ -53,10 +52,9 @@ bool fw_ring_take(struct fw_ring *r, uint64_t *record)
 		if (tail >= atomic_load_explicit(&r->head, memory_order_acquire))
 			return false;
 		const _Atomic uint64_t *from = slot(r, tail);
+		/* Acquire: pairs with the release of the words in fw_ring_put(). */
 		for (uint32_t i = 0; i < r->words; i++)
-			record[i] = atomic_load_explicit(&from[i], memory_order_relaxed);
-		/* Pairs with the fence in fw_ring_put(). */
-		atomic_thread_fence(memory_order_acquire);
+			record[i] = atomic_load_explicit(&from[i], memory_order_acquire);
 		/* Acq_rel: the slot is free for the writer only after it was copied. */
 		if (atomic_compare_exchange_strong_explicit(&r->tail, &tail, tail + 1,
 							    memory_order_acq_rel,
