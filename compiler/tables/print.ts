@@ -5,6 +5,7 @@
  */
 import type { Field } from "../policy/field.ts";
 import type { Policy } from "../policy/policy.ts";
+import { printRules } from "../policy/print.ts";
 import { valueText } from "../policy/text.ts";
 import { type Bits, onesOf, type Piece } from "./classes.ts";
 import { LAYOUT_HASH } from "./layout.ts";
@@ -19,11 +20,8 @@ export function printTables(policy: Policy, imageSize: number): string {
   const { axes, decide, effect } = tables;
   const lines = [
     `image: ${imageSize} bytes, layout ${LAYOUT_HASH.toString(16)}`,
-    `rules: ${policy.rules.length}, of which ${decide.length} decide and ${effect.length} only count`,
-    ...cut(policy.rules.map(({ name, verdict }, i) => {
-      const how = verdict.reject && verdict.reject !== "auto" ? ` with ${verdict.reject}` : "";
-      return `  ${String(i).padStart(5)}  ${verdict.name.padEnd(6)}${how}  ${name}`;
-    })),
+    `rules: ${policy.rules.length}; regions: ${decide.length} decide, ${effect.length} count or depend`,
+    ...printRules(policy),
   ];
   for (const axis of axes) lines.push("", ...printAxis(tables, axis));
   return lines.join("\n") + "\n";
