@@ -199,6 +199,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (args) => await (await import("./hooks.ts")).hooks(args),
   },
   {
+    name: "set",
+    summary: "change or list a set of addresses of a running service",
+    operands: ["add|del|list", "NAME", "[ADDR]"],
+    options: [
+      { name: "for", value: "TIME", summary: "how long ADDR stays, as in 10m" },
+      { name: "control", value: "PATH", summary: "the service's socket (`option control`)" },
+    ],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./set.ts")).set(args),
+  },
+  {
     name: "down",
     summary: "remove what a killed run has left in the kernel",
     operands: [],

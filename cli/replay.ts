@@ -89,6 +89,7 @@ function sceneOf({ options }: Arguments, policy: Policy): Scene {
     hook,
     in: device(options["in-dev"]),
     out: device(options["out-dev"]),
+    time: BigInt(Date.now()) * 1_000_000n,
     mark: usesState(policy) ? stateMark(number, policy.options["mark-mask"]) : 0,
   };
 }

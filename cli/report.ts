@@ -4,7 +4,13 @@
  * @module
  */
 import { Incomparable, OutOfBudget, PacketError } from "../compiler/mod.ts";
-import { HookError, LibraryError, NativeError, ServiceError } from "../runtime/mod.ts";
+import {
+  ControlError,
+  HookError,
+  LibraryError,
+  NativeError,
+  ServiceError,
+} from "../runtime/mod.ts";
 
 /** The command line or a file it names is wrong: exit code 2. */
 export class UsageError extends Error {
@@ -15,7 +21,7 @@ export class UsageError extends Error {
 }
 
 /** Errors of the machine: it said no, and the message says what to do. Exit code 1. */
-const OF_THE_MACHINE = [HookError, LibraryError, NativeError, ServiceError];
+const OF_THE_MACHINE = [ControlError, HookError, LibraryError, NativeError, ServiceError];
 
 /** Questions that make no sense, or that cannot be answered exactly in time. Exit code 2. */
 const NO_ANSWER = [Incomparable, OutOfBudget, PacketError];

@@ -1,7 +1,15 @@
 import { type Policy, rejectsOf, runTests, severityOf, usesState } from "../compiler/mod.ts";
-import { COALESCE_AUTO, type HookPlan, type ServiceConfig, startService } from "../runtime/mod.ts";
+import {
+  COALESCE_AUTO,
+  type HookPlan,
+  serveControl,
+  type ServiceConfig,
+  startService,
+} from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
+import { startLog } from "./log.ts";
+import { setAnswers } from "./set.ts";
 import { summary } from "./summary.ts";
 
 /** Packets that the kernel may hold for us; more than this only costs latency and cache. */
@@ -23,11 +31,18 @@ export async function run(args: Arguments): Promise<number> {
   try {
     const service = await startService(serviceConfig(policy, image));
     await using engine = service.engine;
+    let log: { stop(): void } | undefined, control: { stop(): void } | undefined;
     try {
+      log = startLog(policy, engine);
+      control = policy.sets.some(({ name }) => name !== "self")
+        ? await serveControl(policy.options.control, setAnswers(policy, engine))
+        : undefined;
       console.error(banner(policy, service.backend));
       await Promise.race([interrupted.promise, service.ended]);
     } finally {
+      control?.stop();
       await service.stop();
+      log?.stop();
     }
     console.log(summary(policy, engine.counters(), engine.stats(), policy.options.report));
     return 0;

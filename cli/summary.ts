@@ -18,13 +18,7 @@ export function summary(
   stats: Stats,
   format: "text" | "json",
 ): string {
-  const rules = policy.rules.map(({ name, hook, verdict }, i) => ({
-    rule: name,
-    chain: hook,
-    verdict: verdict.name === "next" ? "match" : verdict.name,
-    packets: Number(counters[i]!.packets),
-    bytes: Number(counters[i]!.bytes),
-  }));
+  const rules = rowsOf(policy, counters);
   if (format === "json") {
     const totals = Object.fromEntries(Object.entries(stats).map(([k, v]) => [k, Number(v)]));
     return JSON.stringify({ rules, totals });
@@ -39,6 +33,31 @@ export function summary(
     `${verdict!.padEnd(width[2]!)}  ${rule}`
   );
   return [...table, "", totals(stats)].join("\n");
+}
+
+/** A row a rule; a rule of a subroutine has one a hook, however many jumps lead to it. */
+function rowsOf(policy: Policy, counters: readonly Counter[]) {
+  const rows = new Map<string, {
+    readonly rule: string;
+    readonly chain: string;
+    readonly verdict: string;
+    packets: number;
+    bytes: number;
+  }>();
+  for (const [i, { name, hook, verdict }] of policy.rules.entries()) {
+    const key = `${hook} ${name}`;
+    const row = rows.get(key) ?? {
+      rule: name,
+      chain: hook,
+      verdict: verdict.name === "next" ? "match" : verdict.name,
+      packets: 0,
+      bytes: 0,
+    };
+    row.packets += Number(counters[i]!.packets);
+    row.bytes += Number(counters[i]!.bytes);
+    rows.set(key, row);
+  }
+  return [...rows.values()];
 }
 
 function totals(stats: Stats): string {

@@ -28,6 +28,8 @@ export { reach, type Reached } from "./analysis/reach.ts";
 export { OutOfBudget } from "./analysis/ruleset.ts";
 export { type RuleShare, ruleShares } from "./analysis/share.ts";
 export { percent, verdictText } from "./analysis/verdict.ts";
+export { addressText, readPrefix } from "./policy/address.ts";
+export { durationNs } from "./policy/dynamic.ts";
 export { PacketError, packetText, readPacket } from "./policy/packet.ts";
 export { fieldWord, regionText } from "./policy/text.ts";
 export { runTests, type Tested, type TestReport } from "./analysis/expect.ts";

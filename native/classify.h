@@ -3,7 +3,7 @@
  *
  * fw_classify() is a pure function of its arguments, so any thread may run it on any part of a
  * batch. It is total: a key that no rule takes gets FW_NO_RULE. The classes it finds on the way
- * lead fw_next_effect() to the `match` rules, which never decide.
+ * lead fw_next_effect() to the rules that only count or that depend on literals.
  *
  * The same in two steps, for workers that share a batch: fw_find_classes() once, then
  * fw_classify_part() for each of fw_parts(), each into rules of its own or into the same; the
@@ -40,7 +40,7 @@ const struct fw_evaluator *fw_evaluator_best(void);
 
 /*
  * `rules` and `classes` hold n entries each; keys come from fw_packet_parse(). Classes are written
- * only if the tables have rules that only count.
+ * only if the tables have rules that only count or that depend on literals.
  */
 void fw_classify(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, uint32_t *rules,
 		 struct fw_classes *classes);

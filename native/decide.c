@@ -3,13 +3,18 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "search.h"
 
-int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch)
+enum { LOG_SLOTS = 1024 };
+
+int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, struct fw_dynamic *dynamic,
+		    uint32_t batch)
 {
 	*d = (struct fw_decider){
 		.tables = tables,
+		.dynamic = dynamic,
 		.batch = batch,
 		.counts = fw_counts_new(tables->header->rule_count),
 		.keys = calloc(batch, sizeof *d->keys),
@@ -17,7 +22,9 @@ int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32
 		.rules = calloc(batch, sizeof *d->rules),
 		.places = calloc(batch, sizeof *d->places),
 	};
-	if (d->counts && d->keys && d->classes && d->rules && d->places)
+	const size_t words = sizeof(union fw_log_slot) / sizeof(uint64_t);
+	const bool logging = !tables->logs || fw_ring_init(&d->log, LOG_SLOTS, (uint32_t)words) == 0;
+	if (d->counts && d->keys && d->classes && d->rules && d->places && logging)
 		return 0;
 	fw_decider_clear(d);
 	return -ENOMEM;
@@ -26,6 +33,7 @@ int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32
 void fw_decider_clear(struct fw_decider *d)
 {
 	fw_pool_free(d->pool);
+	fw_ring_clear(&d->log);
 	free(d->counts);
 	free(d->keys);
 	free(d->classes);
@@ -94,9 +102,38 @@ static void settle(const struct fw_tables *t, const struct fw_key *key, uint32_t
 	}
 }
 
+static void write_log(struct fw_decider *d, uint32_t rule, const struct fw_key *key,
+		      const struct fw_seen *p)
+{
+	const bool whole = d->tables->rules[rule].log == 2;
+	const uint32_t captured = p->captured < FW_LOG_BYTES ? p->captured : FW_LOG_BYTES;
+	union fw_log_slot slot = { .line.log = {
+		.time = p->time,
+		.source_hi = key->source.hi,
+		.source_lo = key->source.lo,
+		.destination_hi = key->destination.hi,
+		.destination_lo = key->destination.lo,
+		.rule = rule,
+		.length = key->length,
+		.captured = whole ? captured : 0,
+		.family = key->scalar[FW_FIELD_FAMILY],
+		.proto = key->scalar[FW_FIELD_PROTO],
+		.sport = key->scalar[FW_FIELD_SPORT],
+		.dport = key->scalar[FW_FIELD_DPORT],
+		.in = p->in_index,
+		.out = p->out_index,
+	} };
+
+	if (!fw_dynamic_may_log(d->dynamic, rule, &slot.line.log.suppressed))
+		return;
+	memcpy(slot.line.bytes, p->bytes, slot.line.log.captured);
+	if (fw_ring_put(&d->log, slot.words))
+		fw_count(&d->counts->stats[FW_STAT_LOGS_LOST], 1);
+}
+
 /* What a rule does to a packet that it matches. */
-static void apply(const struct fw_decider *d, uint32_t rule, const struct fw_key *key,
-		  struct fw_decision *decision)
+static void apply(struct fw_decider *d, uint32_t rule, const struct fw_key *key,
+		  const struct fw_seen *p, struct fw_decision *decision)
 {
 	const struct fw_rule *r = &d->tables->rules[rule];
 
@@ -104,11 +141,16 @@ static void apply(const struct fw_decider *d, uint32_t rule, const struct fw_key
 	fw_count(&d->counts->rules[rule].bytes, key->length);
 	decision->mark_value = (decision->mark_value & ~r->mark_clear) | r->mark_value;
 	decision->mark_clear |= r->mark_clear;
+	if (r->log)
+		write_log(d, rule, key, p);
 }
 
-/* `match` rules that stand before the deciding rule. */
-static void apply_effects(const struct fw_decider *d, uint32_t i, uint32_t rule,
-			  struct fw_decision *decision)
+/*
+ * What comes of the i-th packet's rules that depend on literals or do not decide, up to the first
+ * that decides by itself, `rule`. The rule that decides.
+ */
+static uint32_t apply_effects(struct fw_decider *d, uint32_t i, uint32_t rule,
+			      const struct fw_seen *p, struct fw_decision *decision)
 {
 	const struct fw_tables *t = d->tables;
 	const uint32_t count = t->header->effect_count;
@@ -117,11 +159,17 @@ static void apply_effects(const struct fw_decider *d, uint32_t i, uint32_t rule,
 	for (uint32_t bit = fw_next_effect(t, &d->classes[i], 0);
 	     bit < count && t->effect[bit] < rule;
 	     bit = fw_next_effect(t, &d->classes[i], bit + 1)) {
-		if (t->effect[bit] == last)
+		const uint32_t candidate = t->effect[bit];
+		if (candidate == last)
 			continue; /* another region of the same rule */
-		last = t->effect[bit];
-		apply(d, last, &d->keys[i], decision);
+		if (t->needs[bit].count && !fw_dynamic_meets(d->dynamic, &t->needs[bit]))
+			continue;
+		if (t->rules[candidate].verdict != FW_VERDICT_NEXT)
+			return candidate;
+		last = candidate;
+		apply(d, last, &d->keys[i], p, decision);
 	}
+	return rule;
 }
 
 static void count_verdict(struct fw_counts *c, const struct fw_decision *d)
@@ -230,16 +278,26 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 		d->places[well_formed++] = i;
 	}
 	classify(d, well_formed);
+	/* In packet order, so that a limit's tokens go to the packets that came first. */
+	const bool dynamic = t->header->literal_count || t->logs;
+	if (dynamic)
+		fw_dynamic_begin(d->dynamic);
 	for (uint32_t i = 0; i < well_formed; i++) {
-		const uint32_t rule = d->rules[i];
+		const struct fw_seen *p = &packets[d->places[i]];
+		const struct fw_key *key = &d->keys[i];
 		struct fw_decision *decision = &decisions[d->places[i]];
+		uint32_t rule = d->rules[i];
 
+		if (dynamic)
+			fw_dynamic_packet(d->dynamic, key, p->time);
 		if (t->header->effect_count > 0)
-			apply_effects(d, i, rule, decision);
+			rule = apply_effects(d, i, rule, p, decision);
 		if (rule != FW_NO_RULE)
-			apply(d, rule, &d->keys[i], decision);
-		settle(t, &d->keys[i], rule, decision);
+			apply(d, rule, key, p, decision);
+		settle(t, key, rule, decision);
 	}
+	if (dynamic)
+		fw_dynamic_end(d->dynamic);
 	for (uint32_t i = 0; i < n; i++)
 		count_verdict(d->counts, &decisions[i]);
 	fw_count(&d->counts->stats[FW_STAT_RECEIVED], n);

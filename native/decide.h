@@ -10,7 +10,9 @@
 
 #include "classify.h"
 #include "counts.h"
+#include "dynamic.h"
 #include "pool.h"
+#include "ring.h"
 
 /* A packet, and where it was seen. */
 struct fw_seen {
@@ -24,12 +26,27 @@ struct fw_seen {
 	uint32_t uid; /* of the sending socket, FW_NO_ID for none */
 	uint32_t gid;
 	uint64_t mac; /* source hardware address, FW_NO_MAC for none */
+	uint64_t time; /* nanoseconds since 1970 */
+	uint32_t in_index; /* of the input interface, for the log; 0 for none */
+	uint32_t out_index;
 };
+
+/* A line of the log on its way to the reader, and the packet's first bytes. */
+union fw_log_slot {
+	struct {
+		struct fw_log log;
+		uint8_t bytes[FW_LOG_BYTES];
+	} line;
+	uint64_t words[(sizeof(struct fw_log) + FW_LOG_BYTES) / sizeof(uint64_t)];
+};
+static_assert(sizeof(union fw_log_slot) == sizeof(struct fw_log) + FW_LOG_BYTES, "log slot");
 
 /* Tables, room for one batch, and the counters of one thread. */
 struct fw_decider {
 	const struct fw_tables *tables;
+	struct fw_dynamic *dynamic;
 	struct fw_counts *counts;
+	struct fw_ring log; /* without data if no rule logs */
 	struct fw_key *keys;
 	struct fw_classes *classes;
 	uint32_t *rules;
@@ -39,8 +56,12 @@ struct fw_decider {
 	uint32_t *part_rules; /* a batch for each part of the rules; NULL: split by packets */
 };
 
-/* Decides up to `batch` packets at once. -ENOMEM. The tables are the caller's, and outlive it. */
-int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, uint32_t batch);
+/*
+ * Decides up to `batch` packets at once. -ENOMEM. The tables are the caller's, and outlive it, as
+ * does `dynamic`, which is NULL only for tables without literals and logs.
+ */
+int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, struct fw_dynamic *dynamic,
+		    uint32_t batch);
 void fw_decider_clear(struct fw_decider *d);
 
 /*

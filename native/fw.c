@@ -1,6 +1,7 @@
 #include "fw.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct queue {
 struct fw_engine {
 	/* Used by the caller's thread; pumps and tables do not change once started. */
 	struct fw_tables *tables;
+	struct fw_dynamic *dynamic;
 	struct fw_decider replay;
 	struct fw_counter *sums; /* one a rule, to add counters up in */
 	struct fw_watch watch;
@@ -58,7 +60,10 @@ int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **ou
 	int error = fw_tables_new(image, size, &e->tables);
 	if (error)
 		goto fail;
-	error = fw_decider_init(&e->replay, e->tables, REPLAY_BATCH);
+	error = fw_dynamic_new(e->tables, &e->dynamic);
+	if (error)
+		goto fail;
+	error = fw_decider_init(&e->replay, e->tables, e->dynamic, REPLAY_BATCH);
 	if (error)
 		goto fail;
 	error = -ENOMEM;
@@ -85,6 +90,7 @@ int32_t fw_engine_free(struct fw_engine *e)
 	for (uint32_t i = 0; i < e->queue_count; i++)
 		fw_pump_free(e->queues[i].pump);
 	fw_decider_clear(&e->replay);
+	fw_dynamic_free(e->dynamic);
 	fw_tables_free(e->tables);
 	free(e->sums);
 	pthread_cond_destroy(&e->ended);
@@ -133,6 +139,7 @@ int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t c
 				.uid = p.uid,
 				.gid = p.gid,
 				.mac = p.mac,
+				.time = p.time,
 				.in = fw_in_class(e->tables, names + p.in * FW_NAME_SIZE),
 				.out = fw_out_class(e->tables, names + p.out * FW_NAME_SIZE),
 			};
@@ -155,7 +162,7 @@ int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint
 	    (coalesce > MAX_COALESCE && coalesce != FW_COALESCE_AUTO))
 		return -EINVAL;
 	struct queue *q = &e->queues[e->queue_count];
-	const int error = fw_pump_new(e->tables, &e->watch, &options, &q->pump);
+	const int error = fw_pump_new(e->tables, e->dynamic, &e->watch, &options, &q->pump);
 	if (error)
 		return error;
 	q->engine = e;
@@ -278,6 +285,73 @@ int32_t fw_engine_stats(struct fw_engine *e, uint8_t *totals, uint32_t count)
 		fw_pump_add_stats(e->queues[i].pump, sums);
 	memcpy(totals, sums, sizeof sums);
 	return 0;
+}
+
+static bool take_log(struct fw_engine *e, union fw_log_slot *slot)
+{
+	if (e->replay.log.data && fw_ring_take(&e->replay.log, slot->words))
+		return true;
+	for (uint32_t i = 0; i < e->queue_count; i++)
+		if (fw_pump_take_log(e->queues[i].pump, slot))
+			return true;
+	return false;
+}
+
+/* The name that an interface has now, zero-padded. */
+static void name_interface(uint32_t index, uint64_t *words)
+{
+	char name[IF_NAMESIZE] = { 0 };
+
+	if (index && if_indextoname(index, name))
+		memcpy(words, name, sizeof name);
+}
+
+int32_t fw_engine_read_log(struct fw_engine *e, uint8_t *lines, uint32_t room)
+{
+	union fw_log_slot slot;
+	uint32_t count = 0;
+
+	for (; count < room && take_log(e, &slot); count++) {
+		name_interface(slot.line.log.in, &slot.line.log.in_0);
+		name_interface(slot.line.log.out, &slot.line.log.out_0);
+		memcpy(lines + (size_t)count * sizeof slot, &slot, sizeof slot);
+	}
+	return (int32_t)count;
+}
+
+static struct fw_member member_at(const uint8_t *bytes)
+{
+	struct fw_member m;
+
+	memcpy(&m, bytes, sizeof m);
+	return m;
+}
+
+int32_t fw_engine_set_add(struct fw_engine *e, uint32_t set, const uint8_t *member)
+{
+	const struct fw_member m = member_at(member);
+
+	return fw_dynamic_add(e->dynamic, set, &m, fw_time_now());
+}
+
+int32_t fw_engine_set_del(struct fw_engine *e, uint32_t set, const uint8_t *member)
+{
+	const struct fw_member m = member_at(member);
+
+	return fw_dynamic_del(e->dynamic, set, &m, fw_time_now());
+}
+
+int32_t fw_engine_set_list(struct fw_engine *e, uint32_t set, uint8_t *members, uint32_t room)
+{
+	struct fw_member *list = calloc(room + 1, sizeof *list);
+
+	if (!list)
+		return -ENOMEM;
+	const int64_t count = fw_dynamic_list(e->dynamic, set, list, room, fw_time_now());
+	if (count > 0)
+		memcpy(members, list, (count < room ? (size_t)count : room) * sizeof *list);
+	free(list);
+	return (int32_t)count;
 }
 
 int32_t fw_queue_owner(uint32_t queue)

@@ -78,6 +78,24 @@ FW_EXPORT int32_t fw_engine_counters(struct fw_engine *engine, uint8_t *counters
 /* Writes FW_STAT_COUNT totals, see enum fw_stat. -EINVAL if count differs. */
 FW_EXPORT int32_t fw_engine_stats(struct fw_engine *engine, uint8_t *totals, uint32_t count);
 
+/*
+ * Takes up to `room` lines of the log, oldest of each queue first; how many. A line is a struct fw_log
+ * followed by FW_LOG_BYTES bytes, of which `captured` are the packet's.
+ */
+FW_EXPORT int32_t fw_engine_read_log(struct fw_engine *engine, uint8_t *lines, uint32_t room);
+
+/*
+ * Adds a struct fw_member to a run-time set, or gives it a new time to stay (`left`; 0 is the set's
+ * own timeout). -EINVAL: no such set or member; -EPERM: the set is the host's addresses; -ENOSPC:
+ * it is full.
+ */
+FW_EXPORT int32_t fw_engine_set_add(struct fw_engine *engine, uint32_t set, const uint8_t *member);
+/* Takes one out. -ENOENT: it was not there; otherwise as fw_engine_set_add(). */
+FW_EXPORT int32_t fw_engine_set_del(struct fw_engine *engine, uint32_t set, const uint8_t *member);
+/* Writes up to `room` members; how many there are. -EINVAL: no such set; -ENOMEM. */
+FW_EXPORT int32_t fw_engine_set_list(struct fw_engine *engine, uint32_t set, uint8_t *members,
+				     uint32_t room);
+
 /* Closes the queues and frees the engine. -EBUSY while a queue thread runs. */
 FW_EXPORT int32_t fw_engine_free(struct fw_engine *engine);
 

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "classify.h"
+#include "set.h"
+
+enum { MAX_SET = 1 << 20 };
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "an image is read in place");
 
@@ -136,13 +139,14 @@ static bool find_rules(struct fw_tables *t)
 		const struct fw_rule *r = &t->rules[i];
 		if (r->verdict >= FW_VERDICT_COUNT || r->reject >= FW_REJECT_COUNT ||
 		    (r->reject != 0 && r->verdict != FW_VERDICT_REJECT) ||
-		    (r->mark_value & ~r->mark_clear) != 0 || (r->mark_clear & h->mark_mask) != 0)
+		    r->log > 2 || r->pad != 0 || (r->mark_value & ~r->mark_clear) != 0 ||
+		    (r->mark_clear & h->mark_mask) != 0)
 			return false;
 	}
 	return true;
 }
 
-/* The rule numbers behind a row's bits: ascending, and of rules that decide, or that never do. */
+/* The rule numbers behind a row's bits: ascending; those of a decide row are of rules that decide. */
 static bool numbers_ok(const struct fw_tables *t, const uint32_t *numbers, uint32_t count,
 		       bool decides)
 {
@@ -151,7 +155,7 @@ static bool numbers_ok(const struct fw_tables *t, const uint32_t *numbers, uint3
 	for (uint32_t i = 0; i < count; i++) {
 		if (numbers[i] >= t->header->rule_count || (i > 0 && numbers[i] < numbers[i - 1]))
 			return false;
-		if ((t->rules[numbers[i]].verdict != FW_VERDICT_NEXT) != decides)
+		if (decides && t->rules[numbers[i]].verdict == FW_VERDICT_NEXT)
 			return false;
 	}
 	return true;
@@ -166,6 +170,70 @@ static bool find_numbers(struct fw_tables *t)
 	t->effect = section(t, h->effect_at, h->effect_count, sizeof *t->effect);
 	return numbers_ok(t, t->decide, h->decide_count, true) &&
 	       (h->effect_count == 0 || numbers_ok(t, t->effect, h->effect_count, false));
+}
+
+static bool literal_ok(const struct fw_header *h, const struct fw_literal *l)
+{
+	switch (l->kind) {
+	case FW_LITERAL_LIMIT:
+		/* A bucket's time must not overflow. */
+		return l->interval > 0 && l->burst > 0 && l->interval <= UINT64_MAX / 4 / l->burst &&
+		       l->source4 <= 32 && l->destination4 <= 32 && l->source6 <= 128 &&
+		       l->destination6 <= 128;
+	case FW_LITERAL_TIME:
+		return l->from < 1440 && l->to <= 1440;
+	case FW_LITERAL_UNTIL:
+		return true;
+	case FW_LITERAL_MEMBER:
+		return l->set < h->set_count;
+	default:
+		return false;
+	}
+}
+
+static bool sets_ok(const struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+
+	for (uint32_t i = 0; i < h->set_count; i++) {
+		const struct fw_set *s = &t->sets[i];
+		if (s->size == 0 || s->size > MAX_SET || s->count > s->size ||
+		    s->first > h->member_count || s->count > h->member_count - s->first)
+			return false;
+	}
+	for (uint32_t i = 0; i < h->member_count; i++)
+		if (!fw_member_ok(&t->members[i]))
+			return false;
+	return h->self_set == FW_NO_RULE || h->self_set < h->set_count;
+}
+
+/* Literals, the conditions on them, and the sets they ask. */
+static bool find_dynamic(struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+
+	t->needs = section(t, h->needs_at, h->effect_count, sizeof *t->needs);
+	t->conditions = section(t, h->conditions_at, h->condition_count, sizeof *t->conditions);
+	t->literals = section(t, h->literals_at, h->literal_count, sizeof *t->literals);
+	t->sets = section(t, h->sets_at, h->set_count, sizeof *t->sets);
+	t->members = section(t, h->members_at, h->member_count, sizeof *t->members);
+	if ((h->effect_count && !t->needs) || (h->condition_count && !t->conditions) ||
+	    (h->literal_count && !t->literals) || (h->set_count && !t->sets) ||
+	    (h->member_count && !t->members) || !sets_ok(t))
+		return false;
+	for (uint32_t i = 0; i < h->literal_count; i++)
+		if (!literal_ok(h, &t->literals[i]))
+			return false;
+	for (uint32_t i = 0; i < h->condition_count; i++)
+		if (t->conditions[i] / 2 >= h->literal_count)
+			return false;
+	for (uint32_t i = 0; i < h->effect_count; i++)
+		if (t->needs[i].first > h->condition_count ||
+		    t->needs[i].count > h->condition_count - t->needs[i].first)
+			return false;
+	for (uint32_t i = 0; i < h->rule_count; i++)
+		t->logs |= t->rules[i].log != 0;
+	return true;
 }
 
 static bool find_names(struct fw_tables *t)
@@ -637,8 +705,8 @@ int fw_tables_new(const uint8_t *image, uint32_t size, struct fw_tables **out)
 	memcpy(copy, image, size);
 	t->header = (const struct fw_header *)(const void *)copy;
 	error = -EBADMSG;
-	if (!find_header(t) || !find_rules(t) || !find_numbers(t) || !find_names(t) ||
-	    !find_blocks(t) || !find_trees(t) || !find_axes(t) || !find_parted(t))
+	if (!find_header(t) || !find_rules(t) || !find_numbers(t) || !find_dynamic(t) ||
+	    !find_names(t) || !find_blocks(t) || !find_trees(t) || !find_axes(t) || !find_parted(t))
 		goto fail;
 	t->evaluator = fw_evaluator_best();
 	*out = t;

@@ -10,6 +10,7 @@
 #ifndef FW_IMAGE_H
 #define FW_IMAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "layout.h"
@@ -67,7 +68,7 @@ struct fw_classifier {
 	const struct fw_search *v6;
 	const uint64_t *dense; /* one row a class, by the back end */
 	const struct fw_row *sparse;
-	const struct fw_row *effects; /* NULL if no rule is `match` */
+	const struct fw_row *effects; /* NULL if no rule counts or depends */
 };
 
 struct fw_tables {
@@ -78,6 +79,12 @@ struct fw_tables {
 	const struct fw_wide *in_names; /* NULL if the policy does not look at them */
 	const struct fw_wide *out_names;
 	const struct fw_wide *macs;
+	const struct fw_need *needs; /* one a bit of an effect row */
+	const uint32_t *conditions;
+	const struct fw_literal *literals;
+	const struct fw_set *sets;
+	const struct fw_member *members;
+	bool logs; /* some rule does */
 	const struct fw_evaluator *evaluator; /* the best for this processor: see classify.h */
 	uint32_t dense_words; /* u64 words in a dense row: a power of two */
 	uint32_t mark_shift; /* of the lowest bit of header->mark_mask */

@@ -7,11 +7,12 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x9fb3776fu
+#define FW_LAYOUT_HASH 0x36edf8f0u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
 #define FW_NAME_SIZE 16u
+#define FW_LOG_BYTES 256u
 #define FW_MAX_AXES 16u
 #define FW_MAX_FOLDS 64u
 #define FW_MAX_STEPS 64u
@@ -84,6 +85,15 @@ enum fw_field {
 	FW_FIELD_UID,
 	FW_FIELD_GID,
 	FW_FIELD_COUNT,
+};
+
+/* What is true of a packet only for a time. */
+enum {
+	FW_LITERAL_LIMIT,
+	FW_LITERAL_TIME,
+	FW_LITERAL_UNTIL,
+	FW_LITERAL_MEMBER,
+	FW_LITERAL_COUNT,
 };
 
 /* How a step finds a field's class. */
@@ -161,6 +171,7 @@ enum fw_stat {
 	FW_STAT_KERNEL_WAITING,
 	FW_STAT_KERNEL_DROPPED,
 	FW_STAT_USER_DROPPED,
+	FW_STAT_LOGS_LOST,
 	FW_STAT_COUNT,
 };
 
@@ -191,7 +202,17 @@ struct fw_header {
 	uint32_t decide_at; /* u32 rule number of each bit of a decide row, ascending: one bit a region of a rule */
 	uint32_t decide_count; /* bits in a decide row; a dense row is that many, rounded up to 64 times a power of 2 */
 	uint32_t effect_at; /* u32 rule number of each bit of an effect row, ascending: one bit a region of a rule */
-	uint32_t effect_count; /* bits in an effect row, 0 if no rule is `match` */
+	uint32_t effect_count; /* bits in an effect row, 0 if no rule is `match` or has a literal */
+	uint32_t needs_at; /* `need` records, one a bit of an effect row */
+	uint32_t conditions_at; /* u32 conditions: a literal's number times 2, plus 1 if it must be true */
+	uint32_t condition_count;
+	uint32_t literals_at; /* `literal` records */
+	uint32_t literal_count;
+	uint32_t sets_at; /* `set` records: those that change at run time */
+	uint32_t set_count;
+	uint32_t members_at; /* `member` records: what the sets hold at the start */
+	uint32_t member_count;
+	uint32_t self_set; /* number of the set of the host's own addresses, NO_RULE if none */
 	uint32_t in_names_at; /* `wide` records: class of an input interface, by name */
 	uint32_t in_name_count; /* at least 1 when a step reads `in` */
 	uint32_t out_names_at; /* `wide` records: class of an output interface, by name */
@@ -202,7 +223,7 @@ struct fw_header {
 	uint32_t mark_bits; /* bits of the packet mark that some rule tests */
 	uint32_t malformed; /* verdict for packets that cannot be parsed: accept or drop */
 };
-static_assert(sizeof(struct fw_header) == 140, "fw_header size");
+static_assert(sizeof(struct fw_header) == 180, "fw_header size");
 static_assert(offsetof(struct fw_header, magic) == 0, "fw_header.magic");
 static_assert(offsetof(struct fw_header, layout_hash) == 4, "fw_header.layout_hash");
 static_assert(offsetof(struct fw_header, size) == 8, "fw_header.size");
@@ -229,15 +250,25 @@ static_assert(offsetof(struct fw_header, decide_at) == 88, "fw_header.decide_at"
 static_assert(offsetof(struct fw_header, decide_count) == 92, "fw_header.decide_count");
 static_assert(offsetof(struct fw_header, effect_at) == 96, "fw_header.effect_at");
 static_assert(offsetof(struct fw_header, effect_count) == 100, "fw_header.effect_count");
-static_assert(offsetof(struct fw_header, in_names_at) == 104, "fw_header.in_names_at");
-static_assert(offsetof(struct fw_header, in_name_count) == 108, "fw_header.in_name_count");
-static_assert(offsetof(struct fw_header, out_names_at) == 112, "fw_header.out_names_at");
-static_assert(offsetof(struct fw_header, out_name_count) == 116, "fw_header.out_name_count");
-static_assert(offsetof(struct fw_header, macs_at) == 120, "fw_header.macs_at");
-static_assert(offsetof(struct fw_header, mac_count) == 124, "fw_header.mac_count");
-static_assert(offsetof(struct fw_header, mark_mask) == 128, "fw_header.mark_mask");
-static_assert(offsetof(struct fw_header, mark_bits) == 132, "fw_header.mark_bits");
-static_assert(offsetof(struct fw_header, malformed) == 136, "fw_header.malformed");
+static_assert(offsetof(struct fw_header, needs_at) == 104, "fw_header.needs_at");
+static_assert(offsetof(struct fw_header, conditions_at) == 108, "fw_header.conditions_at");
+static_assert(offsetof(struct fw_header, condition_count) == 112, "fw_header.condition_count");
+static_assert(offsetof(struct fw_header, literals_at) == 116, "fw_header.literals_at");
+static_assert(offsetof(struct fw_header, literal_count) == 120, "fw_header.literal_count");
+static_assert(offsetof(struct fw_header, sets_at) == 124, "fw_header.sets_at");
+static_assert(offsetof(struct fw_header, set_count) == 128, "fw_header.set_count");
+static_assert(offsetof(struct fw_header, members_at) == 132, "fw_header.members_at");
+static_assert(offsetof(struct fw_header, member_count) == 136, "fw_header.member_count");
+static_assert(offsetof(struct fw_header, self_set) == 140, "fw_header.self_set");
+static_assert(offsetof(struct fw_header, in_names_at) == 144, "fw_header.in_names_at");
+static_assert(offsetof(struct fw_header, in_name_count) == 148, "fw_header.in_name_count");
+static_assert(offsetof(struct fw_header, out_names_at) == 152, "fw_header.out_names_at");
+static_assert(offsetof(struct fw_header, out_name_count) == 156, "fw_header.out_name_count");
+static_assert(offsetof(struct fw_header, macs_at) == 160, "fw_header.macs_at");
+static_assert(offsetof(struct fw_header, mac_count) == 164, "fw_header.mac_count");
+static_assert(offsetof(struct fw_header, mark_mask) == 168, "fw_header.mark_mask");
+static_assert(offsetof(struct fw_header, mark_bits) == 172, "fw_header.mark_bits");
+static_assert(offsetof(struct fw_header, malformed) == 176, "fw_header.malformed");
 
 /* What one rule does. */
 struct fw_rule {
@@ -245,12 +276,18 @@ struct fw_rule {
 	uint32_t reject; /* enum fw_reject, 0 unless the verdict is reject */
 	uint32_t mark_value; /* bits of the packet mark to set, all of them in mark_clear */
 	uint32_t mark_clear; /* bits of the packet mark to clear first, none of them ours */
+	uint32_t log; /* whether it logs: 1, and with the packet's bytes: 2 */
+	uint32_t pad; /* 0 */
+	uint64_t log_every; /* nanoseconds between two lines of its log; those between are counted */
 };
-static_assert(sizeof(struct fw_rule) == 16, "fw_rule size");
+static_assert(sizeof(struct fw_rule) == 32, "fw_rule size");
 static_assert(offsetof(struct fw_rule, verdict) == 0, "fw_rule.verdict");
 static_assert(offsetof(struct fw_rule, reject) == 4, "fw_rule.reject");
 static_assert(offsetof(struct fw_rule, mark_value) == 8, "fw_rule.mark_value");
 static_assert(offsetof(struct fw_rule, mark_clear) == 12, "fw_rule.mark_clear");
+static_assert(offsetof(struct fw_rule, log) == 16, "fw_rule.log");
+static_assert(offsetof(struct fw_rule, pad) == 20, "fw_rule.pad");
+static_assert(offsetof(struct fw_rule, log_every) == 24, "fw_rule.log_every");
 
 /* One way of putting a packet into a class. */
 struct fw_axis {
@@ -272,6 +309,123 @@ static_assert(offsetof(struct fw_axis, v4_tree) == 16, "fw_axis.v4_tree");
 static_assert(offsetof(struct fw_axis, v6_tree) == 20, "fw_axis.v6_tree");
 static_assert(offsetof(struct fw_axis, decide_at) == 24, "fw_axis.decide_at");
 static_assert(offsetof(struct fw_axis, effect_at) == 28, "fw_axis.effect_at");
+
+/* The conditions behind a bit of an effect row, in the order they are tried. */
+struct fw_need {
+	uint32_t first; /* number of the first */
+	uint32_t count;
+};
+static_assert(sizeof(struct fw_need) == 8, "fw_need size");
+static_assert(offsetof(struct fw_need, first) == 0, "fw_need.first");
+static_assert(offsetof(struct fw_need, count) == 4, "fw_need.count");
+
+/* What must be asked when a packet is there. */
+struct fw_literal {
+	uint64_t interval; /* limit: nanoseconds a packet, at least 1 */
+	uint32_t kind; /* FW_LITERAL_... */
+	uint32_t burst; /* limit: packets at once, at least 1 */
+	uint32_t keys; /* limit: one bucket a source 1, destination 2, source port 4, destination port 8 */
+	uint8_t source4; /* limit: leading bits of an IPv4 source that count */
+	uint8_t source6;
+	uint8_t destination4;
+	uint8_t destination6;
+	uint16_t from; /* time: first minute of the day; later than `to` if it spans midnight */
+	uint16_t to; /* time: the minute after the last, at most 1440 */
+	uint32_t days; /* time: bit 0 is Sunday; a span over midnight belongs to the day it begins */
+	uint32_t until; /* until: the last day, as 20261231 */
+	uint32_t set; /* member: its number */
+	uint32_t of; /* member: 0 the source, 1 the destination */
+	uint32_t pad; /* 0 */
+};
+static_assert(sizeof(struct fw_literal) == 48, "fw_literal size");
+static_assert(offsetof(struct fw_literal, interval) == 0, "fw_literal.interval");
+static_assert(offsetof(struct fw_literal, kind) == 8, "fw_literal.kind");
+static_assert(offsetof(struct fw_literal, burst) == 12, "fw_literal.burst");
+static_assert(offsetof(struct fw_literal, keys) == 16, "fw_literal.keys");
+static_assert(offsetof(struct fw_literal, source4) == 20, "fw_literal.source4");
+static_assert(offsetof(struct fw_literal, source6) == 21, "fw_literal.source6");
+static_assert(offsetof(struct fw_literal, destination4) == 22, "fw_literal.destination4");
+static_assert(offsetof(struct fw_literal, destination6) == 23, "fw_literal.destination6");
+static_assert(offsetof(struct fw_literal, from) == 24, "fw_literal.from");
+static_assert(offsetof(struct fw_literal, to) == 26, "fw_literal.to");
+static_assert(offsetof(struct fw_literal, days) == 28, "fw_literal.days");
+static_assert(offsetof(struct fw_literal, until) == 32, "fw_literal.until");
+static_assert(offsetof(struct fw_literal, set) == 36, "fw_literal.set");
+static_assert(offsetof(struct fw_literal, of) == 40, "fw_literal.of");
+static_assert(offsetof(struct fw_literal, pad) == 44, "fw_literal.pad");
+
+/* A set of addresses that changes at run time. */
+struct fw_set {
+	uint64_t timeout; /* nanoseconds that a member stays unless told otherwise, 0 for ever */
+	uint32_t size; /* members it can hold, at least 1 */
+	uint32_t first; /* number of its first `member` */
+	uint32_t count; /* those it holds at the start, at most `size` */
+	uint32_t pad; /* 0 */
+};
+static_assert(sizeof(struct fw_set) == 24, "fw_set size");
+static_assert(offsetof(struct fw_set, timeout) == 0, "fw_set.timeout");
+static_assert(offsetof(struct fw_set, size) == 8, "fw_set.size");
+static_assert(offsetof(struct fw_set, first) == 12, "fw_set.first");
+static_assert(offsetof(struct fw_set, count) == 16, "fw_set.count");
+static_assert(offsetof(struct fw_set, pad) == 20, "fw_set.pad");
+
+/* A prefix of addresses in a set; also FFI. */
+struct fw_member {
+	uint64_t hi; /* 0 for IPv4 */
+	uint64_t lo; /* bits behind the prefix are 0 */
+	uint32_t family; /* 0 IPv4, 1 IPv6 */
+	uint32_t length; /* 0 to 32, or to 128 */
+	uint64_t left; /* FFI: nanoseconds that it stays, 0 for ever; 0 in an image */
+};
+static_assert(sizeof(struct fw_member) == 32, "fw_member size");
+static_assert(offsetof(struct fw_member, hi) == 0, "fw_member.hi");
+static_assert(offsetof(struct fw_member, lo) == 8, "fw_member.lo");
+static_assert(offsetof(struct fw_member, family) == 16, "fw_member.family");
+static_assert(offsetof(struct fw_member, length) == 20, "fw_member.length");
+static_assert(offsetof(struct fw_member, left) == 24, "fw_member.left");
+
+/* FFI: one line of the log, followed by LOG_BYTES of the packet. */
+struct fw_log {
+	uint64_t time; /* nanoseconds since 1970 */
+	uint64_t source_hi;
+	uint64_t source_lo;
+	uint64_t destination_hi;
+	uint64_t destination_lo;
+	uint64_t in_0; /* name of the input interface, its bytes as they are, zero-padded */
+	uint64_t in_1;
+	uint64_t out_0; /* name of the output interface */
+	uint64_t out_1;
+	uint32_t rule;
+	uint32_t suppressed; /* lines of this rule left out since its last one */
+	uint32_t length; /* IP bytes as on the wire */
+	uint32_t captured; /* bytes of the packet that follow; 0 unless the rule logs them */
+	uint32_t family;
+	uint32_t proto;
+	uint32_t sport; /* 65536 for none */
+	uint32_t dport;
+	uint32_t in; /* interface index */
+	uint32_t out;
+};
+static_assert(sizeof(struct fw_log) == 112, "fw_log size");
+static_assert(offsetof(struct fw_log, time) == 0, "fw_log.time");
+static_assert(offsetof(struct fw_log, source_hi) == 8, "fw_log.source_hi");
+static_assert(offsetof(struct fw_log, source_lo) == 16, "fw_log.source_lo");
+static_assert(offsetof(struct fw_log, destination_hi) == 24, "fw_log.destination_hi");
+static_assert(offsetof(struct fw_log, destination_lo) == 32, "fw_log.destination_lo");
+static_assert(offsetof(struct fw_log, in_0) == 40, "fw_log.in_0");
+static_assert(offsetof(struct fw_log, in_1) == 48, "fw_log.in_1");
+static_assert(offsetof(struct fw_log, out_0) == 56, "fw_log.out_0");
+static_assert(offsetof(struct fw_log, out_1) == 64, "fw_log.out_1");
+static_assert(offsetof(struct fw_log, rule) == 72, "fw_log.rule");
+static_assert(offsetof(struct fw_log, suppressed) == 76, "fw_log.suppressed");
+static_assert(offsetof(struct fw_log, length) == 80, "fw_log.length");
+static_assert(offsetof(struct fw_log, captured) == 84, "fw_log.captured");
+static_assert(offsetof(struct fw_log, family) == 88, "fw_log.family");
+static_assert(offsetof(struct fw_log, proto) == 92, "fw_log.proto");
+static_assert(offsetof(struct fw_log, sport) == 96, "fw_log.sport");
+static_assert(offsetof(struct fw_log, dport) == 100, "fw_log.dport");
+static_assert(offsetof(struct fw_log, in) == 104, "fw_log.in");
+static_assert(offsetof(struct fw_log, out) == 108, "fw_log.out");
 
 /* Classes of some fields become one class. */
 struct fw_fold {
@@ -444,8 +598,9 @@ struct fw_packet {
 	uint32_t uid; /* user of the sending socket, 2^32 - 1 for none */
 	uint32_t gid; /* its group, 2^32 - 1 for none */
 	uint64_t mac; /* source hardware address, 2^48 for none */
+	uint64_t time; /* when it was seen, in nanoseconds since 1970 */
 };
-static_assert(sizeof(struct fw_packet) == 40, "fw_packet size");
+static_assert(sizeof(struct fw_packet) == 48, "fw_packet size");
 static_assert(offsetof(struct fw_packet, at) == 0, "fw_packet.at");
 static_assert(offsetof(struct fw_packet, captured) == 4, "fw_packet.captured");
 static_assert(offsetof(struct fw_packet, length) == 8, "fw_packet.length");
@@ -456,6 +611,7 @@ static_assert(offsetof(struct fw_packet, out) == 22, "fw_packet.out");
 static_assert(offsetof(struct fw_packet, uid) == 24, "fw_packet.uid");
 static_assert(offsetof(struct fw_packet, gid) == 28, "fw_packet.gid");
 static_assert(offsetof(struct fw_packet, mac) == 32, "fw_packet.mac");
+static_assert(offsetof(struct fw_packet, time) == 40, "fw_packet.time");
 
 /* FFI: what became of it. */
 struct fw_decision {

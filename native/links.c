@@ -66,7 +66,8 @@ static void *watch_main(void *argument)
 
 int fw_watch_start(struct fw_watch *w)
 {
-	const int fd = fw_netlink_open(NETLINK_ROUTE, RTMGRP_LINK);
+	const int fd = fw_netlink_open(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
+							  RTMGRP_IPV6_IFADDR);
 
 	if (fd < 0)
 		return fd;
@@ -112,15 +113,16 @@ void fw_links_clear(struct fw_links *l)
 	close(l->fd);
 }
 
-void fw_links_refresh(struct fw_links *l)
+uint32_t fw_links_refresh(struct fw_links *l)
 {
 	/* Acquire: pairs with the release in watch_main(); names are asked for after the change. */
 	const uint32_t now = atomic_load_explicit(&l->watch->generation, memory_order_acquire);
 
 	if (now == l->generation && now != 0)
-		return;
+		return now;
 	memset(l->known, 0, sizeof l->known);
 	l->generation = now;
+	return now;
 }
 
 const struct fw_link *fw_link_find(struct fw_links *l, uint32_t index)

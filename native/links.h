@@ -2,7 +2,7 @@
  * links.h - interface index -> the class of the interface's name.
  *
  * A pump keeps the classes of the interfaces it has met and asks the kernel only about new ones.
- * One watch an engine listens for changes of links (rename, new device) and makes every pump
+ * One watch an engine listens for changes of links (rename, new device, address) and makes every pump
  * forget what it knew before its next batch; a watch that fails makes them forget it every time.
  */
 #ifndef FW_LINKS_H
@@ -51,8 +51,11 @@ struct fw_links {
 int fw_links_init(struct fw_links *l, const struct fw_tables *t, const struct fw_watch *w);
 void fw_links_clear(struct fw_links *l);
 
-/* Forgets all if links have changed. Before each batch. */
-void fw_links_refresh(struct fw_links *l);
+/*
+ * Forgets all if links have changed. Before each batch. The generation of links and addresses in
+ * force; 0 once changes are no longer heard of.
+ */
+uint32_t fw_links_refresh(struct fw_links *l);
 
 /* Classes of an interface; index 0 is none, and so is one that has gone. Valid until the next call. */
 const struct fw_link *fw_link_find(struct fw_links *l, uint32_t index);

@@ -25,8 +25,9 @@ struct fw_pump {
 	_Atomic bool over;
 };
 
-int fw_pump_new(const struct fw_tables *tables, const struct fw_watch *watch,
-		const struct fw_queue_options *options, struct fw_pump **out)
+int fw_pump_new(const struct fw_tables *tables, struct fw_dynamic *dynamic,
+		const struct fw_watch *watch, const struct fw_queue_options *options,
+		struct fw_pump **out)
 {
 	const uint32_t batch = options->batch;
 	struct fw_pump *p = aligned_alloc(_Alignof(struct fw_pump), sizeof *p);
@@ -42,7 +43,7 @@ int fw_pump_new(const struct fw_tables *tables, const struct fw_watch *watch,
 	if (!p->queued || !p->seen || !p->decisions || !p->answers)
 		goto fail;
 	fw_coalesce_init(&p->coalesce, options->coalesce);
-	error = fw_decider_init(&p->decider, tables, batch);
+	error = fw_decider_init(&p->decider, tables, dynamic, batch);
 	if (error)
 		goto fail;
 	error = fw_links_init(&p->links, tables, watch);
@@ -76,7 +77,7 @@ void fw_pump_free(struct fw_pump *p)
 	free(p);
 }
 
-static struct fw_seen see(struct fw_links *links, const struct fw_queued *q)
+static struct fw_seen see(struct fw_links *links, const struct fw_queued *q, uint64_t now)
 {
 	return (struct fw_seen){
 		.bytes = q->bytes,
@@ -89,6 +90,9 @@ static struct fw_seen see(struct fw_links *links, const struct fw_queued *q)
 		.uid = q->uid,
 		.gid = q->gid,
 		.mac = q->mac,
+		.time = now,
+		.in_index = q->in,
+		.out_index = q->out,
 	};
 }
 
@@ -111,9 +115,11 @@ static int pass(struct fw_pump *p, uint32_t n)
 {
 	struct fw_counts *counts = p->decider.counts;
 
-	fw_links_refresh(&p->links);
+	const uint64_t now = fw_time_now();
+
+	fw_dynamic_refresh_self(p->decider.dynamic, fw_links_refresh(&p->links));
 	for (uint32_t i = 0; i < n; i++)
-		p->seen[i] = see(&p->links, &p->queued[i]);
+		p->seen[i] = see(&p->links, &p->queued[i], now);
 	fw_decide(&p->decider, p->seen, n, p->decisions);
 	for (uint32_t i = 0; i < n; i++)
 		p->answers[i] = answer(p->decider.tables, &p->queued[i], &p->decisions[i]);
@@ -215,4 +221,9 @@ void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals)
 void fw_pump_add_rules(const struct fw_pump *p, struct fw_counter *counters)
 {
 	fw_counts_add_rules(p->decider.counts, counters);
+}
+
+bool fw_pump_take_log(struct fw_pump *p, union fw_log_slot *slot)
+{
+	return p->decider.log.data && fw_ring_take(&p->decider.log, slot->words);
 }

@@ -14,11 +14,12 @@
 struct fw_pump;
 
 /*
- * Binds the queue; see fw_nfq_open() for failures. Tables and watch are the caller's, and outlive
- * the pump; the watch may be started later, but before fw_pump_run().
+ * Binds the queue; see fw_nfq_open() for failures. Tables, dynamic and watch are the caller's,
+ * and outlive the pump; the watch may be started later, but before fw_pump_run().
  */
-int fw_pump_new(const struct fw_tables *tables, const struct fw_watch *watch,
-		const struct fw_queue_options *options, struct fw_pump **out);
+int fw_pump_new(const struct fw_tables *tables, struct fw_dynamic *dynamic,
+		const struct fw_watch *watch, const struct fw_queue_options *options,
+		struct fw_pump **out);
 /* Before fw_pump_run(): see fw_decider_share(). */
 int fw_pump_share(struct fw_pump *p, uint32_t threads, uint32_t pools, bool by_rules);
 /* Not while fw_pump_run() runs. */
@@ -33,5 +34,8 @@ void fw_pump_stop(struct fw_pump *p);
 /* From any thread: add the pump's figures to the caller's. */
 void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals);
 void fw_pump_add_rules(const struct fw_pump *p, struct fw_counter *counters);
+
+/* By one thread: takes the oldest line of the pump's log; false if there is none. */
+bool fw_pump_take_log(struct fw_pump *p, union fw_log_slot *slot);
 
 #endif

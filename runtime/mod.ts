@@ -6,6 +6,9 @@
  */
 export { COALESCE_AUTO } from "../compiler/tables/layout.ts";
 export { type Capture, CaptureError, type Frame, readCapture } from "./capture.ts";
+export { askControl, ControlError, serveControl } from "./control.ts";
+export { followLog, type LogLine } from "./log.ts";
+export { pcapngHeader, pcapngPacket } from "./pcapng.ts";
 export {
   type Backend,
   commandText,
@@ -14,6 +17,6 @@ export {
   probeBackend,
   removeLeftovers,
 } from "./hooks/mod.ts";
-export { Engine, LibraryError, NativeError, type Stats } from "./native.ts";
+export { Engine, LibraryError, type Member, NativeError, type Stats } from "./native.ts";
 export { type Outcome, replay, type Scene } from "./replay.ts";
 export { type Service, type ServiceConfig, ServiceError, startService } from "./service.ts";

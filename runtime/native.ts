@@ -6,7 +6,14 @@
  *
  * @module
  */
-import { LAYOUT_HASH, LISTS, RECORDS } from "../compiler/tables/layout.ts";
+import {
+  LAYOUT_HASH,
+  LISTS,
+  LOG_BYTES,
+  readRecord,
+  RECORDS,
+  writeRecord,
+} from "../compiler/tables/layout.ts";
 
 /** Name and shape of every native function; `fw.h` says what each does. */
 export const symbols = {
@@ -26,6 +33,10 @@ export const symbols = {
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
   fw_engine_counters: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_stats: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_read_log: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_set_add: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
+  fw_engine_set_del: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
+  fw_engine_set_list: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
   fw_engine_free: { parameters: ["pointer"], result: "i32" },
   fw_queue_owner: { parameters: ["u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -33,11 +44,13 @@ export const symbols = {
 /** The errors that the library can give (errno.h of Linux), by number. */
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
+  2: "ENOENT",
   8: "ENOEXEC",
   11: "EAGAIN",
   12: "ENOMEM",
   16: "EBUSY",
   22: "EINVAL",
+  28: "ENOSPC",
   74: "EBADMSG",
   93: "EPROTONOSUPPORT",
   105: "ENOBUFS",
@@ -122,6 +135,30 @@ export interface Binding {
 export interface Sharing {
   readonly workers: number;
   readonly split: "packets" | "rules";
+}
+
+/** Bytes of one line of the log. */
+export const LOG_LINE: number = RECORDS.log.size + LOG_BYTES;
+
+/** A prefix in a set that changes at run time. */
+export interface Member {
+  readonly six: boolean;
+  readonly bits: bigint;
+  readonly length: number;
+  /** How long it stays; 0 is for ever, or in adding the set's own timeout. */
+  readonly stayNs: bigint;
+}
+
+function memberRecord({ six, bits, length, stayNs }: Member): Uint8Array<ArrayBuffer> {
+  const record = new Uint8Array(RECORDS.member.size);
+  writeRecord(new DataView(record.buffer), 0, RECORDS.member, {
+    hi: bits >> 64n,
+    lo: bits & 0xffffffffffffffffn,
+    family: six ? 1 : 0,
+    length,
+    left: stayNs,
+  });
+  return record;
 }
 
 /** Packets for a replay: `packet` records over `bytes`, and 16-byte interface names. */
@@ -220,6 +257,51 @@ export class Engine implements AsyncDisposable {
     const buffer = new Uint8Array(totals.buffer);
     check("read totals", this.#lib.fw_engine_stats(this.#live(), buffer, totals.length));
     return Object.fromEntries(LISTS.stat.names.map((name, i) => [name, totals[i]!])) as Stats;
+  }
+
+  /** Takes lines of the log, up to `room`: a `log` record and LOG_BYTES bytes each. */
+  readLog(room: number): Uint8Array<ArrayBuffer> {
+    const lines = new Uint8Array(room * LOG_LINE);
+    const count = this.#lib.fw_engine_read_log(this.#live(), lines, room);
+    check("read the log", count);
+    return lines.subarray(0, count * LOG_LINE);
+  }
+
+  /**
+   * Adds a member to a run-time set, or gives it a new time to stay. NativeError EINVAL, EPERM (the
+   * host's own addresses), ENOSPC (full).
+   */
+  addMember(set: number, member: Member): void {
+    check("add to the set", this.#lib.fw_engine_set_add(this.#live(), set, memberRecord(member)));
+  }
+
+  /** Takes a member out of a run-time set. NativeError as addMember(), and ENOENT. */
+  deleteMember(set: number, member: Member): void {
+    const record = memberRecord(member);
+    check("take from the set", this.#lib.fw_engine_set_del(this.#live(), set, record));
+  }
+
+  /** The members of a run-time set, in no order. */
+  members(set: number): Member[] {
+    const { size, fields } = RECORDS.member;
+    for (let room = 1024;; room *= 2) {
+      const bytes = new Uint8Array(room * size);
+      const count = this.#lib.fw_engine_set_list(this.#live(), set, bytes, room);
+      check("list the set", count);
+      if (count > room) continue;
+      const view = new DataView(bytes.buffer);
+      return Array.from({ length: count }, (_, i) => {
+        const wide = (field: "hi" | "lo" | "left") =>
+          view.getBigUint64(i * size + fields[field].at, true);
+        const { family, length } = readRecord(view, i * size, RECORDS.member);
+        return {
+          six: family === 1,
+          bits: wide("hi") << 64n | wide("lo"),
+          length,
+          stayNs: wide("left"),
+        };
+      });
+    }
   }
 
   /** Stops, waits for the threads to end, then frees. Safe to call twice. */

@@ -20,6 +20,8 @@ export interface Scene {
   readonly in: string;
   readonly out: string;
   readonly mark: number;
+  /** When, in nanoseconds since 1970. */
+  readonly time: bigint;
 }
 
 /** What became of one packet. */
@@ -48,6 +50,7 @@ export function* replay(
   const place = {
     mark: scene.mark,
     ...NOBODY,
+    time: scene.time,
     hook: LISTS.hook.names.indexOf(scene.hook),
     in: scene.in === "" ? 0 : 1,
     out: scene.out === "" ? 0 : 2,

@@ -249,6 +249,8 @@ export function policyOf({ family, rules }: RuleSet): Policy {
     ],
     hooks: ["input"],
     markBits: 0,
+    literals: [],
+    sets: [],
     options: DEFAULTS,
   };
 }

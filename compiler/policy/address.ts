@@ -119,6 +119,45 @@ function prefix(
   };
 }
 
+/** A prefix of addresses of one family. */
+export interface Prefix {
+  readonly six: boolean;
+  readonly bits: bigint;
+  readonly length: number;
+}
+
+/** The fewest prefixes that make up a set of addresses. */
+export function prefixesOf(set: IntervalSet): Prefix[] {
+  const prefixes: Prefix[] = [];
+  for (const { lo, hi } of set) {
+    for (let at = lo; at <= hi;) {
+      const six = at >= V6_BASE;
+      const bits = six ? at - V6_BASE : at;
+      const width = six ? 128 : 32;
+      let free = 0;
+      while (
+        free < width && (bits >> BigInt(free) & 1n) === 0n && at + (2n << BigInt(free)) - 1n <= hi
+      ) free++;
+      prefixes.push({ six, bits, length: width - free });
+      at += 1n << BigInt(free);
+    }
+  }
+  return prefixes;
+}
+
+/** An address or a prefix as text, without bits behind it; undefined if it is none. */
+export function readPrefix(text: string): Prefix | undefined {
+  const four = /^\d+(\.\d+){3}(\/\d+)?$/.test(text);
+  if (!four && !text.includes(":")) return undefined;
+  const { set, problem } = four ? readV4(text) : readV6(text);
+  return problem?.code === "FW210" ? undefined : prefixesOf(set)[0];
+}
+
+/** An address as text, of IPv6 if `six`. */
+export function addressText(six: boolean, bits: bigint): string {
+  return six ? v6Text(bits) : v4Text(bits);
+}
+
 /** Dotted decimal. */
 export function v4Text(bits: bigint): string {
   return [24n, 16n, 8n, 0n].map((shift) => bits >> shift & 255n).join(".");

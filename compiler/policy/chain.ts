@@ -170,7 +170,8 @@ class Walk {
   ): void {
     const regions = this.#regions(rule, frame.reach, parts);
     if (!regions) return;
-    const { label, mark } = reading;
+    const { label, mark, log } = reading;
+    const noted = label ?? mark ?? log;
     const name = label?.text ?? this.chains.nameOf(frame.chain, rule.span);
     const add = (verdict: Verdict) =>
       this.rules.push({
@@ -179,17 +180,18 @@ class Walk {
         verdict,
         regions,
         ...(mark && { mark }),
+        ...(log && { log }),
         span: rule.span,
       });
     switch (rule.verb.kind) {
       case "jump": {
         const chain = this.chains.target(rule);
-        if (label || mark) add({ name: "next" });
+        if (noted) add({ name: "next" });
         if (chain) this.#jump(rule, chain, regions, path);
         return;
       }
       case "return":
-        if (label || mark) add({ name: "next" });
+        if (noted) add({ name: "next" });
         frame.reach = regions.reduce<readonly Region[]>(
           (reach, taken) => reach.flatMap((region) => without(region, taken)),
           frame.reach,
@@ -245,7 +247,9 @@ class Walk {
         return undefined;
       }
     }
-    return regions.filter((region) => !emptyField(narrow(region)));
+    // Those that ask no literal first: a packet of theirs takes no token.
+    return regions.filter((region) => !emptyField(narrow(region)))
+      .toSorted((a, b) => (a.dynamic?.size ?? 0) - (b.dynamic?.size ?? 0));
   }
 
   /** Whether some packet of the hook can match all parts; says which part leaves none. */

@@ -5,11 +5,12 @@
  */
 import { duplicate, notYet, type Report, suggestion } from "../diagnostic.ts";
 import type * as Ast from "../syntax/ast.ts";
+import { readLimit, readLog, readTime, readUntil } from "./dynamic.ts";
 import { type Field, FRAGMENT, IPV4, IPV6, NO_FLAGS, PROTO, STATES, TCP_FLAGS } from "./field.ts";
 import { type Interval, setOf, span, subtract } from "./interval.ts";
 import type { Marks } from "./mark.ts";
 import type { Operands } from "./operand.ts";
-import type { MarkChange } from "./policy.ts";
+import type { Literal, Log, MarkChange, Member } from "./policy.ts";
 import type { Region } from "./region.ts";
 import {
   ADDRESS,
@@ -34,6 +35,7 @@ export interface Reading {
   readonly parts: readonly Part[];
   readonly label?: Ast.Word;
   readonly mark?: MarkChange;
+  readonly log?: Log;
 }
 
 /** The packets that one clause asks for: those of any of its regions. */
@@ -74,6 +76,8 @@ const KEYWORDS: Readonly<Record<Ast.KeywordClause["word"], Region>> = {
 
 /** Reads clauses, each list of them once, however often its rule is reached. */
 export class Clauses {
+  /** What must be asked when a packet is there; regions name them by position. */
+  readonly literals: Literal[] = [];
   readonly #operands: Operands;
   readonly #marks: Marks;
   readonly #report: Report;
@@ -121,6 +125,8 @@ export class Clauses {
         const mark = this.#marks.change(clause);
         return mark && { mark };
       }
+      case "log":
+        return { log: readLog(clause) };
       default:
         return undefined;
     }
@@ -142,10 +148,60 @@ export class Clauses {
       }
       case "tuple":
         return this.#tuple(clause);
+      case "limit": {
+        const limit = readLimit(clause, this.#report);
+        return limit && [this.#literal(limit, !clause.over)];
+      }
+      case "time": {
+        const time = readTime(clause, this.#report);
+        return time && [this.#literal(time, true)];
+      }
+      case "until": {
+        const until = readUntil(clause, this.#report);
+        return until && [this.#literal(until, true)];
+      }
       default:
         this.#report(notYet(nameOf(clause), clause.span));
         return undefined;
     }
+  }
+
+  /** The packets of which a literal has a value. */
+  #literal(literal: Literal, value: boolean): Region {
+    return { dynamic: new Map([[this.literals.push(literal) - 1, value]]) };
+  }
+
+  /** Addresses, of which some may be in sets that change at run time. */
+  #addresses(clause: Ast.FieldClause, field: "src" | "dst"): readonly Region[] | undefined {
+    const { operand } = clause;
+    const constant: Ast.Element[] = [];
+    const members: number[] = [];
+    for (const element of operand.elements) {
+      const set = this.#operands.runtimeSet(element);
+      if (set === undefined) constant.push(element);
+      else members.push(set);
+    }
+    const asked = members.map((set) => this.#member({ kind: "member", set, of: field }));
+    if (asked.length > 0 && constant.length === 0) {
+      if (!operand.negated) {
+        return asked.map((literal) => ({ dynamic: new Map([[literal, true]]) }));
+      }
+      return [{ dynamic: new Map(asked.map((literal) => [literal, false])) }];
+    }
+    const set = this.#operands.read({ ...operand, elements: constant }, ADDRESS);
+    if (!set || asked.length === 0) return set && [{ [field]: set }];
+    if (operand.negated) {
+      return [{ [field]: set, dynamic: new Map(asked.map((literal) => [literal, false])) }];
+    }
+    return [{ [field]: set }, ...asked.map((literal) => ({ dynamic: new Map([[literal, true]]) }))];
+  }
+
+  /** Membership is the same wherever it is asked for. */
+  #member(member: Member): number {
+    const known = this.literals.findIndex((literal) =>
+      literal.kind === "member" && literal.set === member.set && literal.of === member.of
+    );
+    return known >= 0 ? known : this.literals.push(member) - 1;
   }
 
   #field(clause: Ast.FieldClause): readonly Region[] | undefined {
@@ -168,6 +224,7 @@ export class Clauses {
       return undefined;
     }
     const [field, type] = compared;
+    if (field === "src" || field === "dst") return this.#addresses(clause, field);
     const set = this.#operands.read(clause.operand, type);
     return set && [{ [field]: set }];
   }
@@ -260,5 +317,5 @@ export function nameOf(clause: Ast.Clause): string {
 
 /** Whether a clause does something, and asks for nothing. */
 export function isEffect(clause: Ast.Clause): boolean {
-  return clause.kind === "label" || clause.kind === "set-mark";
+  return clause.kind === "label" || clause.kind === "set-mark" || clause.kind === "log";
 }

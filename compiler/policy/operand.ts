@@ -6,7 +6,10 @@
 import { duplicate, nearest, notYet, type Report, suggestion } from "../diagnostic.ts";
 import type { Span } from "../source.ts";
 import type { Atom, Define, Element, Operand, SetDefinition, Value, Word } from "../syntax/ast.ts";
+import { prefixesOf } from "./address.ts";
+import { durationNs } from "./dynamic.ts";
 import { type Interval, type IntervalSet, setOf, subtract } from "./interval.ts";
+import type { RuntimeSet } from "./policy.ts";
 import { ADDRESS, INTERFACE, MAC, MARK, PORT, PROTOCOL, USER, type ValueType } from "./value.ts";
 
 /** The types that a set may be declared to hold; `host` comes with a later version. */
@@ -23,8 +26,16 @@ const SET_TYPES: Readonly<Record<string, ValueType>> = {
 /** A product of sets of values, one a place of the tuple. */
 type Row = readonly IntervalSet[];
 
+/** Members that a run-time set has room for unless it says, and at most. */
+const DEFAULT_SIZE = 65536;
+const MAX_SIZE = 1 << 20;
+/** Addresses of one host. */
+const SELF_SIZE = 4096;
+
 /** The constants and sets of a file, and the meaning of an operand among them. */
 export class Operands {
+  /** The sets that change at run time, "self" among them if it was asked for. */
+  readonly runtime: RuntimeSet[] = [];
   readonly #constants = new Map<string, Define>();
   readonly #sets = new Map<string, SetDefinition>();
   readonly #read = new Map<string, IntervalSet | undefined>();
@@ -62,14 +73,44 @@ export class Operands {
 
   /** A set's declaration is checked where it stands, used or not. */
   #checkSet(set: SetDefinition): void {
-    for (const [part, word] of [["timeout", set.timeout], ["size", set.size]] as const) {
-      if (word) this.#report(notYet(`\`${part}\` of a set`, word.span));
-    }
+    if (isRuntime(set)) return this.#declareRuntime(set);
     if (set.types.length === 0) return;
     const types = set.types.map((declared) => this.#typeNamed(declared));
     if (!types.every((type) => type !== undefined)) return;
     if (types.length > 1) this.#rows(set.elements ?? [], types);
     else this.#setValues(set, types[0]!);
+  }
+
+  /** A set that changes at run time holds addresses. */
+  #declareRuntime(set: SetDefinition): void {
+    const other = set.types.find(({ text }, i) => text !== "addr" || i > 0);
+    if (other) return this.#report(notYet("a set of other than addresses at run time", other.span));
+    const size = Number(set.size?.text ?? DEFAULT_SIZE);
+    if (size < 1 || size > MAX_SIZE) {
+      const message = `the size of a set is 1 to ${MAX_SIZE}, found ${size}`;
+      return this.#report({ code: "FW214", message, span: set.size!.span });
+    }
+    const members = this.#members(set.elements ?? [], ADDRESS) ?? [];
+    const count = prefixesOf(members).length;
+    if (count > size) {
+      const message = `\`@${set.name.text}\` has ${count} members, and room for ${size}`;
+      this.#report({ code: "FW209", message, span: set.name.span });
+    }
+    const timeoutNs = set.timeout ? durationNs(set.timeout.text)! : 0n;
+    this.runtime.push({ name: set.name.text, timeoutNs, size, members });
+  }
+
+  /** The number of the run-time set that an element is, or undefined if it is none. */
+  runtimeSet({ parts: [atom, ...more] }: Element): number | undefined {
+    if (!atom || atom.hi || more.length > 0) return undefined;
+    const { kind, text } = atom.lo;
+    if (kind === "self") {
+      const known = this.runtime.findIndex(({ name }) => name === "self");
+      if (known >= 0) return known;
+      return this.runtime.push({ name: "self", timeoutNs: 0n, size: SELF_SIZE, members: [] }) - 1;
+    }
+    const number = this.runtime.findIndex(({ name }) => kind === "set" && name === text.slice(1));
+    return number < 0 ? undefined : number;
   }
 
   #typeNamed(declared: Word): ValueType | undefined {
@@ -166,7 +207,7 @@ export class Operands {
       case "any":
         return type.any;
       case "self":
-        this.#report(notYet("`self`", value.span));
+        this.#report(notYet("`self` in this place", value.span));
         return undefined;
       case "const": {
         const constant = this.#constantOf(atom);
@@ -185,6 +226,10 @@ export class Operands {
       case "set": {
         const set = this.#sets.get(value.text.slice(1));
         if (!set) return this.#undefined("set", value, this.#sets.keys());
+        if (isRuntime(set)) {
+          this.#report(notYet("a set that changes at run time in this place", value.span));
+          return undefined;
+        }
         return this.#guard(value, () => this.#setValues(set, type));
       }
       default:
@@ -293,6 +338,11 @@ export class Operands {
       }),
     });
   }
+}
+
+/** Whether a set changes at run time. */
+function isRuntime(set: SetDefinition): boolean {
+  return set.timeout !== undefined || set.size !== undefined;
 }
 
 /** "an address . a port" and the like. */

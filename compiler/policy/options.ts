@@ -33,6 +33,12 @@ export interface Options {
   readonly "mark-mask": number;
   /** Whether `run` installs what sends packets to the queue. */
   readonly hooks: boolean;
+  /** Where the log goes: "stderr", or a file. */
+  readonly log: string;
+  /** The file that packets of rules with `pcap` are kept in. */
+  readonly pcap: string;
+  /** The socket that `set` changes a running service's sets by. */
+  readonly control: string;
   /** How `run` reports. */
   readonly report: "text" | "json";
 }
@@ -49,12 +55,15 @@ export const DEFAULTS: Options = {
   malformed: "drop",
   "mark-mask": 0xff000000,
   hooks: true,
+  log: "stderr",
+  pcap: "barrage.pcapng",
+  control: "/run/barrage.sock",
   report: "text",
 };
 
 /** Options that LANGUAGE names and that are not there yet. */
 export const FUTURE_OPTIONS: readonly string[] = [
-  ...["fail-error", "push-down", "log", "metrics", "dry-run"],
+  ...["fail-error", "push-down", "metrics", "dry-run"],
 ];
 
 /** What each option takes, in words, and its reading of a text: undefined if it is not that. */
@@ -126,6 +135,19 @@ const READERS: Readonly<
   hooks: {
     takes: "on or off",
     read: (text) => oneOf(text, ["on", "off"], (hooks) => ({ hooks: hooks === "on" })),
+  },
+  log: {
+    takes: "stderr, or a file name in quotes",
+    read: (text) => text === "" ? undefined : { log: text === "json" ? "stderr" : text },
+  },
+  pcap: {
+    takes: "a file name in quotes",
+    read: (text) => text === "" ? undefined : { pcap: text },
+  },
+  control: {
+    takes: "the path of a socket in quotes",
+    // As long as the kernel's sockaddr_un has room for.
+    read: (text) => text === "" || text.length > 107 ? undefined : { control: text },
   },
   report: {
     takes: "text or json",

@@ -11,6 +11,7 @@ import type { Sources } from "../source.ts";
 import type * as Ast from "../syntax/ast.ts";
 import { Chains } from "./chain.ts";
 import { Clauses } from "./clause.ts";
+import { readLog } from "./dynamic.ts";
 import { type Hook, HOOKS, PROTO } from "./field.ts";
 import { span, within } from "./interval.ts";
 import { Marks } from "./mark.ts";
@@ -62,6 +63,8 @@ export function resolve(
     rules,
     hooks: HOOKS.filter((hook) => hooks.has(hook)),
     markBits: marks.bits,
+    literals: clauses.literals,
+    sets: operands.runtime,
     options,
     expectations: resolveTests(tests, hooks, rules, chains, report),
   };
@@ -195,7 +198,6 @@ function declareChains(
         help: `remove the default; the chains that packets enter are ${HOOKS.join(", ")}`,
       });
     }
-    if (chain.log) report(notYet("`log`", chain.log.span));
   }
   if (hooks.size === 0) {
     const [only] = items;
@@ -216,7 +218,9 @@ function resolveHook(hook: Hook, chain: Ast.Chain, chains: Chains, report: Repor
   const rules = chains.rulesOf(hook, chain);
   const verdict = chain.default && readVerdict(chain.default, report);
   const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
-  if (verdict) rules.push({ name: `${hook}:default`, hook, verdict, regions, span: chain.span });
+  const name = `${hook}:default`;
+  const log = chain.log && { log: readLog(chain.log) };
+  if (verdict) rules.push({ name, hook, verdict, regions, ...log, span: chain.span });
   return rules;
 }
 

@@ -54,19 +54,50 @@ export function openImage(bytes: Uint8Array<ArrayBuffer>): Tables {
   };
 }
 
-/** The deciding rule's number (NO_RULE if none), and those of the `match` rules before it. */
-export function classify(tables: Tables, packet: Packet): { rule: number; passed: number[] } {
+/**
+ * The deciding rule's number (NO_RULE if none), and those of the `match` rules before it. `truth`
+ * says what is true of the packet for now; a literal is asked for once at most.
+ */
+export function classify(
+  tables: Tables,
+  packet: Packet,
+  truth: (literal: number) => boolean = () => false,
+): { rule: number; passed: number[] } {
   const { view, header } = tables;
   const classes = tables.axes.map((axis) => classOf(tables, axis, packet));
   const rule = ruleOf(tables, classes);
+  const known = new Map<number, boolean>();
   const passed: number[] = [];
   for (const bit of header.effect_count > 0 ? sparseBits(tables, classes, "effect_at") : []) {
     const number = view.getUint32(header.effect_at + 4 * bit, true);
-    if (number < rule && number !== passed.at(-1)) passed.push(number);
+    if (number >= rule) break;
+    if (number === passed.at(-1) || !holds(tables, bit, known, truth)) continue;
+    const verdict = view.getUint32(header.rules_at + RECORDS.rule.size * number, true);
+    if (LISTS.verdict.names[verdict] !== "next") return { rule: number, passed };
+    passed.push(number);
   }
   return { rule, passed };
 }
 
+/** Whether the literals behind a bit of an effect row are as it needs them. */
+function holds(
+  { view, header }: Tables,
+  bit: number,
+  known: Map<number, boolean>,
+  truth: (literal: number) => boolean,
+): boolean {
+  const need = readRecord(view, header.needs_at + RECORDS.need.size * bit, RECORDS.need);
+  for (let i = need.first; i < need.first + need.count; i++) {
+    const condition = view.getUint32(header.conditions_at + 4 * i, true);
+    const literal = condition >>> 1;
+    const value = known.get(literal) ?? truth(literal);
+    known.set(literal, value);
+    if (value !== ((condition & 1) === 1)) return false;
+  }
+  return true;
+}
+
+/** The first rule that decides by itself: NO_RULE if none. */
 function ruleOf(tables: Tables, classes: readonly number[]): number {
   const { view, header } = tables;
   switch (LISTS.back_end.names[header.back_end]!) {

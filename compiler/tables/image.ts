@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { prefixesOf } from "../policy/address.ts";
 import { DOMAIN, V6_BASE } from "../policy/field.ts";
-import { type Policy, rejectsOf, usesState } from "../policy/policy.ts";
+import { type Literal, type Policy, rejectsOf, usesState } from "../policy/policy.ts";
 import type { Classes, Piece } from "./classes.ts";
 import {
   fnv1a,
@@ -13,6 +14,7 @@ import {
   LISTS,
   MAGIC,
   NO_PAIR,
+  NO_RULE,
   RECORDS,
   SECTION_ALIGN,
   writeRecord,
@@ -36,11 +38,14 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
 
   const rules = out.records(
     RECORDS.rule,
-    policy.rules.map(({ verdict, mark }) => ({
+    policy.rules.map(({ verdict, mark, log }) => ({
       verdict: VERDICT[verdict.name]!,
       reject: LISTS.reject.names.indexOf(verdict.reject ?? "auto"),
       mark_value: mark?.value ?? 0,
       mark_clear: mark?.clear ?? 0,
+      log: log ? (log.pcap ? 2 : 1) : 0,
+      pad: 0,
+      log_every: log?.everyNs ?? 0n,
     })),
   );
   const stepRecords = steps.map((step) => stepRecord(out, step, tree));
@@ -79,6 +84,7 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     decide_count: tables.decide.length,
     effect_at: out.array(Uint32Array.from(tables.effect)),
     effect_count: tables.effect.length,
+    ...dynamicSections(out, policy, tables),
     in_names_at: out.records(RECORDS.wide, names("in").map(wide)),
     in_name_count: names("in").length,
     out_names_at: out.records(RECORDS.wide, names("out").map(wide)),
@@ -90,6 +96,77 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     malformed: policy.options.malformed === "accept" ? accept! : drop!,
   };
   return out.finish(header);
+}
+
+/** What must be asked when a packet is there: literals, the conditions on them, and sets. */
+function dynamicSections(out: Writer, { literals, sets }: Policy, { needs }: Plan) {
+  const conditions = needs.flat();
+  let first = 0;
+  const needRecords = needs.map(({ length: count }) => {
+    const need = { first, count };
+    first += count;
+    return need;
+  });
+  const members = sets.map((set) => prefixesOf(set.members));
+  const memberRecords = members.flat().map(({ six, bits, length }) => ({
+    hi: bits >> 64n,
+    lo: bits & 0xffffffffffffffffn,
+    family: six ? 1 : 0,
+    length,
+    left: 0n,
+  }));
+  let firstMember = 0;
+  const setRecords = sets.map(({ timeoutNs, size }, i) => {
+    const count = members[i]!.length;
+    const record = { timeout: timeoutNs, size, first: firstMember, count, pad: 0 };
+    firstMember += count;
+    return record;
+  });
+  const self = sets.findIndex(({ name }) => name === "self");
+  return {
+    needs_at: out.records(RECORDS.need, needRecords),
+    conditions_at: out.array(Uint32Array.from(conditions, ([n, value]) => 2 * n + Number(value))),
+    condition_count: conditions.length,
+    literals_at: out.records(RECORDS.literal, literals.map(literalRecord)),
+    literal_count: literals.length,
+    sets_at: out.records(RECORDS.set, setRecords),
+    set_count: sets.length,
+    members_at: out.records(RECORDS.member, memberRecords),
+    member_count: memberRecords.length,
+    self_set: self < 0 ? NO_RULE : self,
+  };
+}
+
+const NO_LITERAL = Object.fromEntries(
+  Object.keys(RECORDS.literal.fields).map((name) => [name, 0]),
+) as Record<keyof typeof RECORDS.literal.fields, number | bigint>;
+
+function literalRecord(literal: Literal): Values<keyof typeof RECORDS.literal.fields> {
+  const kind = LISTS.literal.names.indexOf(literal.kind);
+  switch (literal.kind) {
+    case "limit": {
+      const { intervalNs: interval, burst, source, destination, sport, dport } = literal;
+      return {
+        ...NO_LITERAL,
+        kind,
+        interval,
+        burst,
+        keys: (source ? 1 : 0) | (destination ? 2 : 0) | (sport ? 4 : 0) | (dport ? 8 : 0),
+        source4: source?.v4 ?? 0,
+        source6: source?.v6 ?? 0,
+        destination4: destination?.v4 ?? 0,
+        destination6: destination?.v6 ?? 0,
+      };
+    }
+    case "time": {
+      const days = literal.days.reduce((bits, day) => bits | 1 << day, 0);
+      return { ...NO_LITERAL, kind, from: literal.from, to: literal.to, days };
+    }
+    case "until":
+      return { ...NO_LITERAL, kind, until: literal.day };
+    case "member":
+      return { ...NO_LITERAL, kind, set: literal.set, of: literal.of === "src" ? 0 : 1 };
+  }
 }
 
 const VERDICT: Readonly<Record<string, number>> = Object.fromEntries(

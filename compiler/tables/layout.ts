@@ -112,6 +112,10 @@ export const LISTS = {
       "gid",
     ],
   },
+  literal: {
+    doc: "What is true of a packet only for a time.",
+    names: ["limit", "time", "until", "member"],
+  },
   step: {
     doc: "How a step finds a field's class.",
     names: ["direct", "paged", "search", "identity"],
@@ -151,6 +155,7 @@ export const LISTS = {
       "kernel_waiting",
       "kernel_dropped",
       "user_dropped",
+      "logs_lost",
     ],
   },
 } as const;
@@ -191,7 +196,17 @@ export const RECORDS = {
       "u32",
       "u32 rule number of each bit of an effect row, ascending: one bit a region of a rule",
     ],
-    effect_count: ["u32", "bits in an effect row, 0 if no rule is `match`"],
+    effect_count: ["u32", "bits in an effect row, 0 if no rule is `match` or has a literal"],
+    needs_at: ["u32", "`need` records, one a bit of an effect row"],
+    conditions_at: ["u32", "u32 conditions: a literal's number times 2, plus 1 if it must be true"],
+    condition_count: ["u32", ""],
+    literals_at: ["u32", "`literal` records"],
+    literal_count: ["u32", ""],
+    sets_at: ["u32", "`set` records: those that change at run time"],
+    set_count: ["u32", ""],
+    members_at: ["u32", "`member` records: what the sets hold at the start"],
+    member_count: ["u32", ""],
+    self_set: ["u32", "number of the set of the host's own addresses, NO_RULE if none"],
     in_names_at: ["u32", "`wide` records: class of an input interface, by name"],
     in_name_count: ["u32", "at least 1 when a step reads `in`"],
     out_names_at: ["u32", "`wide` records: class of an output interface, by name"],
@@ -210,6 +225,9 @@ export const RECORDS = {
     reject: ["u32", "enum fw_reject, 0 unless the verdict is reject"],
     mark_value: ["u32", "bits of the packet mark to set, all of them in mark_clear"],
     mark_clear: ["u32", "bits of the packet mark to clear first, none of them ours"],
+    log: ["u32", "whether it logs: 1, and with the packet's bytes: 2"],
+    pad: ["u32", "0"],
+    log_every: ["u64", "nanoseconds between two lines of its log; those between are counted"],
   }),
   axis: record("One way of putting a packet into a class.", {
     kind: ["u32", "enum fw_axis"],
@@ -220,6 +238,62 @@ export const RECORDS = {
     v6_tree: ["u32", "address: a wide tree"],
     decide_at: ["u32", "dense: u64 words, one row a class; sparse: one `row` a class; parted: 0"],
     effect_at: ["u32", "one `row` a class, or 0"],
+  }),
+  need: record("The conditions behind a bit of an effect row, in the order they are tried.", {
+    first: ["u32", "number of the first"],
+    count: ["u32", ""],
+  }),
+  literal: record("What must be asked when a packet is there.", {
+    interval: ["u64", "limit: nanoseconds a packet, at least 1"],
+    kind: ["u32", "FW_LITERAL_..."],
+    burst: ["u32", "limit: packets at once, at least 1"],
+    keys: ["u32", "limit: one bucket a source 1, destination 2, source port 4, destination port 8"],
+    source4: ["u8", "limit: leading bits of an IPv4 source that count"],
+    source6: ["u8", ""],
+    destination4: ["u8", ""],
+    destination6: ["u8", ""],
+    from: ["u16", "time: first minute of the day; later than `to` if it spans midnight"],
+    to: ["u16", "time: the minute after the last, at most 1440"],
+    days: ["u32", "time: bit 0 is Sunday; a span over midnight belongs to the day it begins"],
+    until: ["u32", "until: the last day, as 20261231"],
+    set: ["u32", "member: its number"],
+    of: ["u32", "member: 0 the source, 1 the destination"],
+    pad: ["u32", "0"],
+  }),
+  set: record("A set of addresses that changes at run time.", {
+    timeout: ["u64", "nanoseconds that a member stays unless told otherwise, 0 for ever"],
+    size: ["u32", "members it can hold, at least 1"],
+    first: ["u32", "number of its first `member`"],
+    count: ["u32", "those it holds at the start, at most `size`"],
+    pad: ["u32", "0"],
+  }),
+  member: record("A prefix of addresses in a set; also FFI.", {
+    hi: ["u64", "0 for IPv4"],
+    lo: ["u64", "bits behind the prefix are 0"],
+    family: ["u32", "0 IPv4, 1 IPv6"],
+    length: ["u32", "0 to 32, or to 128"],
+    left: ["u64", "FFI: nanoseconds that it stays, 0 for ever; 0 in an image"],
+  }),
+  log: record("FFI: one line of the log, followed by LOG_BYTES of the packet.", {
+    time: ["u64", "nanoseconds since 1970"],
+    source_hi: ["u64", ""],
+    source_lo: ["u64", ""],
+    destination_hi: ["u64", ""],
+    destination_lo: ["u64", ""],
+    in_0: ["u64", "name of the input interface, its bytes as they are, zero-padded"],
+    in_1: ["u64", ""],
+    out_0: ["u64", "name of the output interface"],
+    out_1: ["u64", ""],
+    rule: ["u32", ""],
+    suppressed: ["u32", "lines of this rule left out since its last one"],
+    length: ["u32", "IP bytes as on the wire"],
+    captured: ["u32", "bytes of the packet that follow; 0 unless the rule logs them"],
+    family: ["u32", ""],
+    proto: ["u32", ""],
+    sport: ["u32", "65536 for none"],
+    dport: ["u32", ""],
+    in: ["u32", "interface index"],
+    out: ["u32", ""],
   }),
   fold: record("Classes of some fields become one class.", {
     first_step: ["u32", ""],
@@ -307,6 +381,7 @@ export const RECORDS = {
     uid: ["u32", "user of the sending socket, 2^32 - 1 for none"],
     gid: ["u32", "its group, 2^32 - 1 for none"],
     mac: ["u64", "source hardware address, 2^48 for none"],
+    time: ["u64", "when it was seen, in nanoseconds since 1970"],
   }),
   decision: record("FFI: what became of it.", {
     rule: ["u32", "index of the deciding rule, NO_RULE if malformed"],
@@ -330,6 +405,9 @@ export const COALESCE_AUTO = 0xffffffff;
 
 /** Bytes of an interface name on its way to C, zero-padded (IFNAMSIZ). */
 export const NAME_SIZE = 16;
+
+/** Bytes of a packet that a line of the log can hold. */
+export const LOG_BYTES = 256;
 
 /** Limits that `image.c` holds an image to. */
 export const MAX_AXES = 16;

@@ -10,7 +10,7 @@
  */
 import { DOMAIN, type Field } from "../policy/field.ts";
 import { type IntervalSet, within } from "../policy/interval.ts";
-import type { Policy } from "../policy/policy.ts";
+import { conditionsOf, type Policy } from "../policy/policy.ts";
 import { impliedValues, type Region } from "../policy/region.ts";
 import { type Bits, type Classes, classesOf, groupBy, onesOf } from "./classes.ts";
 import { LISTS, MAX_CLASSES } from "./layout.ts";
@@ -46,10 +46,12 @@ export interface Plan {
   /** What the sparse rows of all axes share. */
   readonly rows: SparseRows;
   readonly parted: Parted | undefined;
-  /** Rule number of each bit of a decide row: the rules with a verdict. */
+  /** Rule number of each bit of a decide row: what has a verdict, and no literal. */
   readonly decide: readonly number[];
-  /** Rule number of each bit of an effect row: the rules that only count. */
+  /** Rule number of each bit of an effect row: the rules that only count, or that depend on literals. */
   readonly effect: readonly number[];
+  /** What each bit of an effect row asks of literals, in order. */
+  readonly needs: readonly (readonly (readonly [number, boolean])[])[];
 }
 
 /** A policy that this layout cannot hold. The user's mistake, if any: the caller reports it. */
@@ -64,7 +66,7 @@ export const DENSE_MOST = 1024;
 interface Entry {
   readonly region: Region;
   readonly rule: number;
-  /** Whether the rule only counts. */
+  /** Whether the rule only counts, or its region depends on literals. */
   readonly effect: boolean;
 }
 
@@ -77,7 +79,7 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
     regions.map((region) => ({
       region: withoutImplied(region),
       rule,
-      effect: verdict.name === "next",
+      effect: verdict.name === "next" || region.dynamic !== undefined,
     }))
   );
   const decide = entries.filter(({ effect }) => !effect).map(({ rule }) => rule);
@@ -151,6 +153,7 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
     parted: tables,
     decide,
     effect,
+    needs: entries.filter(({ effect }) => effect).map(({ region }) => conditionsOf(policy, region)),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Field } from "../policy/field.ts";
 import type { Policy } from "../policy/policy.ts";
+import { printRules } from "../policy/print.ts";
 import { valueText } from "../policy/text.ts";
 import type { Piece } from "./classes.ts";
 import { LAYOUT_HASH } from "./layout.ts";
@@ -20,13 +21,10 @@ export function printTables(policy: Policy, imageSize: number): string {
   const { axes, decide, effect } = tables;
   const lines = [
     `image: ${imageSize} bytes, layout ${LAYOUT_HASH.toString(16)}`,
-    `rules: ${policy.rules.length}; entries: ${decide.length} decide, ${effect.length} only count`,
+    `rules: ${policy.rules.length}; regions: ${decide.length} decide, ${effect.length} count or depend`,
     `back end: ${tables.backEnd}, about ${loads(tables)} loads a packet`,
     ...sections(tables).map(([name, bytes]) => `  ${name}: ${bytes} bytes`),
-    ...cut(policy.rules.map(({ name, verdict }, i) => {
-      const how = verdict.reject && verdict.reject !== "auto" ? ` with ${verdict.reject}` : "";
-      return `  ${String(i).padStart(5)}  ${verdict.name.padEnd(6)}${how}  ${name}`;
-    })),
+    ...printRules(policy),
   ];
   for (const axis of axes) lines.push("", ...printAxis(axis));
   return lines.join("\n") + "\n";

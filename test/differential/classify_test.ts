@@ -114,6 +114,7 @@ function replayAll(engine: Engine, policy: Policy, sample: readonly Packet[]): D
       uid: Number(packet.uid),
       gid: Number(packet.gid),
       mac: packet.mac,
+      time: 0n,
     });
     at += packets[i]!.length;
   }

@@ -33,7 +33,7 @@ function udpPackets(random: Random): Packets {
     bytes.set([0x45, 0, 0, PACKET_SIZE, 0, 0, 0, 0, 64, 17, 0, 0, ...address(), ...address()], at);
     header.setUint16(at + 22, random.below(340));
     header.setUint16(at + 24, 8);
-    const record = { at, ...size, ...scene, uid: 0, gid: 0, mac: 0n };
+    const record = { at, ...size, ...scene, uid: 0, gid: 0, mac: 0n, time: 0n };
     writeRecord(view, i * RECORDS.packet.size, RECORDS.packet, record);
   }
   return { records, bytes, names: interfaceNames([]) };

@@ -58,6 +58,8 @@ function policyOf(regions: readonly Region[]): Policy {
     rules: [...regions, {}].map(rule),
     hooks: ["input"],
     markBits: 0xffffffff,
+    literals: [],
+    sets: [],
     options: DEFAULTS,
   };
 }

@@ -61,6 +61,7 @@ static struct fw_key random_key(uint64_t *seed)
 	key.scalar[FW_FIELD_FAMILY] = random_below(seed, 2);
 	key.scalar[FW_FIELD_IN] = random_below(seed, 8);
 	key.scalar[FW_FIELD_OUT] = random_below(seed, 8);
+	key.scalar[FW_FIELD_MAC] = random_below(seed, 8);
 	key.source.lo = random_below(seed, span);
 	key.destination.lo = random_below(seed, span);
 	if (key.scalar[FW_FIELD_FAMILY]) {

@@ -186,7 +186,7 @@ static uint32_t verdict_with(const struct fw_tables *t, uint32_t mark)
 
 	put_packet(bytes, FW_PROTO_UDP, 1, false);
 	const struct fw_seen s = seen(bytes, mark);
-	CHECK(fw_decider_init(&d, t, 1) == 0);
+	CHECK(fw_decider_init(&d, t, NULL, 1) == 0);
 	fw_decide(&d, &s, 1, &decision);
 	fw_decider_clear(&d);
 	return decision.verdict;
@@ -225,11 +225,13 @@ int main(void)
 {
 	static struct sample sample;
 	struct fw_tables *t;
+	struct fw_dynamic *dynamic;
 	struct fw_decider d;
 
 	sample_image(&sample);
 	CHECK(fw_tables_new(sample.bytes, sample.size, &t) == 0);
-	CHECK(fw_decider_init(&d, t, BATCH) == 0);
+	CHECK(fw_dynamic_new(t, &dynamic) == 0);
+	CHECK(fw_decider_init(&d, t, dynamic, BATCH) == 0);
 	a_reject_is_settled_by_protocol(&d);
 	an_accepted_packet_loses_our_mark_and_keeps_the_rest(&d);
 	a_match_counts_once_and_only_before_the_deciding_rule(&d);
@@ -237,6 +239,7 @@ int main(void)
 	a_packet_from_another_hook_is_dropped(&d);
 	verdicts_add_up(&d);
 	fw_decider_clear(&d);
+	fw_dynamic_free(dynamic);
 	fw_tables_free(t);
 	state_and_mark_are_read_from_their_own_bits();
 	without_a_mark_to_travel_in_a_reject_drops();

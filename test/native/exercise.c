@@ -29,10 +29,12 @@ void exercise(const struct fw_tables *t)
 	uint8_t bytes[PACKETS][PACKET_SIZE];
 	struct fw_seen seen[PACKETS];
 	struct fw_decision decisions[PACKETS];
+	struct fw_dynamic *dynamic;
 	struct fw_decider d;
 	uint64_t seed = 5;
 
-	CHECK(fw_decider_init(&d, t, PACKETS) == 0);
+	CHECK(fw_dynamic_new(t, &dynamic) == 0);
+	CHECK(fw_decider_init(&d, t, dynamic, PACKETS) == 0);
 	for (uint32_t i = 0; i < PACKETS; i++) {
 		uint8_t names[2][FW_NAME_SIZE];
 		memset(names, (int)random_below(&seed, 4) * 85, sizeof names);
@@ -54,7 +56,8 @@ void exercise(const struct fw_tables *t)
 		CHECK(made->verdict != FW_VERDICT_REJECT || made->reject != FW_REJECT_AUTO);
 		CHECK(made->rule == FW_NO_RULE || made->rule < t->header->rule_count);
 		const uint32_t mark = fw_mark_after(t, seen[i].mark, made);
-		CHECK(((mark ^ seen[i].mark) & ~t->header->mark_mask & ~made->mark_clear) == 0);
+		CHECK(((mark ^ seen[i].mark) & ~(t->header->mark_mask | made->mark_clear)) == 0);
 	}
 	fw_decider_clear(&d);
+	fw_dynamic_free(dynamic);
 }

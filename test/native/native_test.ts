@@ -56,6 +56,10 @@ function testProgram(
 /** In a network namespace of its own. */
 const NETNS = { packages: ["iproute2", "iptables"] as const, root: true };
 
+testProgram("buckets are kept by key, and the key used longest ago goes", "asan/limit_test");
+testProgram("a run-time set is what was added to it and has not gone", "asan/set_test");
+testProgram("the log's ring gives whole lines in order, and counts the others", "tsan/ring_test");
+
 testProgram(
   "every packet, cut at every byte, is parsed or malformed for the right reason, and in bounds",
   "asan/packet_test",

@@ -40,6 +40,7 @@ void sample_seal(uint8_t *bytes, uint32_t size)
 
 void sample_end(struct sample *s)
 {
+	s->header.self_set = FW_NO_RULE;
 	memcpy(s->bytes, &s->header, sizeof s->header);
 	sample_seal(s->bytes, s->size);
 }
@@ -168,6 +169,33 @@ static uint32_t put_sparse(struct sample *s, const uint64_t *bits, uint32_t clas
 	return sample_put(s, rows, classes * sizeof *rows);
 }
 
+/* A literal of each kind. Rule 4 asks all but the limit, which are true; nobody asks the limit. */
+static void put_literals(struct sample *s)
+{
+	const struct fw_literal literals[FW_LITERAL_COUNT] = {
+		{ .kind = FW_LITERAL_LIMIT, .interval = 1000000000, .burst = 5, .keys = 15,
+		  .source4 = 24, .source6 = 64, .destination4 = 32, .destination6 = 128 },
+		{ .kind = FW_LITERAL_TIME, .to = 1440, .days = 127 },
+		{ .kind = FW_LITERAL_UNTIL, .until = 99991231 },
+		{ .kind = FW_LITERAL_MEMBER },
+	};
+	const uint32_t conditions[] = { 3, 5, 7 };
+	const struct fw_need needs[] = { { 0, 0 }, { 0, 0 }, { 0, 3 } };
+	const struct fw_set sets[] = { { .size = 4, .count = 2 } };
+	const struct fw_member members[] = { { .lo = 127u << 24, .length = 8 },
+					     { .lo = 1, .family = 1, .length = 128 } };
+
+	s->header.needs_at = sample_put(s, needs, sizeof needs);
+	s->header.condition_count = 3;
+	s->header.conditions_at = sample_put(s, conditions, sizeof conditions);
+	s->header.literal_count = FW_LITERAL_COUNT;
+	s->header.literals_at = sample_put(s, literals, sizeof literals);
+	s->header.set_count = 1;
+	s->header.sets_at = sample_put(s, sets, sizeof sets);
+	s->header.member_count = 2;
+	s->header.members_at = sample_put(s, members, sizeof members);
+}
+
 void sample_image(struct sample *s)
 {
 	const struct fw_rule rules[SAMPLE_RULES] = {
@@ -208,6 +236,7 @@ void sample_image(struct sample *s)
 	const uint32_t effect_rows = put_sparse(s, effects_of, PRODUCT + 1);
 	const struct fw_row any = { .top = 1, .first = PRODUCT };
 	const struct fw_row any_source[] = { any, any };
+	put_literals(s);
 	const struct fw_axis axes[] = {
 		{ .kind = FW_AXIS_SCALAR,
 		  .classes = PRODUCT,
@@ -394,6 +423,7 @@ void sample_random(struct sample *s, uint64_t *seed)
 {
 	struct fw_rule rules[400] = { { 0 } };
 	uint32_t decide[800], effect[800];
+	const struct fw_need needs[800] = { 0 };
 	struct fw_axis axes[5] = { { 0 } };
 	struct fw_fold folds[10];
 	struct fw_step steps[30];
@@ -417,6 +447,7 @@ void sample_random(struct sample *s, uint64_t *seed)
 	s->header.rules_at = sample_put(s, rules, s->header.rule_count * sizeof *rules);
 	s->header.decide_at = sample_put(s, decide, s->header.decide_count * sizeof *decide);
 	s->header.effect_at = sample_put(s, effect, s->header.effect_count * sizeof *effect);
+	s->header.needs_at = sample_put(s, needs, s->header.effect_count * sizeof *needs);
 	s->header.in_name_count = s->header.out_name_count = 20;
 	s->header.in_names_at = put_wide(s, seed, 20, 8);
 	s->header.out_names_at = put_wide(s, seed, 20, 8);

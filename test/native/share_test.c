@@ -44,8 +44,8 @@ static void compare(const struct fw_tables *t, const struct fw_seen *seen, uint3
 	static struct fw_decision alone[MAX_BATCH], together[MAX_BATCH];
 	struct fw_decider one, many;
 
-	CHECK(fw_decider_init(&one, t, batch) == 0);
-	CHECK(fw_decider_init(&many, t, batch) == 0);
+	CHECK(fw_decider_init(&one, t, NULL, batch) == 0);
+	CHECK(fw_decider_init(&many, t, NULL, batch) == 0);
 	CHECK(fw_decider_share(&many, workers, 1, by_rules) == 0);
 	for (uint32_t done = 0; done < RUNS; done += batch) {
 		const struct fw_seen *packets = seen + done % (PACKET_COUNT - batch + 1);

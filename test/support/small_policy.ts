@@ -87,6 +87,8 @@ export function smallPolicy(random: Random, rules: number): SmallPolicy {
     rules: [...Array.from({ length: count }, (_, i) => rule(i)), last],
     hooks: [hook],
     markBits: 5,
+    literals: [],
+    sets: [],
     options: DEFAULTS,
   };
   const regions = policy.rules.flatMap((r) => r.regions);

@@ -1,0 +1,128 @@
+/**
+ * A policy as a person reads it: what is left of a rule file when every `when`, `jump`, `return` and
+ * set has been carried out.
+ *
+ * @module
+ */
+import { addressText, prefixesOf } from "./address.ts";
+import { DOMAIN, type Field, FIELDS, HOOKS } from "./field.ts";
+import { type IntervalSet, subtract } from "./interval.ts";
+import { conditionsOf, type Literal, type Policy, type Rule } from "./policy.ts";
+import type { Region } from "./region.ts";
+import { valueText } from "./text.ts";
+
+/** Values of one field before the rest is only counted. */
+const MOST_VALUES = 8;
+/** Regions of one rule before the rest is only counted. */
+const MOST_REGIONS = 8;
+
+/** Every rule with the packets it matches, a line a region; alternatives of a rule follow `or`. */
+export function printRules(policy: Policy): string[] {
+  return HOOKS.filter((hook) => policy.hooks.includes(hook)).flatMap((hook) => [
+    `chain ${hook}`,
+    ...policy.rules.flatMap((rule, number) =>
+      rule.hook === hook ? ruleLines(policy, rule, number) : []
+    ),
+  ]);
+}
+
+function ruleLines(policy: Policy, rule: Rule, number: number): string[] {
+  const { verdict, name, mark, log } = rule;
+  const how = verdict.reject && verdict.reject !== "auto"
+    ? ` with ${verdict.reject.replace("_", "-")}`
+    : "";
+  const does = [
+    ...(mark ? [`set mark 0x${mark.value.toString(16)}/0x${mark.clear.toString(16)}`] : []),
+    ...(log ? [`log ${JSON.stringify(log.prefix)}`] : []),
+    `label ${name}`,
+  ].join(" ");
+  const verb = (verdict.name === "next" ? "match" : verdict.name) + how;
+  const regions = rule.regions.slice(0, MOST_REGIONS).map((region) => regionText(policy, region));
+  const more = rule.regions.length - regions.length;
+  const head = `  ${String(number).padStart(5)}  ${verb}`;
+  if (regions.length === 0) return [`${head} nothing: no packet gets here  ${does}`];
+  return [
+    `${head} ${regions[0]}  ${does}`,
+    ...regions.slice(1).map((text) => `           or ${text}`),
+    ...(more > 0 ? [`           or … ${more} more`] : []),
+  ];
+}
+
+/** A region in the words of the language. */
+function regionText(policy: Policy, region: Region): string {
+  const fields = FIELDS.filter((field) => field !== "hook" && region[field]);
+  const words = [
+    ...fields.map((field) => `${WORDS[field] ?? field} ${setText(field, region[field]!)}`),
+    ...conditionsOf(policy, region).map(([literal, wanted]) => {
+      return literalText(policy, policy.literals[literal]!, wanted);
+    }),
+  ];
+  return words.join(" ") || "any";
+}
+
+const WORDS: Readonly<Partial<Record<Field, string>>> = {
+  src: "from",
+  dst: "to",
+  in: "in on",
+  out: "out on",
+};
+
+/** The values of a field, by what it leaves out where that is shorter. */
+function setText(field: Field, set: IntervalSet): string {
+  const rest = subtract(DOMAIN[field], set);
+  const negated = rest.length > 0 && rest.length < set.length;
+  const values = valuesText(field, negated ? rest : set);
+  const shown = values.slice(0, MOST_VALUES).join(", ");
+  const more = values.length > MOST_VALUES ? `, … ${values.length - MOST_VALUES} more` : "";
+  const text = values.length === 1 ? shown : `{ ${shown}${more} }`;
+  return negated ? `! ${text}` : text;
+}
+
+function valuesText(field: Field, set: IntervalSet): string[] {
+  if (field === "src" || field === "dst") {
+    return prefixesOf(set).map(({ six, bits, length }) =>
+      addressText(six, bits) + (length === (six ? 128 : 32) ? "" : `/${length}`)
+    );
+  }
+  return set.map(({ lo, hi }) => {
+    if (lo === hi) return valueText(field, lo);
+    // The names that begin alike are an interval.
+    if (field === "in" || field === "out") return `${valueText(field, lo)}*`;
+    return `${valueText(field, lo)}-${valueText(field, hi)}`;
+  });
+}
+
+function literalText({ sets }: Policy, literal: Literal, wanted: boolean): string {
+  const not = wanted ? "" : "! ";
+  switch (literal.kind) {
+    case "limit": {
+      const { source, destination, sport, dport } = literal;
+      const keys = [
+        ...(source ? [`source/${source.v4}|${source.v6}`] : []),
+        ...(destination ? [`dest/${destination.v4}|${destination.v6}`] : []),
+        ...(sport ? ["sport"] : []),
+        ...(dport ? ["dport"] : []),
+      ];
+      const over = wanted ? "" : "over ";
+      const each = Number(literal.intervalNs) / 1e9;
+      return `limit ${over}1/${each}s burst ${literal.burst}` +
+        (keys.length > 0 ? ` per ${keys.join(",")}` : "");
+    }
+    case "time": {
+      const clock = (minute: number) =>
+        [Math.floor(minute / 60), minute % 60].map((n) => String(n).padStart(2, "0")).join(":");
+      const days = literal.days.map((day) => DAY_NAMES[day]).join(",");
+      const on = literal.days.length === 7 ? "" : ` days ${days}`;
+      return `${not}time ${clock(literal.from)}-${clock(literal.to)}${on}`;
+    }
+    case "until":
+      return `${not}until ${String(literal.day).replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3")}`;
+    case "member": {
+      const { name } = sets[literal.set]!;
+      const side = literal.of === "src" ? "from" : "to";
+      return `${side} ${not}${name === "self" ? "self" : `@${name}`}`;
+    }
+  }
+}
+
+const DAY_NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];

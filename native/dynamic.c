@@ -1,0 +1,302 @@
+#include "dynamic.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "limit.h"
+#include "set.h"
+
+enum { SECOND = 1000000000, DAY_MINUTES = 1440, WEEK = 7 };
+
+/* What a clock on the wall shows, worked out once a minute. */
+struct wall {
+	uint64_t minute; /* since 1970, plus one; 0 for not yet */
+	uint32_t day_minute;
+	uint32_t weekday; /* 0 is Sunday */
+	uint32_t date; /* as 20261231 */
+};
+
+struct rule_log {
+	uint64_t next; /* time from which it may say something */
+	uint32_t suppressed;
+};
+
+struct fw_dynamic {
+	pthread_mutex_t lock;
+	const struct fw_tables *tables;
+	struct fw_limit *limits; /* one a literal, used where that is a limit */
+	struct fw_set_table *sets;
+	struct rule_log *logs; /* one a rule */
+	uint64_t *asked; /* one a literal: number of the last packet times 2, plus what it was */
+	uint64_t packet_number;
+	const struct fw_key *key;
+	uint64_t time;
+	struct wall wall;
+	uint32_t self_generation; /* 0: the host's addresses are not known yet */
+};
+
+uint64_t fw_time_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static int fill_sets(struct fw_dynamic *d)
+{
+	const struct fw_tables *t = d->tables;
+	const uint64_t now = fw_time_now();
+
+	for (uint32_t i = 0; i < t->header->set_count; i++) {
+		const struct fw_set *s = &t->sets[i];
+		const int error = fw_set_init(&d->sets[i], s->size);
+		if (error)
+			return error;
+		for (uint32_t m = s->first; m < s->first + s->count; m++)
+			fw_set_add(&d->sets[i], &t->members[m], s->timeout ? now + s->timeout : 0,
+				   now);
+	}
+	return 0;
+}
+
+int fw_dynamic_new(const struct fw_tables *t, struct fw_dynamic **out)
+{
+	const struct fw_header *h = t->header;
+	struct fw_dynamic *d = calloc(1, sizeof *d);
+
+	if (!d)
+		return -ENOMEM;
+	pthread_mutex_init(&d->lock, NULL);
+	d->tables = t;
+	d->packet_number = 1;
+	int error = -ENOMEM;
+	d->limits = calloc(h->literal_count + 1, sizeof *d->limits);
+	d->asked = calloc(h->literal_count + 1, sizeof *d->asked);
+	d->sets = calloc(h->set_count + 1, sizeof *d->sets);
+	d->logs = calloc(h->rule_count, sizeof *d->logs);
+	if (!d->limits || !d->asked || !d->sets || !d->logs)
+		goto fail;
+	for (uint32_t i = 0; i < h->literal_count; i++) {
+		if (t->literals[i].kind != FW_LITERAL_LIMIT)
+			continue;
+		error = fw_limit_init(&d->limits[i], &t->literals[i], FW_LIMIT_KEYS);
+		if (error)
+			goto fail;
+	}
+	error = fill_sets(d);
+	if (error)
+		goto fail;
+	fw_dynamic_refresh_self(d, 1);
+	*out = d;
+	return 0;
+fail:
+	fw_dynamic_free(d);
+	return error;
+}
+
+void fw_dynamic_free(struct fw_dynamic *d)
+{
+	if (!d)
+		return;
+	for (uint32_t i = 0; d->limits && i < d->tables->header->literal_count; i++)
+		fw_limit_clear(&d->limits[i]);
+	for (uint32_t i = 0; d->sets && i < d->tables->header->set_count; i++)
+		fw_set_clear(&d->sets[i]);
+	free(d->limits);
+	free(d->asked);
+	free(d->sets);
+	free(d->logs);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+void fw_dynamic_begin(struct fw_dynamic *d)
+{
+	pthread_mutex_lock(&d->lock);
+}
+
+void fw_dynamic_end(struct fw_dynamic *d)
+{
+	pthread_mutex_unlock(&d->lock);
+}
+
+void fw_dynamic_packet(struct fw_dynamic *d, const struct fw_key *key, uint64_t packet_time)
+{
+	d->packet_number++;
+	d->key = key;
+	d->time = packet_time;
+}
+
+static const struct wall *wall_now(struct fw_dynamic *d)
+{
+	const uint64_t minute = d->time / (UINT64_C(60) * SECOND) + 1;
+	const time_t seconds = (time_t)(d->time / SECOND);
+	struct tm local;
+
+	if (d->wall.minute == minute || !localtime_r(&seconds, &local))
+		return &d->wall;
+	d->wall = (struct wall){
+		.minute = minute,
+		.day_minute = (uint32_t)(local.tm_hour * 60 + local.tm_min),
+		.weekday = (uint32_t)local.tm_wday,
+		.date = (uint32_t)((local.tm_year + 1900) * 10000 + (local.tm_mon + 1) * 100 +
+				   local.tm_mday),
+	};
+	return &d->wall;
+}
+
+static bool in_hours(const struct fw_literal *l, const struct wall *w)
+{
+	const bool today = l->days >> w->weekday & 1;
+	const bool yesterday = l->days >> ((w->weekday + WEEK - 1) % WEEK) & 1;
+
+	if (l->from < l->to)
+		return today && w->day_minute >= l->from && w->day_minute < l->to;
+	return (today && w->day_minute >= l->from) || (yesterday && w->day_minute < l->to);
+}
+
+static bool ask(struct fw_dynamic *d, uint32_t literal)
+{
+	const struct fw_literal *l = &d->tables->literals[literal];
+
+	switch (l->kind) {
+	case FW_LITERAL_LIMIT:
+		return fw_limit_take(&d->limits[literal], d->key, d->time);
+	case FW_LITERAL_TIME:
+		return in_hours(l, wall_now(d));
+	case FW_LITERAL_UNTIL:
+		return wall_now(d)->date <= l->until;
+	default:
+		return fw_set_has(&d->sets[l->set], l->of ? d->key->destination : d->key->source,
+				  d->key->scalar[FW_FIELD_FAMILY], d->time);
+	}
+}
+
+bool fw_dynamic_meets(struct fw_dynamic *d, const struct fw_need *need)
+{
+	for (uint32_t i = need->first; i < need->first + need->count; i++) {
+		const uint32_t condition = d->tables->conditions[i];
+		uint64_t *asked = &d->asked[condition / 2];
+		if (*asked / 2 != d->packet_number)
+			*asked = d->packet_number * 2 + ask(d, condition / 2);
+		if ((*asked & 1) != (condition & 1))
+			return false;
+	}
+	return true;
+}
+
+bool fw_dynamic_may_log(struct fw_dynamic *d, uint32_t rule, uint32_t *suppressed)
+{
+	const uint64_t every = d->tables->rules[rule].log_every;
+	struct rule_log *log = &d->logs[rule];
+
+	/* Not even a clock that was set back keeps a rule silent for longer. */
+	if (d->time < log->next && log->next - d->time <= every) {
+		log->suppressed++;
+		return false;
+	}
+	*suppressed = log->suppressed;
+	*log = (struct rule_log){ .next = d->time + every };
+	return true;
+}
+
+static int changeable(const struct fw_dynamic *d, uint32_t set, const struct fw_member *m)
+{
+	const struct fw_header *h = d->tables->header;
+
+	if (set >= h->set_count || !fw_member_ok(m))
+		return -EINVAL;
+	return set == h->self_set ? -EPERM : 0;
+}
+
+int fw_dynamic_add(struct fw_dynamic *d, uint32_t set, const struct fw_member *m, uint64_t now)
+{
+	int error = changeable(d, set, m);
+
+	if (error)
+		return error;
+	const uint64_t stay = m->left ? m->left : d->tables->sets[set].timeout;
+	fw_dynamic_begin(d);
+	error = fw_set_add(&d->sets[set], m, stay ? now + stay : 0, now);
+	fw_dynamic_end(d);
+	return error;
+}
+
+int fw_dynamic_del(struct fw_dynamic *d, uint32_t set, const struct fw_member *m, uint64_t now)
+{
+	int error = changeable(d, set, m);
+
+	if (error)
+		return error;
+	fw_dynamic_begin(d);
+	error = fw_set_del(&d->sets[set], m, now);
+	fw_dynamic_end(d);
+	return error;
+}
+
+int64_t fw_dynamic_list(struct fw_dynamic *d, uint32_t set, struct fw_member *out, uint32_t room,
+			uint64_t now)
+{
+	if (set >= d->tables->header->set_count)
+		return -EINVAL;
+	fw_dynamic_begin(d);
+	const uint32_t count = fw_set_list(&d->sets[set], out, room, now);
+	fw_dynamic_end(d);
+	return count;
+}
+
+static uint64_t big_endian64(const uint8_t *p)
+{
+	uint64_t value;
+
+	memcpy(&value, p, sizeof value);
+	return __builtin_bswap64(value);
+}
+
+/* False for an address of neither family. */
+static bool member_of(const struct sockaddr *a, struct fw_member *m)
+{
+	if (!a || (a->sa_family != AF_INET && a->sa_family != AF_INET6))
+		return false;
+	if (a->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)a;
+		*m = (struct fw_member){ .lo = ntohl(v4->sin_addr.s_addr), .length = 32 };
+		return true;
+	}
+	const struct sockaddr_in6 *v6 = (const void *)a;
+	*m = (struct fw_member){
+		.hi = big_endian64(v6->sin6_addr.s6_addr),
+		.lo = big_endian64(v6->sin6_addr.s6_addr + 8),
+		.family = 1,
+		.length = 128,
+	};
+	return true;
+}
+
+void fw_dynamic_refresh_self(struct fw_dynamic *d, uint32_t generation)
+{
+	const uint32_t self = d->tables->header->self_set;
+	struct ifaddrs *addresses;
+	struct fw_member m;
+
+	if (self == FW_NO_RULE)
+		return;
+	fw_dynamic_begin(d);
+	const bool known = d->self_generation == generation && generation != 0;
+	/* What cannot be asked stays as it was known. */
+	if (!known && getifaddrs(&addresses) == 0) {
+		fw_set_empty(&d->sets[self]);
+		for (const struct ifaddrs *a = addresses; a; a = a->ifa_next)
+			if (member_of(a->ifa_addr, &m))
+				(void)fw_set_add(&d->sets[self], &m, 0, 0);
+		freeifaddrs(addresses);
+		d->self_generation = generation;
+	}
+	fw_dynamic_end(d);
+}
