@@ -43,9 +43,11 @@ static void compare(const struct fw_tables *t, const struct fw_seen *seen, uint3
 {
 	static struct fw_decision alone[MAX_BATCH], together[MAX_BATCH];
 	struct fw_decider one, many;
+	struct fw_dynamic *dynamic;
 
-	CHECK(fw_decider_init(&one, t, NULL, batch) == 0);
-	CHECK(fw_decider_init(&many, t, NULL, batch) == 0);
+	CHECK(fw_dynamic_new(t, &dynamic) == 0);
+	CHECK(fw_decider_init(&one, t, dynamic, batch) == 0);
+	CHECK(fw_decider_init(&many, t, dynamic, batch) == 0);
 	CHECK(fw_decider_share(&many, workers, 1, by_rules) == 0);
 	for (uint32_t done = 0; done < RUNS; done += batch) {
 		const struct fw_seen *packets = seen + done % (PACKET_COUNT - batch + 1);
@@ -58,6 +60,7 @@ static void compare(const struct fw_tables *t, const struct fw_seen *seen, uint3
 		     one.counts->rule_count * sizeof *one.counts->rules) == 0);
 	fw_decider_clear(&one);
 	fw_decider_clear(&many);
+	fw_dynamic_free(dynamic);
 }
 
 int main(void)
