@@ -65,7 +65,7 @@ for (const [what, text] of Object.entries(HOSTILE)) {
 }
 
 function examine(text: string, where: () => string): void {
-  const { sources, diagnostics } = lint("x.fw", text, "2030-01-01");
+  const { sources, diagnostics } = lint("x.fw", text, { today: "2030-01-01" });
   for (const diagnostic of diagnostics) {
     const { span, also = [], related = [], fix = [] } = diagnostic;
     for (const { start, end } of [span, ...also, ...[...related, ...fix].map((r) => r.span)]) {
