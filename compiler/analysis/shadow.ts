@@ -45,6 +45,8 @@ class Relations {
   readonly #offLoopback: readonly Box[];
   /** For each box of the rule in question, the boxes of earlier rules that meet it. */
   #above: readonly (readonly Box[])[] = [];
+  /** Some packets that it decides, once it is known that there are any. */
+  #decides: Box | undefined;
 
   constructor(readonly policy: Policy, { correlated = false, budget = BUDGET }: Wanted) {
     this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
@@ -96,7 +98,11 @@ class Relations {
       });
     }
     const results = boxes.map((box, b) => uncovered(box, this.#above[b]!, this.#budget));
-    if (results.some(({ kind }) => kind === "escapes")) return undefined;
+    const escaped = results.find((result) => result.kind === "escapes");
+    if (escaped) {
+      this.#decides = escaped.witness;
+      return undefined;
+    }
     if (results.some(({ kind }) => kind === "undecided")) return this.#undecided(rule);
 
     const isDefault = i + 1 === rules.length || rules[i + 1]!.hook !== rule.hook;
@@ -189,6 +195,9 @@ class Relations {
     const { space, boxes, deciding } = this.#rules;
     const { rules } = this.policy;
     const rule = rules[i]!;
+    // Most rules are needed, and one packet of theirs shows it.
+    const [next] = deciding.meeting(space.point(this.#decides!), i + 1);
+    if (next && !sameEffect(rules[next.owner]!, rule)) return [];
     let budget = this.#budget;
     for (const [b, box] of boxes[i]!.entries()) {
       const above = this.#above[b]!;
