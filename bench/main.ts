@@ -15,6 +15,7 @@ export type Options = Readonly<Record<string, string | undefined>>;
 export type Bench = (options: Options, signal: AbortSignal) => Promise<void>;
 
 const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  analysis: () => import("./analysis.ts"),
   queue: () => import("./queue.ts"),
   sync: () => import("./sync.ts"),
 };

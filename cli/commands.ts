@@ -21,7 +21,7 @@ export interface Arguments {
 export interface CommandSpec {
   readonly name: string;
   readonly summary: string;
-  /** Names of the operands, all required. */
+  /** Names of the operands, all required; `NAME...` is one or more, `[NAME...]` any number. */
   readonly operands: readonly string[];
   readonly options: readonly OptionSpec[];
   /** Permissions of Deno it cannot do without, as flags. */
@@ -59,6 +59,8 @@ const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
 ];
 
+export const VERSION = "0.1.0";
+
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "run",
@@ -75,11 +77,29 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "lint",
-    summary: "say what is wrong with a rule file",
-    operands: ["RULES"],
-    options: [{ name: "all", summary: "also what is noisy: every pair of correlated rules" }],
-    needs: () => [READ],
+    summary: "say what is wrong with rule files, or could be better",
+    operands: ["[RULES...]"],
+    options: [
+      { name: "format", value: "pretty|short|json|sarif|github", summary: "how to say it" },
+      { name: "fail-on", value: "error|warning|info", summary: "what makes the exit code 1" },
+      { name: "max-warnings", value: "N", summary: "exit code 1 if there are more" },
+      { name: "fix", summary: "mend in the files what needs no judgement" },
+      { name: "all", summary: "also what is only worth knowing of rules that overlap" },
+      { name: "explain", value: "CODE", summary: "say why a code matters and how to mend it" },
+    ],
+    needs: ({ options }) => [
+      ...(options.explain === undefined ? [READ] : []),
+      ...(options.fix ? [WRITE] : []),
+    ],
     run: async (args) => await (await import("./lint.ts")).lint(args),
+  },
+  {
+    name: "fmt",
+    summary: "write rule files in their canonical form",
+    operands: ["RULES..."],
+    options: [{ name: "check", summary: "only say which files would change" }],
+    needs: ({ options }) => [READ, ...(options.check ? [] : [WRITE])],
+    run: async (args) => await (await import("./fmt.ts")).fmt(args),
   },
   {
     name: "test",
@@ -185,5 +205,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [],
     needs: () => [HOOK_TOOLS],
     run: async () => await (await import("./down.ts")).down(),
+  },
+  {
+    name: "completion",
+    summary: "print what makes a shell complete these commands",
+    operands: ["bash|zsh|fish"],
+    options: [{ name: "name", value: "NAME", summary: "what the program is called (barrage)" }],
+    needs: () => [],
+    run: async (args) => await (await import("./completion.ts")).completion(args),
+  },
+  {
+    name: "man",
+    summary: "print the manual page, as troff",
+    operands: [],
+    options: [],
+    needs: () => [],
+    run: async () => await (await import("./man.ts")).man(),
   },
 ];

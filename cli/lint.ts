@@ -1,14 +1,111 @@
-import type { Arguments } from "./commands.ts";
-import { checkRelations, severityOf } from "../compiler/mod.ts";
-import { checkFile, show } from "./policy.ts";
+import {
+  type Code,
+  CODES,
+  explainCode as textOfCode,
+  fixed,
+  lint as examine,
+  type Severity,
+  severityOf,
+} from "../compiler/mod.ts";
+import { type Arguments, VERSION } from "./commands.ts";
+import { type Finding, type Format, FORMATS, github, json, sarif, short } from "./formats.ts";
+import { show } from "./policy.ts";
+import { readFrom } from "./read.ts";
 import { tally } from "./render.ts";
+import { readText, UsageError, writeFile } from "./report.ts";
 
-/** Prints what is wrong with a rule file; 1 if any of it is an error. */
+const SEVERITIES = ["error", "warning", "info"] as const;
+/** Work that takes longer than this is announced. */
+const PATIENCE_MS = 300;
+
+/** Says what is wrong with rule files; 1 if any of it is at or above `--fail-on`. */
 export async function lint(args: Arguments): Promise<number> {
-  const { sources, diagnostics: mistakes, policy } = await checkFile(args);
-  const relations = policy ? checkRelations(policy, { correlated: args.options.all === true }) : [];
-  const diagnostics = [...mistakes, ...relations].sort((a, b) => a.span.start - b.span.start);
-  for (const diagnostic of diagnostics) console.log(`${show(diagnostic, sources, Deno.stdout)}\n`);
-  console.log(`${args.operands[0]}: ${tally(diagnostics)}`);
-  return diagnostics.some((diagnostic) => severityOf(diagnostic) === "error") ? 1 : 0;
+  const { options, operands } = args;
+  if (options.explain !== undefined) return explainCode(String(options.explain));
+  if (operands.length === 0) throw new UsageError("RULES is missing", "lint");
+  const format = formatOf(options.format);
+  const failOn = oneOf("fail-on", options["fail-on"] ?? "error", SEVERITIES);
+  const maxWarnings = options["max-warnings"] === undefined
+    ? Infinity
+    : count("max-warnings", String(options["max-warnings"]));
+  const wanted = {
+    today: new Date().toISOString().slice(0, 10),
+    correlated: options.all === true,
+    read: readFrom,
+  };
+  const findings: Finding[] = [];
+  const started = performance.now();
+  for (const [i, path] of operands.entries()) {
+    if (performance.now() - started > PATIENCE_MS && Deno.stderr.isTerminal()) {
+      console.error(`lint: ${i} of ${operands.length} files`);
+    }
+    let text = await readText(path);
+    let checked = examine(path, text, wanted);
+    if (options.fix && path !== "-") {
+      const better = fixed(text, checked.diagnostics);
+      if (better !== text) {
+        await writeFile(path, new TextEncoder().encode(better));
+        text = better;
+        checked = examine(path, text, wanted);
+      }
+    }
+    const { sources, diagnostics } = checked;
+    findings.push(...diagnostics.map((diagnostic) => ({ diagnostic, sources })));
+  }
+  print(format, findings, operands);
+  const severities = findings.map(({ diagnostic }) => severityOf(diagnostic));
+  const failing = SEVERITIES.slice(0, SEVERITIES.indexOf(failOn) + 1) as readonly Severity[];
+  const warnings = severities.filter((severity) => severity === "warning").length;
+  return severities.some((s) => failing.includes(s)) || warnings > maxWarnings ? 1 : 0;
+}
+
+function print(format: Format, findings: readonly Finding[], files: readonly string[]): void {
+  switch (format) {
+    case "pretty": {
+      for (const { diagnostic, sources } of findings) {
+        console.log(`${show(diagnostic, sources, Deno.stdout)}\n`);
+      }
+      const what = files.length === 1 ? files[0] : `${files.length} files`;
+      return console.log(`${what}: ${tally(findings.map(({ diagnostic }) => diagnostic))}`);
+    }
+    case "short":
+      return findings.forEach((finding) => console.log(short(finding)));
+    case "github":
+      return findings.forEach((finding) => console.log(github(finding)));
+    case "json":
+      return console.log(json(findings));
+    case "sarif":
+      return console.log(sarif(findings, VERSION));
+  }
+}
+
+function explainCode(code: string): number {
+  if (!Object.hasOwn(CODES, code)) {
+    throw new UsageError(`there is no code "${code}"; a code is as FW001`, "lint");
+  }
+  console.log(textOfCode(code as Code));
+  return 0;
+}
+
+/** `github` in a workflow of GitHub's if nothing else is asked for. */
+function formatOf(option: string | boolean | undefined): Format {
+  if (option !== undefined) return oneOf("format", option, FORMATS);
+  const environment = Deno.permissions.querySync({ name: "env", variable: "GITHUB_ACTIONS" });
+  const inWorkflow = environment.state === "granted" && Deno.env.get("GITHUB_ACTIONS") === "true";
+  return inWorkflow ? "github" : "pretty";
+}
+
+function oneOf<W extends string>(name: string, text: string | boolean, words: readonly W[]): W {
+  const word = words.find((w) => w === text);
+  if (word === undefined) {
+    throw new UsageError(`--${name} takes ${words.join(", ")}, found "${text}"`, "lint");
+  }
+  return word;
+}
+
+function count(name: string, text: string): number {
+  if (!/^\d+$/.test(text)) {
+    throw new UsageError(`--${name} takes a number, found "${text}"`, "lint");
+  }
+  return Number(text);
 }

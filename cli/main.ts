@@ -7,10 +7,8 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { type Arguments, COMMANDS, type CommandSpec } from "./commands.ts";
+import { type Arguments, COMMANDS, type CommandSpec, VERSION } from "./commands.ts";
 import { complain, UsageError } from "./report.ts";
-
-const VERSION = "0.1.0";
 
 /** Carries out a command line; resolves to the exit code. Never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -62,9 +60,12 @@ function parse(command: CommandSpec, argv: readonly string[]): Arguments {
   }
   const { positionals, values } = parsed;
   const missing = command.operands[positionals.length];
-  if (missing) throw new UsageError(`${missing} is missing`, command.name);
+  const last = command.operands.at(-1) ?? "";
+  if (missing && !missing.startsWith("[")) {
+    throw new UsageError(`${missing} is missing`, command.name);
+  }
   const extra = positionals[command.operands.length];
-  if (extra !== undefined) {
+  if (extra !== undefined && !/\.\.\.\]?$/.test(last)) {
     const known = COMMANDS.map(({ name }) => name).join(", ");
     throw new UsageError(
       `"${extra}" is one argument too many (the commands are ${known})`,

@@ -15,7 +15,7 @@ import {
 import type { Arguments } from "./commands.ts";
 import { render } from "./render.ts";
 import { readFrom } from "./read.ts";
-import { readFile, UsageError } from "./report.ts";
+import { readText, UsageError } from "./report.ts";
 
 /** A rule file that compiles, and its table image. */
 export interface Compiled {
@@ -45,8 +45,7 @@ export async function checkFile(
   path = args.operands[0]!,
   more = "",
 ): Promise<ReturnType<typeof check>> {
-  const text = new TextDecoder().decode(await readFile(path));
-  return check(path, text + more, overrides(args), readFrom);
+  return check(path, await readText(path) + more, overrides(args), readFrom);
 }
 
 /** The sound policy of a rule file. Prints what is wrong with it, and then is undefined. */

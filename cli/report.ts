@@ -54,6 +54,11 @@ export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
+/** Reads a file as text; what is not UTF-8 is in it as U+FFFD. */
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readFile(path));
+}
+
 /** Writes a file. Throws UsageError that says why not. */
 export async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
   try {

@@ -45,6 +45,12 @@ export const CODES = {
   FW113: { severity: "warning", title: "impossible packets" },
   FW198: { severity: "error", title: "policy too large for its tables" },
   FW199: { severity: "info", title: "not decided within the budget" },
+  FW201: { severity: "warning", title: "defined and never used" },
+  FW202: { severity: "warning", title: "empty set" },
+  FW203: { severity: "info", title: "set used once" },
+  FW204: { severity: "warning", title: "duplicate member" },
+  FW205: { severity: "warning", title: "member covered by another" },
+  FW206: { severity: "info", title: "members that merge" },
   FW207: { severity: "error", title: "value of another type" },
   FW208: { severity: "error", title: "tuple of another shape" },
   FW209: { severity: "error", title: "bad set file" },
@@ -60,6 +66,21 @@ export const CODES = {
   FW219: { severity: "error", title: "mark mask too scattered" },
   FW301: { severity: "error", title: "clause not possible in this chain" },
   FW302: { severity: "error", title: "clauses that contradict" },
+  FW401: { severity: "warning", title: "everything is accepted" },
+  FW403: { severity: "warning", title: "replies are denied" },
+  FW404: { severity: "warning", title: "invalid packets are accepted" },
+  FW405: { severity: "warning", title: "IPv6 forgotten" },
+  FW406: { severity: "warning", title: "ICMPv6 that IPv6 needs is denied" },
+  FW407: { severity: "warning", title: "path MTU discovery is denied" },
+  FW409: { severity: "warning", title: "loopback is denied" },
+  FW411: { severity: "warning", title: "management port open to any" },
+  FW412: { severity: "warning", title: "fragments pass by port rules" },
+  FW501: { severity: "warning", title: "log without a rate" },
+  FW503: { severity: "info", title: "log prefix long or not unique" },
+  FW702: { severity: "warning", title: "rule has expired" },
+  FW703: { severity: "info", title: "rule expires soon" },
+  FW705: { severity: "info", title: "not formatted" },
+  FW799: { severity: "warning", title: "suppression without effect" },
   FW704: { severity: "warning", title: "verb behind the clauses of another rule" },
   FW801: { severity: "error", title: "expectation failed" },
   FW802: { severity: "warning", title: "expectation over no packets" },
@@ -75,7 +96,7 @@ export interface Diagnostic {
   readonly span: Span;
   /** More of the same, on the same line. */
   readonly also?: readonly Span[];
-  /** Instead of the code's own, where a finding is graver than most of its kind. */
+  /** Instead of the code's own: the finding is graver than most, or the file asks for another. */
   readonly severity?: Severity;
   /** What stands beside the caret. */
   readonly label?: string;

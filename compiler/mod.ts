@@ -6,11 +6,17 @@
  *
  * @module
  */
+import { checkRelations, type Wanted } from "./analysis/shadow.ts";
+import { hygiene } from "./analysis/hygiene.ts";
+import { safety } from "./analysis/safety.ts";
+import { suppress } from "./analysis/suppress.ts";
 import { type Diagnostic, type Report, severityOf } from "./diagnostic.ts";
 import type { Options } from "./policy/options.ts";
 import type { Policy } from "./policy/policy.ts";
 import { resolve } from "./policy/resolve.ts";
 import { Sources } from "./source.ts";
+import type { File } from "./syntax/ast.ts";
+import { format } from "./syntax/format.ts";
 import { follow, type Read } from "./syntax/include.ts";
 import { parse } from "./syntax/parse.ts";
 import { image } from "./tables/image.ts";
@@ -25,8 +31,17 @@ export { percent, verdictText } from "./analysis/verdict.ts";
 export { PacketError, packetText, readPacket } from "./policy/packet.ts";
 export { fieldWord, regionText } from "./policy/text.ts";
 export { runTests, type Tested, type TestReport } from "./analysis/expect.ts";
-export { checkRelations, type Wanted } from "./analysis/shadow.ts";
-export { CODES, type Diagnostic, type Severity, severityOf } from "./diagnostic.ts";
+export { checkRelations, type Wanted };
+export {
+  type Code,
+  CODES,
+  type Diagnostic,
+  type Edit,
+  type Severity,
+  severityOf,
+} from "./diagnostic.ts";
+
+export { explain as explainCode } from "./explanation.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";
 export { DEFAULTS, OPTION_NAMES, type Options, type Queues, readOption } from "./policy/options.ts";
 export { type Policy, rejectsOf, type Rule, usesState } from "./policy/policy.ts";
@@ -37,6 +52,9 @@ export { printTables } from "./tables/print.ts";
 /** What was found, and the policy if it is sound. */
 export interface Checked {
   readonly sources: Sources;
+  /** The tree of the file itself, and with all that it includes in place. */
+  readonly written: File;
+  readonly file: File;
   /** In source order. */
   readonly diagnostics: readonly Diagnostic[];
   /** Undefined if a diagnostic is an error. */
@@ -57,7 +75,8 @@ export function check(
   const diagnostics: Diagnostic[] = [];
   const report: Report = (diagnostic) => diagnostics.push(diagnostic);
   const source = sources.add(name, text);
-  const file = follow(parse(source, report), source, sources, read, report);
+  const written = parse(source, report);
+  const file = follow(written, source, sources, read, report);
   const foreign = diagnostics.some((d) => d.code === "FW002");
   const policy = resolve(file, sources, (diagnostic) => {
     // What a broken sentence would have defined is not missed a second time.
@@ -68,7 +87,81 @@ export function check(
   }, override);
   diagnostics.sort((a, b) => a.span.start - b.span.start);
   const sound = diagnostics.every((diagnostic) => severityOf(diagnostic) !== "error");
-  return { sources, diagnostics, policy: sound ? policy : undefined };
+  return { sources, written, file, diagnostics, policy: sound ? policy : undefined };
+}
+
+/** What `lint` may be told. */
+export interface LintWanted extends Wanted {
+  /** The day, as 2026-12-31: without it nothing is said of rules that expire. */
+  readonly today?: string;
+  readonly read?: Read;
+}
+
+/** All that can be said of a file: its errors, and for a sound file how it could be better. */
+export function lint(name: string, text: string, wanted: LintWanted = {}): Checked {
+  const checked = check(name, text, {}, wanted.read);
+  const { sources, written, file, policy } = checked;
+  const found = policy
+    ? [
+      ...checked.diagnostics,
+      ...hygiene(file, wanted.today),
+      ...safety(policy),
+      ...checkRelations(policy, wanted).filter((found) => wanted.correlated || isGrave(found)),
+      ...layout(written, text),
+    ]
+    : checked.diagnostics;
+  const diagnostics = policy ? suppress(found, file, sources) : found;
+  return { ...checked, diagnostics: diagnostics.toSorted((a, b) => a.span.start - b.span.start) };
+}
+
+/** A policy is full of rules that overlap on purpose: what is only worth knowing is asked for. */
+function isGrave(diagnostic: Diagnostic): boolean {
+  return severityOf(diagnostic) !== "info";
+}
+
+/** FW705, with the fix that `fmt` would make. */
+function layout(file: File, text: string): Diagnostic[] {
+  const formatted = format(text, file);
+  if (formatted === text) return [];
+  let start = 0;
+  while (formatted[start] === text[start]) start++;
+  return [{
+    code: "FW705",
+    message: "the file is not in its canonical form",
+    span: { start, end: start },
+    help: "run `fmt`",
+  }];
+}
+
+/** The canonical form of a file, or undefined if it has a syntax error. */
+export function formatted(
+  name: string,
+  text: string,
+): Omit<Checked, "policy" | "written"> & { text?: string } {
+  const sources = new Sources();
+  const diagnostics: Diagnostic[] = [];
+  const file = parse(sources.add(name, text), (diagnostic) => diagnostics.push(diagnostic));
+  return { sources, file, diagnostics, ...(!file.lost && { text: format(text, file) }) };
+}
+
+/** A text with the fixes of diagnostics made; a fix that overlaps an earlier one waits. */
+export function fixed(text: string, diagnostics: readonly Diagnostic[]): string {
+  const edits = diagnostics.flatMap(({ fix }) => fix ?? [])
+    .toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+  let result = "", at = 0;
+  for (const { span, text: put } of edits) {
+    if (span.start < at) continue;
+    result += text.slice(at, span.start) + put;
+    at = span.end;
+    // A line that held nothing else goes too.
+    const rest = /^[ \t]*(\r?\n|$)/.exec(text.slice(at, at + 200))?.[0];
+    const line = result.slice(result.lastIndexOf("\n") + 1);
+    if (put === "" && rest !== undefined && line.trim() === "") {
+      result = result.slice(0, result.length - line.length);
+      at += rest.length;
+    }
+  }
+  return result + text.slice(at);
 }
 
 /**

@@ -2,7 +2,7 @@
  * `deno task demo`: a policy on real packets between two namespaces, beside what it should do.
  *
  * It makes a server and a client, joined by a virtual cable, starts Barrage with
- * `examples/first.fw` in the server, tries every kind of traffic from the client, and takes
+ * `examples/demo/policy.fw` in the server, tries every kind of traffic from the client, and takes
  * everything away again. Without root it replays a capture that it makes, and says so.
  *
  * @module
@@ -12,7 +12,7 @@ import { capturePackets } from "../test/support/capture.ts";
 import { isRoot, Network } from "../test/support/netns.ts";
 import { type Outcome, serve, traffic } from "../test/support/traffic.ts";
 
-const POLICY = new URL("first.fw", import.meta.url).pathname;
+const POLICY = new URL("demo/policy.fw", import.meta.url).pathname;
 const FW = new URL("../fw.ts", import.meta.url).pathname;
 
 /** Something to try, and what the policy says of it. */

@@ -27,7 +27,7 @@ export interface Box {
 
 interface Axis {
   /** Number of each edge that a region may name: that of the first piece at or behind it. */
-  readonly ordinal: ReadonlyMap<bigint, number>;
+  readonly ordinal: Places;
   /** One value that packets can have of each piece. */
   readonly samples: readonly bigint[];
   /** The pieces whose sample is one that a person would choose, best first. */
@@ -36,6 +36,8 @@ interface Axis {
   readonly starts: readonly bigint[];
   /** First value behind the last piece. */
   readonly end: bigint;
+  /** First values again, three limbs each, and the end. */
+  readonly limbs: Float64Array;
   /** Whether pieces weigh alike, however wide. */
   readonly counted: boolean;
 }
@@ -183,12 +185,11 @@ export class Space {
   }
 
   #weigh(f: number, set: Ordinals): number {
-    const { starts, end, counted } = this.#axes[f]!;
+    const { limbs, counted } = this.#axes[f]!;
     let weight = 0;
     for (let i = 0; i < set.length; i += 2) {
       const from = set[i]!, to = set[i + 1]! + 1;
-      // Exact before it is rounded: next to the width of IPv6 a network is nothing.
-      weight += counted ? to - from : Number((starts[to] ?? end) - starts[from]!);
+      weight += counted ? to - from : distance(limbs, from, to);
     }
     return weight;
   }
@@ -209,18 +210,22 @@ function domainOf(field: Field): IntervalSet {
 
 function axis(field: Field, regions: readonly Region[], markBits: number): Axis {
   const domain = domainOf(field)[0]!;
-  const edges = new Set([domain.lo]);
+  const ordinal = new Places();
+  ordinal.set(domain.lo, 0);
   const cut = (set: IntervalSet | undefined) => {
-    for (const { lo, hi } of set ?? []) edges.add(lo).add(hi + 1n);
+    for (const { lo, hi } of set ?? []) {
+      ordinal.set(lo, 0);
+      ordinal.set(hi + 1n, 0);
+    }
   };
   for (const region of regions) cut(region[field]);
   for (const shape of SHAPES) cut(shape[field]);
-  edges.add(domain.hi + 1n);
+  ordinal.set(domain.hi + 1n, 0);
+  const edges = ordinal.keys();
   const sorted = BigInt.asUintN(64, domain.hi) === domain.hi
     ? Array.from(BigUint64Array.from(edges).sort())
-    : [...edges].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
+    : edges.sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
 
-  const ordinal = new Map<bigint, number>();
   const samples: bigint[] = [], starts: bigint[] = [];
   for (const [i, lo] of sorted.entries()) {
     ordinal.set(lo, samples.length);
@@ -233,7 +238,62 @@ function axis(field: Field, regions: readonly Region[], markBits: number): Axis 
   }
   const preferred = (PREFERRED[field] ?? []).map((value) => samples.indexOf(value))
     .filter((piece) => piece >= 0);
-  return { ordinal, samples, preferred, starts, end: domain.hi + 1n, counted: COUNTED.has(field) };
+  return {
+    ordinal,
+    samples,
+    preferred,
+    starts,
+    end: domain.hi + 1n,
+    limbs: limbsOf([...starts, domain.hi + 1n]),
+    counted: COUNTED.has(field),
+  };
+}
+
+/**
+ * Numbers by big numbers. In two steps, because V8 hashes the low 64 bits of a bigint only, and in
+ * those all networks of IPv6 are alike.
+ */
+class Places {
+  readonly #byHigh = new Map<bigint, Map<bigint, number>>();
+
+  get(value: bigint): number | undefined {
+    return this.#byHigh.get(value >> 64n)?.get(BigInt.asUintN(64, value));
+  }
+
+  set(value: bigint, place: number): void {
+    const high = value >> 64n;
+    let byLow = this.#byHigh.get(high);
+    if (!byLow) this.#byHigh.set(high, byLow = new Map());
+    byLow.set(BigInt.asUintN(64, value), place);
+  }
+
+  keys(): bigint[] {
+    return [...this.#byHigh].flatMap(([high, byLow]) =>
+      [...byLow.keys()].map((low) => high << 64n | low)
+    );
+  }
+}
+
+/** Bits of a limb: few enough for a double to hold it exactly. */
+const LIMB = 48n;
+
+function limbsOf(values: readonly bigint[]): Float64Array {
+  return Float64Array.from(
+    values.flatMap((value) =>
+      [2n * LIMB, LIMB, 0n].map((shift) => Number(BigInt.asUintN(Number(LIMB), value >> shift)))
+    ),
+  );
+}
+
+/**
+ * The distance of two values, rounded only after the difference: next to the width of IPv6 a
+ * network is nothing.
+ */
+function distance(limbs: Float64Array, from: number, to: number): number {
+  const limb = 2 ** Number(LIMB);
+  const [a, b] = [3 * from, 3 * to];
+  return ((limbs[b]! - limbs[a]!) * limb + (limbs[b + 1]! - limbs[a + 1]!)) * limb +
+    (limbs[b + 2]! - limbs[a + 2]!);
 }
 
 /** Fields whose values weigh by the pieces, however wide, that the rules tell apart. */

@@ -14,6 +14,8 @@ export interface Problem {
   readonly label?: string;
   readonly help?: string;
   readonly note?: string;
+  /** What to write instead of the value. */
+  readonly instead?: string;
 }
 
 /** What a text stands for. The set is empty when it could not be read. */
@@ -112,6 +114,7 @@ function prefix(
       code: "FW210",
       message: `\`${text}\` has bits behind its prefix; it means ${written}`,
       help: `write ${written}, or ${text.split("/")[0]} for the one address`,
+      instead: written,
     },
   };
 }

@@ -203,8 +203,9 @@ export class Operands {
   }
 
   #range(from: Value, to: Value, type: ValueType, place: Span): IntervalSet | undefined {
-    const bad = (code: "FW207" | "FW213", message: string, help?: string) => {
-      this.#report({ code, message, span: place, ...(help && { help }) });
+    const bad = (code: "FW207" | "FW213", message: string, help?: string, instead?: string) => {
+      const fix = instead !== undefined && { fix: [{ span: place, text: instead }] };
+      this.#report({ code, message, span: place, ...(help && { help }), ...fix });
       return undefined;
     };
     const [lo, hi] = [this.#end(from), this.#end(to)];
@@ -223,7 +224,8 @@ export class Operands {
       return bad("FW207", `the ends of this range are not of one kind`);
     }
     if (first[0]!.lo > last[0]!.lo) {
-      return bad("FW213", "this range is reversed", `write ${hi.text}-${lo.text}`);
+      const turned = `${hi.text}-${lo.text}`;
+      return bad("FW213", "this range is reversed", `write ${turned}`, turned);
     }
     return first.map(({ lo }, i) => ({ lo, hi: last[i]!.hi }));
   }
@@ -245,7 +247,11 @@ export class Operands {
 
   #literal(value: Value, type: ValueType): IntervalSet | undefined {
     const { set, problem } = type.read(value);
-    if (problem) this.#report({ ...problem, span: value.span });
+    if (problem) {
+      const { instead, ...found } = problem;
+      const fix = instead !== undefined && { fix: [{ span: value.span, text: instead }] };
+      this.#report({ ...found, span: value.span, ...fix });
+    }
     return set.length > 0 ? set : undefined;
   }
 

@@ -54,7 +54,7 @@ export const DEFAULTS: Options = {
 
 /** Options that LANGUAGE names and that are not there yet. */
 export const FUTURE_OPTIONS: readonly string[] = [
-  ...["fail-error", "push-down", "log", "metrics", "dry-run", "lint"],
+  ...["fail-error", "push-down", "log", "metrics", "dry-run"],
 ];
 
 /** What each option takes, in words, and its reading of a text: undefined if it is not that. */

@@ -168,6 +168,28 @@ export function narrow(region: Region): Region {
   return result;
 }
 
+/** The values that the axioms leave a field, from what a region says of others. */
+export function impliedValues(region: Region, field: Field): IntervalSet {
+  let values = DOMAIN[field];
+  for (const { given, then } of ABOUT[field]) {
+    const holds = keysOf(given).every((f) => region[f] && within(region[f], given[f]!));
+    if (holds) values = intersect(values, then[field]!);
+  }
+  return values;
+}
+
+function keysOf(region: Region): Field[] {
+  return Object.keys(region) as Field[];
+}
+
+/** The axioms that say something of a field, and do so from others. */
+const ABOUT = Object.fromEntries(
+  FIELDS.map((field): [Field, typeof AXIOMS] => [
+    field,
+    AXIOMS.filter(({ given, then }) => then[field] && !given[field]),
+  ]),
+) as Record<Field, typeof AXIOMS>;
+
 /**
  * The kinds of packets there are, each a product of its own: a valid packet lies in exactly one,
  * and within one every combination of values is a packet that the engine's parser can make. So

@@ -117,7 +117,17 @@ function resolveOptions(items: readonly Ast.Option[], report: Report): Partial<O
   const first = new Map<string, Ast.Option>();
   let options: Partial<Options> = {};
   for (const item of items) {
-    const { name, value } = item;
+    const { name, value, setting } = item;
+    // What the linter shall say is the linter's business.
+    if (name.text === "lint") continue;
+    if (setting) {
+      report({
+        code: "FW031",
+        message: `option \`${name.text}\` has one value`,
+        span: setting.span,
+        help: "remove it",
+      });
+    }
     const earlier = first.get(name.text);
     first.set(name.text, earlier ?? item);
     if (earlier) {

@@ -19,6 +19,7 @@ export interface File {
   readonly items: readonly Item[];
   /** Names, with their sigil, that sentences with a syntax error would define. */
   readonly lost?: readonly string[];
+  readonly comments: readonly Word[];
 }
 
 export type Item = Include | Define | SetDefinition | Option | Chain | Test;
@@ -49,6 +50,8 @@ export interface Option extends Node {
   readonly kind: "option";
   readonly name: Word;
   readonly value: Operand;
+  /** `option lint FW104 off` */
+  readonly setting?: Word;
 }
 
 export interface Chain extends Node {

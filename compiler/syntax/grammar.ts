@@ -132,7 +132,7 @@ export class Grammar extends EmbeddedActionsParser {
   /** The tree of a file. Its mistakes are then in `mistakes` and `errors`. */
   readFile(outline: Outline, text: string): File {
     this.#begin(outline, text);
-    return this.file() ?? { items: [] };
+    return this.file() ?? { items: [], comments: [] };
   }
 
   /** As `readFile`, for a file that stands in for part of a chain's body. */
@@ -157,7 +157,8 @@ export class Grammar extends EmbeddedActionsParser {
       version = this.#sentence(0, this.version);
     });
     this.MANY(() => items.push(this.SUBRULE(this.item)));
-    return { ...(version && { version }), items: items.filter((i) => i !== undefined) };
+    const whole = items.filter((i) => i !== undefined);
+    return { ...(version && { version }), items: whole, comments: [] };
   });
 
   private readonly statements: Production<readonly Statement[]> = this.#production(
@@ -308,13 +309,19 @@ export class Grammar extends EmbeddedActionsParser {
   private readonly optionItem: Production<Option> = this.#production("optionItem", () => {
     const start = this.CONSUME(K.option);
     const name = this.#word(this.CONSUME(T.Ident));
+    let setting: Word | undefined;
     const value = this.OR([
       { ALT: () => this.SUBRULE(this.operand) },
       ...(["accept", "drop"] as const).map((verdict) => ({
         ALT: () => this.#wordOperand(this.CONSUME(K[verdict])),
       })),
     ]);
-    return value && { kind: "option" as const, name, value, span: this.#from(start) };
+    this.OPTION({
+      GATE: () => this.#sameLine(),
+      DEF: () => setting = this.#word(this.CONSUME(T.Name)),
+    });
+    const span = this.#from(start);
+    return value && { kind: "option" as const, name, value, ...(setting && { setting }), span };
   });
 
   private readonly chain: Production<Chain> = this.#production("chain", () => {

@@ -136,8 +136,9 @@ function trace(
     ) {
       problems.push(backToFront(token, lineHead));
     }
+    const brace = type === T.LBrace || type === T.RBrace;
     const odd = type === T.Name || !(type.CATEGORIES ?? []).includes(T.Ident);
-    const firstWord = firstOnLine && odd && !open.at(-1)?.list &&
+    const firstWord = firstOnLine && !brace && odd && !open.at(-1)?.list &&
       previous && !OPEN.has(previous.tokenType);
     if (headless && (firstWord || (opens && !isItem))) {
       problems.push({
@@ -147,18 +148,16 @@ function trace(
         help: `write it as in \`chain input default drop {\``,
       });
       const at = previous!.startOffset + previous!.image.length;
-      const brace = createTokenInstance(T.LBrace, "", at, at, 0, 0, 0, 0);
-      open.push({ brace, head, list: false, indent: -1 });
-      blocks.add(brace);
-      result.push(brace);
+      const opened = createTokenInstance(T.LBrace, "", at, at, 0, 0, 0, 0);
+      open.push({ brace: opened, head, list: false, indent: -1 });
+      blocks.add(opened);
+      result.push(opened);
       headless = false;
     }
-    if (type !== T.LBrace && type !== T.RBrace) {
-      if (afterSentence || opens || midLine || firstWord) {
-        starts.add(token);
-        head = type;
-        headless = BLOCK_HEADS.has(type);
-      }
+    if (!brace && (afterSentence || opens || midLine || firstWord)) {
+      starts.add(token);
+      head = type;
+      headless = BLOCK_HEADS.has(type);
     }
 
     if (type === T.LBrace) {

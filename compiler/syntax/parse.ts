@@ -10,7 +10,7 @@
 import type { IToken } from "chevrotain";
 import { type Diagnostic, type Report, severityOf } from "../diagnostic.ts";
 import type { Source, Span } from "../source.ts";
-import type { File, Statement } from "./ast.ts";
+import type { File, Statement, Word } from "./ast.ts";
 import { explainCharacter, explainError, explainForeign, explainMistake } from "./explain.ts";
 import { foreignWord, translate } from "./foreign.ts";
 import { Grammar } from "./grammar.ts";
@@ -30,12 +30,12 @@ interface Found {
 
 /** Parses one file. Reports every mistake; what could not be understood is left out of the tree. */
 export function parse(source: Source, report: Report): File {
-  const { tree, tokens, sound } = read(
+  const { tree, tokens, comments, sound } = read(
     source,
     report,
     (grammar, ...input) => grammar.readFile(...input),
   );
-  return sound ? tree : { ...tree, lost: declared(tokens) };
+  return { ...tree, comments, ...(!sound && { lost: declared(tokens) }) };
 }
 
 /** As `parse`, for a file that a chain's body includes: it holds rules. */
@@ -47,9 +47,9 @@ function read<N>(
   source: Source,
   report: Report,
   production: (grammar: Grammar, shape: Outline, text: string) => N,
-): { tree: N; tokens: readonly IToken[]; sound: boolean } {
+): { tree: N; tokens: readonly IToken[]; comments: readonly Word[]; sound: boolean } {
   const { text, base } = source;
-  const { tokens } = lexer.tokenize(text);
+  const { tokens, groups } = lexer.tokenize(text);
   const shape = outline(tokens, text);
   grammar ??= new Grammar();
   const tree = production(grammar, shape, text);
@@ -90,7 +90,11 @@ function read<N>(
     });
   }
   const sound = told.every((d) => severityOf(d) !== "error");
-  return { tree: base === 0 ? tree : shiftSpans(tree, shift), tokens, sound };
+  const comments = (groups.comments ?? []).map(({ image, startOffset: start }) => ({
+    text: image.trimEnd(),
+    span: shift({ start, end: start + image.length }),
+  }));
+  return { tree: base === 0 ? tree : shiftSpans(tree, shift), tokens, comments, sound };
 }
 
 /** What is no consequence of an earlier problem in the same sentence, in source order. */
@@ -119,14 +123,15 @@ function translated(told: readonly Diagnostic[], text: string): Diagnostic[] {
     const start = text.lastIndexOf("\n", at - 1) + 1;
     const newLine = text.indexOf("\n", at);
     const end = newLine === -1 ? text.length : newLine;
-    const onLine = told.slice(i).findIndex((d) => d.span.start > end);
-    const group = onLine < 0 ? told.slice(i) : told.slice(i, i + onLine);
+    let next = i + 1;
+    while (next < told.length && told[next]!.span.start <= end) next++;
+    const group = told.slice(i, next);
     const suspect = group.some(({ code }) => code !== "FW006" && code !== "FW704");
     const line = text.slice(start, Math.min(end, start + MAX_LINE)).trimEnd();
     const translation = suspect && end - start < MAX_LINE ? translate(line) : undefined;
     if (translation) result.push(explainForeign(translation, line, start));
     else result.push(...group.map((diagnostic) => single(diagnostic, text)));
-    i += group.length;
+    i = next;
   }
   return result;
 }

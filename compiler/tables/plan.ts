@@ -11,7 +11,7 @@
 import { DOMAIN, type Field } from "../policy/field.ts";
 import { type IntervalSet, within } from "../policy/interval.ts";
 import type { Policy } from "../policy/policy.ts";
-import { narrow, type Region } from "../policy/region.ts";
+import { impliedValues, type Region } from "../policy/region.ts";
 import { type Bits, type Classes, classesOf, groupBy, onesOf } from "./classes.ts";
 import { LISTS, MAX_CLASSES } from "./layout.ts";
 import { type Parted, parted } from "./parted.ts";
@@ -164,8 +164,7 @@ function withoutImplied(region: Region): Region {
     const own = result[field];
     if (!own) continue;
     const { [field]: _, ...rest } = result;
-    const implied = narrow(rest)[field];
-    if (implied && within(implied, own)) result = rest;
+    if (within(impliedValues(rest, field), own)) result = rest;
   }
   return result;
 }

@@ -1,4 +1,4 @@
-/* Every batch size and every shape of table gives what reading the tables one by one gives. */
+/* Every batch size, part and set of instructions gives what reading the tables bit by bit gives. */
 #include "classify.h"
 
 #include <stdbool.h>
@@ -8,90 +8,46 @@
 
 enum { IMAGES = 200, KEYS = 400 };
 
-/* The naive twin: the image as layout.ts describes it, read anew for each key and without search. */
-struct twin {
-	const uint8_t *image;
-	struct fw_header h;
-};
-
-static const void *at(const struct twin *t, uint32_t offset)
+/* The naive twin: the checked tables, bit by bit and key by key, by the classes found for it. */
+static uint64_t bit_of(const struct fw_tables *t, const struct fw_row *row, uint32_t bit)
 {
-	return t->image + offset;
+	const uint32_t b = bit / 4096, w = bit / 64 % 64;
+	uint32_t skipped = 0;
+
+	if (!(row->top >> b & 1))
+		return 0;
+	for (uint32_t i = 0; i < b; i++)
+		skipped += (uint32_t)(row->top >> i & 1);
+	const struct fw_block *block = &t->blocks[t->numbers[row->first + skipped]];
+	if (!(block->bits >> w & 1))
+		return 0;
+	skipped = 0;
+	for (uint32_t i = 0; i < w; i++)
+		skipped += (uint32_t)(block->bits >> i & 1);
+	return t->words[block->first + skipped] >> bit % 64 & 1;
 }
 
-static uint32_t narrow_class(const struct fw_narrow *table, uint32_t count, uint32_t value)
+static bool common(const struct fw_tables *t, const struct fw_classes *classes, bool effect,
+		   uint32_t bit)
 {
-	uint32_t class = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		if (table[i].start <= value)
-			class = table[i].class;
-	return class;
-}
-
-static uint32_t wide_class(const struct fw_wide *table, uint32_t count, struct fw_address value)
-{
-	uint32_t class = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		if (table[i].hi < value.hi || (table[i].hi == value.hi && table[i].lo <= value.lo))
-			class = table[i].class;
-	return class;
-}
-
-static uint32_t step_class(const struct twin *t, const struct fw_step *s, uint32_t value)
-{
-	if (s->kind == FW_STEP_IDENTITY)
-		return value;
-	if (s->kind == FW_STEP_SEARCH)
-		return narrow_class(at(t, s->table_at), s->table_count, value);
-	return ((const uint16_t *)at(t, s->table_at))[value < s->table_count ? value :
-									       s->table_count - 1];
-}
-
-static uint32_t axis_class(const struct twin *t, const struct fw_axis *a, const struct fw_key *key)
-{
-	const struct fw_step *steps = at(t, t->h.steps_at);
-	uint32_t class = 0;
-
-	if (a->kind != FW_AXIS_SCALAR) {
-		const struct fw_address address =
-			a->kind == FW_AXIS_SOURCE ? key->source : key->destination;
-		return key->scalar[FW_FIELD_FAMILY]
-			       ? wide_class(at(t, a->v6_at), a->v6_count, address)
-			       : narrow_class(at(t, a->v4_at), a->v4_count, (uint32_t)address.lo);
-	}
-	for (uint32_t i = a->first_step; i < a->first_step + a->step_count; i++) {
-		const uint32_t next = step_class(t, &steps[i], key->scalar[steps[i].field]);
-		class = i == a->first_step ? next
-					   : ((const uint16_t *)at(t, steps[i].product_at))
-						     [class * steps[i].classes + next];
-	}
-	return class;
-}
-
-/* Whether a bit stands in every axis's row. */
-static bool common(const struct twin *t, const struct fw_key *key, bool effect, uint32_t bit)
-{
-	const struct fw_axis *axes = at(t, t->h.axes_at);
-	const uint32_t words = ((effect ? t->h.effect_count : t->h.decide_count) + 63) / 64;
-
-	for (uint32_t i = 0; i < t->h.axis_count; i++) {
-		const uint64_t *rows = at(t, effect ? axes[i].effect_at : axes[i].decide_at);
-		const uint64_t word = rows[axis_class(t, &axes[i], key) * words + bit / 64];
-		if (!(word >> bit % 64 & 1))
+	for (uint32_t a = 0; a < t->axis_count; a++) {
+		const struct fw_classifier *axis = &t->axes[a];
+		const uint32_t class = classes->of[a];
+		const uint64_t dense =
+			axis->dense && !effect
+				? axis->dense[class * t->dense_words + bit / 64] >> bit % 64 & 1
+				: bit_of(t, effect ? &axis->effects[class] : &axis->sparse[class], bit);
+		if (!dense)
 			return false;
 	}
 	return true;
 }
 
-static uint32_t first_rule(const struct twin *t, const struct fw_key *key)
+static uint32_t first_rule(const struct fw_tables *t, const struct fw_classes *classes)
 {
-	const uint32_t *numbers = at(t, t->h.decide_at);
-
-	for (uint32_t bit = 0; bit < t->h.decide_count; bit++)
-		if (common(t, key, false, bit))
-			return numbers[bit];
+	for (uint32_t bit = 0; bit < t->header->decide_count; bit++)
+		if (common(t, classes, false, bit))
+			return t->decide[bit];
 	return FW_NO_RULE;
 }
 
@@ -114,25 +70,42 @@ static struct fw_key random_key(uint64_t *seed)
 	return key;
 }
 
+/* Any batch, one key at a time, part by part, and by each set of instructions: one answer. */
 static void check_image(const struct sample *s, const struct fw_key *keys, uint32_t n)
 {
-	uint32_t rules[KEYS];
-	struct fw_classes classes[KEYS];
-	struct twin twin = { s->bytes, s->header };
+	const struct fw_evaluator *evaluators[] = { &fw_evaluator_portable, fw_evaluator_avx2() };
+	struct fw_classes first[KEYS];
 	struct fw_tables *t;
 
 	CHECK(fw_tables_new(s->bytes, s->size, &t) == 0);
-	fw_classify(t, keys, n, rules, classes);
-	for (uint32_t i = 0; i < n; i++) {
-		CHECK(rules[i] == first_rule(&twin, &keys[i]));
-		uint32_t next = fw_next_effect(t, &classes[i], 0);
-		for (uint32_t bit = 0; bit < s->header.effect_count; bit++) {
-			if (!common(&twin, &keys[i], true, bit))
-				continue;
-			CHECK(next == bit);
-			next = fw_next_effect(t, &classes[i], bit + 1);
+	for (size_t e = 0; e < 2 && evaluators[e]; e++) {
+		uint32_t rules[KEYS], merged[KEYS], alone;
+		struct fw_classes classes[KEYS];
+
+		t->evaluator = evaluators[e];
+		fw_classify(t, keys, n, rules, classes);
+		fw_find_classes(t, keys, n, classes);
+		for (uint32_t i = 0; i < n; i++)
+			merged[i] = FW_NO_RULE;
+		for (uint32_t part = 0; part < fw_parts(t); part++)
+			fw_classify_part(t, classes, n, part, merged);
+		for (uint32_t i = 0; i < n; i++) {
+			if (e == 0)
+				first[i] = classes[i];
+			for (uint32_t a = 0; a < t->axis_count; a++)
+				CHECK(classes[i].of[a] == first[i].of[a]);
+			fw_classify(t, &keys[i], 1, &alone, &classes[i]);
+			CHECK(rules[i] == first_rule(t, &classes[i]));
+			CHECK(alone == rules[i] && merged[i] == rules[i]);
+			uint32_t next = fw_next_effect(t, &classes[i], 0);
+			for (uint32_t bit = 0; bit < t->header->effect_count; bit++) {
+				if (!common(t, &classes[i], true, bit))
+					continue;
+				CHECK(next == bit);
+				next = fw_next_effect(t, &classes[i], bit + 1);
+			}
+			CHECK(next == t->header->effect_count);
 		}
-		CHECK(next == s->header.effect_count);
 	}
 	fw_tables_free(t);
 }

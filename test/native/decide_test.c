@@ -138,7 +138,7 @@ static void verdicts_add_up(const struct fw_decider *d)
 static struct fw_tables *two_rules(uint32_t field, struct fw_rule first, uint32_t mark_mask)
 {
 	static struct sample s;
-	const struct fw_rule rules[] = { first, { FW_VERDICT_DROP, 0 } };
+	const struct fw_rule rules[] = { first, { .verdict = FW_VERDICT_DROP } };
 	const uint32_t decide[] = { 0, 1 };
 	const uint16_t table[] = { 0, 1, 0 };
 	const uint64_t rows[] = { 2, 3 };
@@ -156,12 +156,20 @@ static struct fw_tables *two_rules(uint32_t field, struct fw_rule first, uint32_
 				      .classes = 2,
 				      .table_at = sample_put(&s, table, sizeof table),
 				      .table_count = 3,
-				      .product_classes = 2 };
+				      .stride = 1 };
+	const uint16_t product[] = { 0, 1 };
+	const struct fw_fold fold = { .step_count = 1,
+				      .classes = 2,
+				      .product_at = sample_put(&s, product, sizeof product),
+				      .product_count = 2 };
+	s.header.back_end = FW_BACK_END_DENSE;
+	s.header.fold_count = 1;
+	s.header.folds_at = sample_put(&s, &fold, sizeof fold);
 	s.header.step_count = 1;
 	s.header.steps_at = sample_put(&s, &step, sizeof step);
 	const struct fw_axis axis = { .kind = FW_AXIS_SCALAR,
 				      .classes = 2,
-				      .step_count = 1,
+				      .fold_count = 1,
 				      .decide_at = sample_put(&s, rows, sizeof rows) };
 	s.header.axis_count = 1;
 	s.header.axes_at = sample_put(&s, &axis, sizeof axis);
@@ -186,7 +194,7 @@ static uint32_t verdict_with(const struct fw_tables *t, uint32_t mark)
 
 static void state_and_mark_are_read_from_their_own_bits(void)
 {
-	const struct fw_rule accept = { FW_VERDICT_ACCEPT, 0 };
+	const struct fw_rule accept = { .verdict = FW_VERDICT_ACCEPT };
 	struct fw_tables *state = two_rules(FW_FIELD_STATE, accept, 0xf0);
 	struct fw_tables *mark = two_rules(FW_FIELD_MARK, accept, 0xf0);
 
@@ -203,7 +211,7 @@ static void state_and_mark_are_read_from_their_own_bits(void)
 
 static void without_a_mark_to_travel_in_a_reject_drops(void)
 {
-	const struct fw_rule reject = { FW_VERDICT_REJECT, FW_REJECT_ICMP_ADMIN };
+	const struct fw_rule reject = { .verdict = FW_VERDICT_REJECT, .reject = FW_REJECT_ICMP_ADMIN };
 	struct fw_tables *marked = two_rules(FW_FIELD_MARK, reject, 0xf00);
 	struct fw_tables *unmarked = two_rules(FW_FIELD_MARK, reject, 0);
 

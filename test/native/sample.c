@@ -1,5 +1,6 @@
 #include "sample.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "check.h"
@@ -9,7 +10,7 @@
 void sample_begin(struct sample *s)
 {
 	memset(s, 0, sizeof *s);
-	s->size = 2 * FW_SECTION_ALIGN;
+	s->size = (sizeof s->header + FW_SECTION_ALIGN - 1) / FW_SECTION_ALIGN * FW_SECTION_ALIGN;
 	s->header.malformed = FW_VERDICT_DROP;
 	s->header.mark_mask = 0xfu << SAMPLE_MARK_SHIFT;
 }
@@ -56,56 +57,131 @@ static struct fw_wide name_start(const char *name, uint32_t class)
 	return w;
 }
 
+/* One node of a tree; values of the last place are repeated under the greatest key. */
+struct branch {
+	uint64_t key;
+	uint32_t value;
+};
+
+static struct fw_node_narrow narrow_node(const struct branch *branches, uint32_t count)
+{
+	struct fw_node_narrow node;
+
+	for (uint32_t way = 0; way < FW_WAYS; way++) {
+		node.key[way] = way < count ? (uint32_t)branches[way].key : UINT32_MAX;
+		node.value[way] = branches[way < count ? way : count - 1].value;
+	}
+	return node;
+}
+
+static struct fw_node_wide wide_node(const struct branch *branches, uint32_t count)
+{
+	struct fw_node_wide node;
+
+	for (uint32_t way = 0; way < FW_WAYS; way++) {
+		node.key[way] = way < count ? (int64_t)(branches[way].key ^ UINT64_C(1) << 63) : INT64_MAX;
+		node.value[way] = branches[way < count ? way : count - 1].value;
+	}
+	return node;
+}
+
 /* The classes of sample_image()'s steps. The product of all is a mixed-radix number of them. */
 enum { OTHER_PROTO, TCP, UDP, PROTOS };
 enum { OTHER_PORT, ACCEPTED, DROPPED, REJECTED, PORTS };
 enum { OTHER_LINK, LOOPBACK, LINKS };
+enum { PRODUCT = PROTOS * PORTS * LINKS };
+enum { PORT_TREE, V4_TREE, V6_TREE, TREES };
 
 static void put_steps(struct sample *s)
 {
 	uint16_t protos[256] = { [FW_PROTO_TCP] = TCP, [FW_PROTO_UDP] = UDP };
-	const struct fw_narrow ports[] = { { 0, OTHER_PORT },    { 4000, ACCEPTED },
-					   { 5000, DROPPED },    { 5001, OTHER_PORT },
-					   { 6000, REJECTED },   { 6002, OTHER_PORT } };
 	struct fw_wide links[] = { { 0, 0, OTHER_LINK, 0 },
 				   name_start("lo", LOOPBACK),
 				   name_start("lo", OTHER_LINK) };
-	uint16_t product[PROTOS * PORTS * LINKS];
+	uint16_t product[PRODUCT];
 
 	links[2].lo++;
-	for (uint16_t i = 0; i < PROTOS * PORTS * LINKS; i++)
+	for (uint16_t i = 0; i < PRODUCT; i++)
 		product[i] = i;
 	const struct fw_step steps[] = {
-		{ FW_FIELD_PROTO, FW_STEP_DIRECT, PROTOS, sample_put(s, protos, sizeof protos), 256, 0,
-		  PROTOS, 0 },
-		{ FW_FIELD_DPORT, FW_STEP_SEARCH, PORTS, sample_put(s, ports, sizeof ports), 6,
-		  sample_put(s, product, PROTOS * PORTS * sizeof *product), PROTOS * PORTS, 0 },
-		{ FW_FIELD_IN, FW_STEP_IDENTITY, LINKS, 0, 0, sample_put(s, product, sizeof product),
-		  PROTOS * PORTS * LINKS, 0 },
+		{ .field = FW_FIELD_PROTO,
+		  .kind = FW_STEP_DIRECT,
+		  .classes = PROTOS,
+		  .stride = PORTS * LINKS,
+		  .table_at = sample_put(s, protos, sizeof protos),
+		  .table_count = 256 },
+		{ .field = FW_FIELD_DPORT,
+		  .kind = FW_STEP_SEARCH,
+		  .classes = PORTS,
+		  .stride = LINKS,
+		  .tree = PORT_TREE },
+		{ .field = FW_FIELD_IN, .kind = FW_STEP_IDENTITY, .classes = LINKS, .stride = 1 },
 	};
+	const struct fw_fold fold = { .step_count = 3,
+				      .classes = PRODUCT,
+				      .product_at = sample_put(s, product, sizeof product),
+				      .product_count = PRODUCT };
 	s->header.in_name_count = 3;
 	s->header.in_names_at = sample_put(s, links, sizeof links);
 	s->header.step_count = 3;
 	s->header.steps_at = sample_put(s, steps, sizeof steps);
+	s->header.fold_count = 1;
+	s->header.folds_at = sample_put(s, &fold, sizeof fold);
+}
+
+static void put_trees(struct sample *s)
+{
+	const struct branch port[] = { { 0, OTHER_PORT },    { 4000, ACCEPTED }, { 5000, DROPPED },
+				       { 5001, OTHER_PORT }, { 6000, REJECTED }, { 6002, OTHER_PORT } };
+	const struct branch v4[] = { { 0, 0 }, { 127u << 24, 1 }, { 128u << 24, 0 } };
+	const struct branch high[] = { { 0, FW_LOW | 1 }, { 1, 0 } };
+	const struct branch low[] = { { 0, 0 }, { 1, 1 }, { 2, 0 } };
+	const struct fw_node_narrow port_node = narrow_node(port, 6), v4_node = narrow_node(v4, 3);
+	const struct fw_node_wide v6_nodes[] = { wide_node(high, 2), wide_node(low, 3) };
+	const struct fw_tree trees[TREES] = {
+		[PORT_TREE] = { FW_TREE_NARROW, PORTS, sample_put(s, &port_node, sizeof port_node), 1, 0, 0 },
+		[V4_TREE] = { FW_TREE_NARROW, 2, sample_put(s, &v4_node, sizeof v4_node), 1, 0, 0 },
+		[V6_TREE] = { FW_TREE_WIDE, 2, sample_put(s, v6_nodes, sizeof v6_nodes), 2, 0, 0 },
+	};
+
+	s->header.tree_count = TREES;
+	s->header.trees_at = sample_put(s, trees, sizeof trees);
+}
+
+/* Sparse rows of few bits: the first word of the first block of each. */
+static uint32_t put_sparse(struct sample *s, const uint64_t *bits, uint32_t classes)
+{
+	struct fw_block blocks[64];
+	uint32_t numbers[64];
+	struct fw_row rows[64];
+
+	CHECK(classes <= 64 && s->header.block_count == 0);
+	for (uint32_t c = 0; c < classes; c++) {
+		numbers[c] = c;
+		blocks[c] = (struct fw_block){ .bits = 1, .first = c };
+		rows[c] = (struct fw_row){ .top = bits[c] != 0, .first = c };
+	}
+	s->header.number_count = s->header.block_count = s->header.word_count = classes;
+	s->header.numbers_at = sample_put(s, numbers, classes * sizeof *numbers);
+	s->header.blocks_at = sample_put(s, blocks, classes * sizeof *blocks);
+	s->header.words_at = sample_put(s, bits, classes * sizeof *bits);
+	return sample_put(s, rows, classes * sizeof *rows);
 }
 
 void sample_image(struct sample *s)
 {
 	const struct fw_rule rules[SAMPLE_RULES] = {
-		{ FW_VERDICT_NEXT, 0 }, { FW_VERDICT_ACCEPT, 0 },
-		{ FW_VERDICT_DROP, 0 }, { FW_VERDICT_REJECT, FW_REJECT_AUTO },
-		{ FW_VERDICT_NEXT, 0 }, { FW_VERDICT_DROP, 0 },
+		{ .verdict = FW_VERDICT_NEXT }, { .verdict = FW_VERDICT_ACCEPT },
+		{ .verdict = FW_VERDICT_DROP }, { .verdict = FW_VERDICT_REJECT, .reject = FW_REJECT_AUTO },
+		{ .verdict = FW_VERDICT_NEXT }, { .verdict = FW_VERDICT_DROP },
 	};
 	const uint32_t decide[] = { 1, 1, 2, 3, 5 }; /* rule 1 has a region a protocol */
 	const uint32_t effect[] = { 0, 0, 4 }; /* and rule 0 two that overlap */
-	const struct fw_narrow v4[] = { { 0, 0 }, { 127u << 24, 1 }, { 128u << 24, 0 } };
-	const struct fw_wide v6[] = { { 0, 0, 0, 0 }, { 0, 1, 1, 0 }, { 0, 2, 0, 0 } };
 	const uint64_t source_decide[] = { 0x1c, 0x1f };
-	const uint64_t all[] = { 7, 7 };
-	uint64_t scalar_decide[PROTOS * PORTS * LINKS] = { 0 };
-	uint64_t scalar_effect[PROTOS * PORTS * LINKS] = { 0 };
+	uint64_t scalar_decide[PRODUCT] = { 0 };
+	uint64_t effects_of[PRODUCT + 1] = { 0 };
 
-	for (uint32_t c = 0; c < PROTOS * PORTS * LINKS; c++) {
+	for (uint32_t c = 0; c < PRODUCT; c++) {
 		const uint32_t link = c % LINKS, port = c / LINKS % PORTS, proto = c / LINKS / PORTS;
 		const uint32_t regions[] = {
 			port == ACCEPTED && proto == UDP, port == ACCEPTED && proto == TCP,
@@ -116,45 +192,76 @@ void sample_image(struct sample *s)
 		for (uint32_t bit = 0; bit < 5; bit++)
 			scalar_decide[c] |= (uint64_t)regions[bit] << bit;
 		for (uint32_t bit = 0; bit < 3; bit++)
-			scalar_effect[c] |= (uint64_t)effects[bit] << bit;
+			effects_of[c] |= (uint64_t)effects[bit] << bit;
 	}
+	effects_of[PRODUCT] = 7; /* of any source */
 	sample_begin(s);
 	put_steps(s);
+	put_trees(s);
+	s->header.back_end = FW_BACK_END_DENSE;
 	s->header.rule_count = SAMPLE_RULES;
 	s->header.rules_at = sample_put(s, rules, sizeof rules);
 	s->header.decide_count = 5;
 	s->header.decide_at = sample_put(s, decide, sizeof decide);
 	s->header.effect_count = 3;
 	s->header.effect_at = sample_put(s, effect, sizeof effect);
+	const uint32_t effect_rows = put_sparse(s, effects_of, PRODUCT + 1);
+	const struct fw_row any = { .top = 1, .first = PRODUCT };
+	const struct fw_row any_source[] = { any, any };
 	const struct fw_axis axes[] = {
 		{ .kind = FW_AXIS_SCALAR,
-		  .classes = PROTOS * PORTS * LINKS,
-		  .step_count = 3,
+		  .classes = PRODUCT,
+		  .fold_count = 1,
 		  .decide_at = sample_put(s, scalar_decide, sizeof scalar_decide),
-		  .effect_at = sample_put(s, scalar_effect, sizeof scalar_effect) },
+		  .effect_at = effect_rows },
 		{ .kind = FW_AXIS_SOURCE,
 		  .classes = 2,
-		  .v4_at = sample_put(s, v4, sizeof v4),
-		  .v4_count = 3,
-		  .v6_at = sample_put(s, v6, sizeof v6),
-		  .v6_count = 3,
+		  .v4_tree = V4_TREE,
+		  .v6_tree = V6_TREE,
 		  .decide_at = sample_put(s, source_decide, sizeof source_decide),
-		  .effect_at = sample_put(s, all, sizeof all) },
+		  .effect_at = sample_put(s, any_source, sizeof any_source) },
 	};
 	s->header.axis_count = 2;
 	s->header.axes_at = sample_put(s, axes, sizeof axes);
 	sample_end(s);
 }
 
-static uint32_t put_narrow(struct sample *s, uint64_t *seed, uint32_t count, uint32_t classes,
-			   uint32_t gap)
+/* Ascending keys from 0, values below `classes`. */
+static void random_branches(struct branch *branches, uint64_t *seed, uint32_t count, uint32_t classes)
 {
-	struct fw_narrow table[64];
+	uint64_t key = 0;
 
-	CHECK(count <= 64);
-	for (uint32_t i = 0, start = 0; i < count; i++, start += 1 + random_below(seed, gap))
-		table[i] = (struct fw_narrow){ start, random_below(seed, classes) };
-	return sample_put(s, table, count * sizeof *table);
+	for (uint32_t i = 0; i < count; i++, key += 1 + random_below(seed, 9))
+		branches[i] = (struct branch){ key, random_below(seed, classes) };
+}
+
+/* Two levels: a root, and leaves below some of its branches; wide ones by either half. */
+static uint32_t add_tree(struct sample *s, uint64_t *seed, struct fw_tree *trees, bool wide,
+			 uint32_t classes)
+{
+	enum { NODES = 4 };
+	struct fw_node_narrow narrow[NODES];
+	struct fw_node_wide wides[NODES];
+	const uint32_t number = s->header.tree_count++;
+
+	for (uint32_t n = 0; n < NODES; n++) {
+		struct branch branches[FW_WAYS];
+		const uint32_t count = 1 + random_below(seed, FW_WAYS);
+		random_branches(branches, seed, count, classes);
+		for (uint32_t i = 0; n == 0 && i < count; i++)
+			if (random_below(seed, 2))
+				branches[i].value = (1 + random_below(seed, NODES - 1)) |
+						    (wide && random_below(seed, 2) ? FW_LOW : FW_BRANCH);
+		narrow[n] = narrow_node(branches, count);
+		wides[n] = wide_node(branches, count);
+	}
+	trees[number] = (struct fw_tree){
+		.kind = wide ? FW_TREE_WIDE : FW_TREE_NARROW,
+		.classes = classes,
+		.nodes_at = wide ? sample_put(s, wides, sizeof wides) : sample_put(s, narrow, sizeof narrow),
+		.node_count = NODES,
+	};
+	return number;
 }
 
 static uint32_t put_wide(struct sample *s, uint64_t *seed, uint32_t count, uint32_t classes)
@@ -181,13 +288,15 @@ static uint32_t put_classes(struct sample *s, uint64_t *seed, uint32_t count, ui
 	return sample_put(s, table, count * sizeof *table);
 }
 
-/* Rows in which a bit is set once in `sparse`, or always where sparse is 1. */
+/* Dense rows in which a bit is set once in `sparse`, or always where sparse is 1. */
 static uint32_t put_rows(struct sample *s, uint64_t *seed, uint32_t classes, uint32_t bits,
 			 uint32_t sparse)
 {
 	uint64_t rows[4096] = { 0 };
-	const uint32_t words = (bits + 63) / 64;
+	uint32_t words = 1;
 
+	while (words * 64 < bits)
+		words *= 2;
 	CHECK(classes * words <= 4096);
 	for (uint32_t c = 0; c < classes; c++)
 		for (uint32_t bit = 0; bit < bits; bit++)
@@ -196,38 +305,99 @@ static uint32_t put_rows(struct sample *s, uint64_t *seed, uint32_t classes, uin
 	return sample_put(s, rows, classes * words * sizeof *rows);
 }
 
-static struct fw_step random_step(struct sample *s, uint64_t *seed, uint32_t before)
+/* Fills the shared blocks of sparse rows: each of 4096 bits with words for the first `bits`. */
+static void put_blocks(struct sample *s, uint64_t *seed, uint32_t bits)
+{
+	enum { BLOCKS = 8 };
+	struct fw_block blocks[BLOCKS];
+	uint32_t numbers[BLOCKS];
+	uint64_t words[BLOCKS * 4];
+
+	for (uint32_t b = 0; b < BLOCKS; b++) {
+		numbers[b] = random_below(seed, BLOCKS);
+		blocks[b] = (struct fw_block){ .bits = 1, .first = 4 * b };
+		for (uint32_t w = 1; w < 4 && w < bits / 64; w++)
+			blocks[b].bits |= (uint64_t)random_below(seed, 2) << w;
+		for (uint32_t w = 0; w < 4; w++)
+			words[4 * b + w] = next_random(seed);
+		if (bits < 64)
+			words[4 * b] = (words[4 * b] & ((UINT64_C(1) << bits) - 1)) | 1;
+	}
+	s->header.number_count = s->header.block_count = BLOCKS;
+	s->header.word_count = BLOCKS * 4;
+	s->header.numbers_at = sample_put(s, numbers, sizeof numbers);
+	s->header.blocks_at = sample_put(s, blocks, sizeof blocks);
+	s->header.words_at = sample_put(s, words, sizeof words);
+}
+
+static uint32_t put_sparse_rows(struct sample *s, uint64_t *seed, uint32_t classes)
+{
+	struct fw_row rows[64];
+
+	CHECK(classes <= 64);
+	for (uint32_t c = 0; c < classes; c++)
+		rows[c] = (struct fw_row){ .top = random_below(seed, 8) != 0,
+					   .first = random_below(seed, s->header.number_count) };
+	return sample_put(s, rows, classes * sizeof *rows);
+}
+
+static struct fw_step random_step(struct sample *s, uint64_t *seed, struct fw_tree *trees)
 {
 	struct fw_step step = {
-		.field = random_below(seed, FW_FIELD_COUNT),
-		.kind = random_below(seed, 2) ? FW_STEP_DIRECT : FW_STEP_SEARCH,
-		.classes = 1 + random_below(seed, 12),
-		.table_count = 1 + random_below(seed, 40),
+		.field = random_below(seed, FW_FIELD_IN),
+		.kind = random_below(seed, FW_STEP_IDENTITY),
+		.classes = 1 + random_below(seed, 5),
 	};
 
-	if (step.field >= FW_FIELD_IN) {
+	switch (random_below(seed, 6) ? step.kind : FW_STEP_IDENTITY) {
+	case FW_STEP_DIRECT:
+		step.table_count = 1 + random_below(seed, 40);
+		break;
+	case FW_STEP_PAGED:
+		step.table_count = 256 * (1 + random_below(seed, 3));
+		step.page_count = 1 + random_below(seed, 20);
+		step.pages_at = put_classes(s, seed, step.page_count, step.table_count / 256);
+		break;
+	case FW_STEP_SEARCH:
+		step.tree = add_tree(s, seed, trees, random_below(seed, 2), step.classes);
+		return step;
+	default:
 		step.kind = FW_STEP_IDENTITY;
+		step.field = random_below(seed, 2) ? FW_FIELD_IN : FW_FIELD_OUT;
 		step.classes = 8;
-		step.table_count = 0;
-	} else if (step.kind == FW_STEP_DIRECT) {
-		step.table_at = put_classes(s, seed, step.table_count, step.classes);
-	} else {
-		step.table_at = put_narrow(s, seed, step.table_count, step.classes, 9);
+		return step;
 	}
-	step.product_classes = step.classes;
-	if (before) {
-		step.product_classes = 1 + random_below(seed, 60);
-		step.product_at = put_classes(s, seed, before * step.classes, step.product_classes);
-	}
+	step.table_at = put_classes(s, seed, step.table_count, step.classes);
 	return step;
+}
+
+/* A fold of one to three steps after one of `before` classes. */
+static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t before,
+				  struct fw_step *steps, struct fw_tree *trees)
+{
+	struct fw_fold fold = { .first_step = s->header.step_count,
+				.step_count = 1 + random_below(seed, 3),
+				.classes = 1 + random_below(seed, 20),
+				.product_count = before };
+
+	for (uint32_t i = 0; i < fold.step_count; i++) {
+		struct fw_step *step = &steps[s->header.step_count++];
+		*step = random_step(s, seed, trees);
+		step->stride = fold.product_count;
+		fold.product_count *= step->classes;
+	}
+	fold.product_at = put_classes(s, seed, fold.product_count, fold.classes);
+	return fold;
 }
 
 void sample_random(struct sample *s, uint64_t *seed)
 {
-	struct fw_rule rules[400] = { { 0, 0 } };
+	struct fw_rule rules[400] = { { 0 } };
 	uint32_t decide[800], effect[800];
 	struct fw_axis axes[5] = { { 0 } };
-	struct fw_step steps[20];
+	struct fw_fold folds[10];
+	struct fw_step steps[30];
+	struct fw_tree trees[FW_MAX_TREES];
 
 	sample_begin(s);
 	s->header.malformed = FW_VERDICT_ACCEPT;
@@ -250,31 +420,38 @@ void sample_random(struct sample *s, uint64_t *seed)
 	s->header.in_name_count = s->header.out_name_count = 20;
 	s->header.in_names_at = put_wide(s, seed, 20, 8);
 	s->header.out_names_at = put_wide(s, seed, 20, 8);
+	s->header.back_end = random_below(seed, 2) ? FW_BACK_END_DENSE : FW_BACK_END_SPARSE;
+	const bool dense = s->header.back_end == FW_BACK_END_DENSE;
+	const uint32_t least = s->header.effect_count > 0 && s->header.effect_count < s->header.decide_count
+				       ? s->header.effect_count
+				       : s->header.decide_count;
+	put_blocks(s, seed, least);
 	s->header.axis_count = 1 + random_below(seed, 5);
 	for (uint32_t i = 0; i < s->header.axis_count; i++) {
 		struct fw_axis *a = &axes[i];
 		a->kind = random_below(seed, FW_AXIS_COUNT);
-		a->classes = 1 + random_below(seed, 20);
+		a->classes = 1;
 		if (a->kind == FW_AXIS_SCALAR) {
-			a->first_step = s->header.step_count;
-			a->step_count = 1 + random_below(seed, 4);
-			a->classes = 0;
-			for (uint32_t k = 0; k < a->step_count; k++) {
-				const struct fw_step step = random_step(s, seed, a->classes);
-				steps[s->header.step_count++] = step;
-				a->classes = step.product_classes;
+			a->first_fold = s->header.fold_count;
+			a->fold_count = 1 + random_below(seed, 2);
+			for (uint32_t k = 0; k < a->fold_count; k++) {
+				const struct fw_fold fold = random_fold(s, seed, a->classes, steps, trees);
+				folds[s->header.fold_count++] = fold;
+				a->classes = fold.classes;
 			}
 		} else {
-			a->v4_count = 1 + random_below(seed, 40);
-			a->v6_count = 1 + random_below(seed, 40);
-			a->v4_at = put_narrow(s, seed, a->v4_count, a->classes, 9);
-			a->v6_at = put_wide(s, seed, a->v6_count, a->classes);
+			a->classes = 1 + random_below(seed, 20);
+			a->v4_tree = add_tree(s, seed, trees, false, a->classes);
+			a->v6_tree = add_tree(s, seed, trees, true, a->classes);
 		}
 		const uint32_t sparse = 1 + random_below(seed, 6);
-		a->decide_at = put_rows(s, seed, a->classes, s->header.decide_count, sparse);
-		a->effect_at = put_rows(s, seed, a->classes, s->header.effect_count, sparse);
+		a->decide_at = dense ? put_rows(s, seed, a->classes, s->header.decide_count, sparse)
+				     : put_sparse_rows(s, seed, a->classes);
+		a->effect_at = put_sparse_rows(s, seed, a->classes);
 	}
 	s->header.axes_at = sample_put(s, axes, s->header.axis_count * sizeof *axes);
+	s->header.folds_at = sample_put(s, folds, s->header.fold_count * sizeof *folds);
 	s->header.steps_at = sample_put(s, steps, s->header.step_count * sizeof *steps);
+	s->header.trees_at = sample_put(s, trees, s->header.tree_count * sizeof *trees);
 	sample_end(s);
 }

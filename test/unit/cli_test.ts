@@ -10,6 +10,7 @@ const RULES = `chain input default drop {
   match tcp
 }
 `;
+const CLEAN = Deno.readTextFileSync(new URL("../../examples/01-first-steps.fw", import.meta.url));
 const PACKETS = capturePackets([
   { proto: "tcp", dport: 22 },
   { proto: "tcp", dport: 80 },
@@ -103,7 +104,7 @@ Deno.test("compile writes the same bytes for the same policy, and prints its tab
 });
 
 Deno.test("lint says clean with 0, and prints findings with source and caret with 1", async () => {
-  const clean = await run({ "rules.fw": RULES }, "lint", "@rules.fw");
+  const clean = await run({ "rules.fw": CLEAN }, "lint", "@rules.fw");
   assertEquals([clean.code, clean.stdout], [0, "rules.fw: clean\n"]);
   const bad = await run({ "rules.fw": RULES.replace("dport", "dprot") }, "lint", "@rules.fw");
   assertEquals(bad.code, 1);
@@ -127,7 +128,7 @@ Deno.test("lint reads standard input as `-`", async () => {
     stdout: "piped",
   }).spawn();
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(RULES));
+  await writer.write(new TextEncoder().encode(CLEAN));
   await writer.close();
   const { code, stdout } = await child.output();
   assertEquals([code, new TextDecoder().decode(stdout)], [0, "-: clean\n"]);
@@ -161,7 +162,11 @@ const REFUSED: readonly (readonly [what: string, args: string[], stderr: RegExp]
     /^barrage: --batch takes a number from 1 to 1024, found "0"\n$/,
   ],
   ["no rule file", ["lint"], /^barrage: RULES is missing\n/],
-  ["a word too many", ["lint", "@rules.fw", "extra"], /^barrage: "extra" is one argument too many/],
+  [
+    "a word too many",
+    ["compile", "@rules.fw", "extra"],
+    /^barrage: "extra" is one argument too many/,
+  ],
   [
     "a chain that is not there",
     ["replay", "@rules.fw", "--pcap", "@in.pcap", "--chain", "output"],

@@ -1,0 +1,88 @@
+/**
+ * Why each code matters and how to mend it, for `lint --explain`.
+ *
+ * @module
+ */
+import { type Code, CODES } from "./diagnostic.ts";
+
+/** What a person should know of a code: its severity and title, why it matters, what to do. */
+export function explain(code: Code): string {
+  const { severity, title } = CODES[code];
+  const why = WHY[code];
+  return [`${code} (${severity}): ${title}`, ...(why ? ["", why] : [])].join("\n");
+}
+
+const WHY: Partial<Record<Code, string>> = {
+  FW001: `A rule starts with accept, drop, reject, match, jump or return; a file holds include,
+define, set, option, chain and test. Write one of these.`,
+  FW002: `The line is written as for pf, nft, iptables, ufw or Suricata. The help shows the same
+rule here. Mind that the first matching rule decides: there is no \`quick\` and no last match.`,
+  FW003: `No clause begins with this word. Clauses are family (ipv4), protocol (tcp), addresses
+(from, to), ports (sport, dport), interfaces (in on, out on), state, flags, type, label, log …`,
+  FW004: `Something must stand here: the value of a clause, a name, a brace. The help shows how the
+whole looks.`,
+  FW005: `Members of a list are separated by commas: { 80, 443 }.`,
+  FW006: `A string ends on the line it begins on, with a double quote.`,
+  FW007:
+    `A \`{\` has no \`}\`. Where the braces of a file do not add up, its indentation tells which
+one is meant.`,
+  FW008: `The character has no meaning in a rule file. Often it came with a copy from a web page
+or a word processor, or the file is not UTF-8.`,
+  FW009: `The word is one of the language, but cannot stand at this place.`,
+  FW012: `The word belongs to the language and this version does not carry it out. It is refused,
+because a rule that is silently ignored is a hole.`,
+  FW020: `The name is not defined in the file or in what it includes. \`$name\` is defined by
+\`define name = …\`, \`@name\` by \`set name = { … }\`.`,
+  FW021: `Two things have one name. A label is the identity of a rule in counters and logs, so it
+must be unique too.`,
+  FW025: `A packet that no rule decides must have a verdict, and guessing it would be wrong in
+half of all files. Say \`default drop\` or \`default accept\`.`,
+  FW031: `An option has one value of its own kind. Options are settings of the engine; those of the
+command line win over those of the file. \`option lint FW501 off\` sets what the linter says.`,
+  FW201: `What is never used is usually a leftover, or the rule that should use it is missing or
+names something else. \`lint --fix\` removes it.`,
+  FW202: `No packet matches an empty set, so its rules do nothing, and with \`!\` they match all.`,
+  FW203: `A set that holds one member and is used once hides the member from the reader.`,
+  FW204: `The second mention changes nothing. It is often a slip for another value.`,
+  FW205: `The wider member already holds this one. Either it is left over, or the wider one is
+wider than was meant.`,
+  FW206: `The two members are halves of one prefix or neighbouring numbers; one member says the
+same more clearly.`,
+  FW207: `Each clause wants values of its own type: dport wants ports, from wants addresses.`,
+  FW210: `192.0.2.1/24 can mean the host or the network. It is taken as the network; write which.`,
+  FW213: `The first end of a range is the smaller one. A reversed range would match nothing.`,
+  FW215: `Port 0 is reserved. A rule for it is usually meant for any port: leave the clause out.`,
+  FW217: `Addresses such as ::ffff:192.0.2.1 exist inside programs, never on the wire. Write the
+IPv4 address.`,
+  FW301: `A packet to this host has no output interface and a packet from it no input interface.`,
+  FW302: `Each clause narrows the rule, and these two leave nothing: no packet is both.`,
+  FW401: `A rule without clauses, or a default of accept on input or forward, lets everything
+through that was not thought of. Deny by default and accept what is wanted.`,
+  FW403: `With a default of drop and no rule for established flows, the replies to this host's own
+connections are dropped. Begin with \`accept state established, related\`.`,
+  FW404: `State invalid is what conntrack could make nothing of. Accepting it lets forged and
+out-of-window packets past the state rules.`,
+  FW405: `A rule that names IPv4 addresses does not apply to IPv6. If the machine has IPv6, it is
+then filtered by the default alone.`,
+  FW406: `IPv6 finds its neighbours and its packet size by ICMPv6. Without packet-too-big and
+neighbour discovery, connections hang or never begin (RFC 4890).`,
+  FW407: `Without frag-needed, a sender never learns that its packets are too big, and large
+transfers hang while small ones work. \`accept state related\` takes them.`,
+  FW409: `Programs on one host talk over the interface lo: resolvers, data bases, mail. Accept it
+first: \`accept in on lo\`, and \`accept out on lo\` in output.`,
+  FW411: `A management port that the whole world can reach is found within minutes and tried for
+years. Name the addresses or the interface that may use it.`,
+  FW412: `A later fragment has no port numbers, so no rule with ports matches it, and here it is
+accepted. Drop fragments, or use \`state\`, which has the kernel reassemble first.`,
+  FW501:
+    `Whoever can send packets can then fill the disk. \`every 10s\` writes one line with a count
+of those left out.`,
+  FW503: `A prefix should tell which rule wrote the line, and the kernel's own log keeps 63 bytes.`,
+  FW702: `The rule matches no packet any more. Remove it, or set a new day.`,
+  FW703: `The rule will stop to match soon; whoever relies on it should know.`,
+  FW704: `Newlines mean nothing, so \`tcp dport 22 accept\` continues the rule above with
+\`tcp dport 22\` and begins a new rule that accepts everything. Write the verb first.`,
+  FW705: `\`fmt\` writes every file in one form, so that a change shows what changed.`,
+  FW799: `The finding that was to be ignored is not there. Remove the comment, or it may hide a
+future one.`,
+};

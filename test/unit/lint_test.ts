@@ -1,0 +1,161 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { render } from "../../cli/render.ts";
+import { github, json, sarif, short } from "../../cli/formats.ts";
+import { hygiene } from "../../compiler/analysis/hygiene.ts";
+import { type Code, CODES, explainCode, fixed, lint, severityOf } from "../../compiler/mod.ts";
+
+const FOLDER = new URL("../golden/lint/", import.meta.url);
+const files = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
+  .filter((name) => name.endsWith(".fw")).toSorted();
+
+for (const file of files) {
+  Deno.test(`lint finds in ${file} what ${file.replace(".fw", ".txt")} says`, () => {
+    const text = Deno.readTextFileSync(new URL(file, FOLDER));
+    const { sources, diagnostics } = lint(file, text);
+    const said = diagnostics.map((d) => `${render(d, sources, false)}\n\n`).join("");
+    const path = new URL(file.replace(".fw", ".txt"), FOLDER);
+    if (Deno.env.has("UPDATE_GOLDEN")) Deno.writeTextFileSync(path, said);
+    assertEquals(said, Deno.readTextFileSync(path));
+    const code = /^FW\d+/.exec(file)?.[0];
+    if (!code) return;
+    const others = diagnostics.filter((d) => d.code !== code).map((d) => d.code);
+    assert(diagnostics.length > others.length && others.every((other) => other === "FW705"), said);
+  });
+}
+
+Deno.test("a fix removes its finding, brings no other, and leaves the rest as it is", () => {
+  let fixes = 0;
+  for (const file of files) {
+    const text = Deno.readTextFileSync(new URL(file, FOLDER));
+    const before = lint(file, text).diagnostics;
+    const better = fixed(text, before);
+    const after = lint(file, better).diagnostics;
+    const left = before.filter(({ fix }) => !fix).map(({ code }) => code);
+    assertEquals(after.map(({ code }) => code), left, `${file}\n${better}`);
+    fixes += before.filter(({ fix }) => fix).length;
+  }
+  assert(fixes >= 6, `${fixes} fixes`);
+  const text = "chain input default drop {\n  accept   tcp dport 9-1   # odd\n}\n";
+  assertEquals(
+    fixed(text, lint("x", text).diagnostics),
+    "chain input default drop {\n  accept   tcp dport 1-9   # odd\n}\n",
+  );
+});
+
+Deno.test("a day that is past or near is told by the day given", () => {
+  const file = {
+    items: [{
+      kind: "chain" as const,
+      name: word("input"),
+      default: { kind: "drop" as const, span: word("").span },
+      body: [rule("2030-01-01"), rule("2030-01-20"), rule("2031-01-01")],
+      span: word("").span,
+    }],
+    comments: [],
+  };
+  assertEquals(hygiene(file, "2030-01-10").map(({ code }) => code), ["FW702", "FW703"]);
+  assertEquals(hygiene(file), []);
+});
+
+Deno.test("logs want a rate and a prefix of their own", () => {
+  const log = (prefix: string, every?: string) => ({
+    kind: "log" as const,
+    prefix: word(prefix),
+    ...(every && { every: word(every) }),
+    pcap: false,
+    span: word("").span,
+  });
+  const verb = { kind: "drop" as const, span: word("").span };
+  const of = (...logs: ReturnType<typeof log>[]) => ({
+    items: [{
+      kind: "chain" as const,
+      name: word("input"),
+      default: verb,
+      body: logs.map((clause) => ({
+        kind: "rule" as const,
+        verb,
+        clauses: [clause],
+        span: word("").span,
+      })),
+      span: word("").span,
+    }],
+    comments: [],
+  });
+  const codes = (...logs: ReturnType<typeof log>[]) => hygiene(of(...logs)).map((d) => d.code);
+  assertEquals(codes(log("a", "10s")), []);
+  assertEquals(codes(log("a")), ["FW501"]);
+  assertEquals(codes(log("a", "10s"), log("a", "10s")), ["FW503"]);
+  assertEquals(codes(log("a".repeat(64), "10s")), ["FW503"]);
+});
+
+Deno.test("short and github lines say where, how bad, and what", () => {
+  const found = findings("chain input default drop {\n  acept tcp\n}\n");
+  assertEquals(found.map(short), ["a b.fw:2:3: error[FW001]: unknown verb `acept`"]);
+  assertMatch(
+    github(found[0]!),
+    /^::error file=a b\.fw,line=2,endLine=2,col=3,endColumn=8,title=FW001::unknown verb/,
+  );
+});
+
+Deno.test("JSON tells places as lines and as a fix", () => {
+  const [found] = JSON.parse(json(findings("chain input default drop {\n  acept tcp\n}\n")));
+  assertEquals([found.code, found.severity, found.line, found.column], ["FW001", "error", 2, 3]);
+  assertEquals(found.fix[0].text, "accept");
+});
+
+Deno.test("SARIF has what version 2.1.0 requires of a log, its rules, results and fixes", () => {
+  const text = Deno.readTextFileSync(new URL("FW205.fw", FOLDER)) + "define x = 1\n";
+  const log = JSON.parse(sarif(findings(text), "1.2.3"));
+  assertEquals(log.version, "2.1.0");
+  const [run] = log.runs;
+  assertEquals(run.tool.driver.name, "barrage");
+  assert(run.results.length >= 2);
+  for (const result of run.results) {
+    assertEquals(run.tool.driver.rules[result.ruleIndex].id, result.ruleId);
+    assert(["none", "note", "warning", "error"].includes(result.level));
+    assert(result.message.text.length > 0);
+    for (const { physicalLocation } of [...result.locations, ...result.relatedLocations ?? []]) {
+      assertEquals(physicalLocation.artifactLocation.uri, "a%20b.fw");
+      const { startLine, startColumn, endLine, endColumn } = physicalLocation.region;
+      assert(startLine >= 1 && startColumn >= 1 && endLine >= startLine && endColumn >= 1);
+    }
+    for (const { artifactChanges } of result.fixes ?? []) {
+      for (const { artifactLocation, replacements } of artifactChanges) {
+        assert(artifactLocation.uri.length > 0 && replacements.length > 0);
+        for (const { deletedRegion } of replacements) assert(deletedRegion.startLine >= 1);
+      }
+    }
+    assertMatch(result.partialFingerprints["rule/v1"], /^[0-9a-f]{16}$/);
+  }
+});
+
+Deno.test("a SARIF fingerprint survives lines added above", () => {
+  const text = Deno.readTextFileSync(new URL("FW205.fw", FOLDER));
+  const print = (text: string) =>
+    JSON.parse(sarif(findings(text), "1")).runs[0].results[0].partialFingerprints["rule/v1"];
+  assertEquals(print(text), print(`# a new line\n\n${text}`));
+});
+
+Deno.test("every code that lint finds here has an explanation beyond its title", () => {
+  const codes = new Set(files.flatMap((file) => /^FW\d+/.exec(file)?.[0] ?? []));
+  for (const code of codes) assert(explainCode(code as Code).split("\n").length > 2, code);
+  for (const code of Object.keys(CODES)) {
+    assertMatch(explainCode(code as Code), new RegExp(`^${code} `));
+  }
+});
+
+function findings(text: string) {
+  const { sources, diagnostics } = lint("a b.fw", text);
+  return diagnostics.filter((d) => severityOf(d) !== "info")
+    .map((diagnostic) => ({ diagnostic, sources }));
+}
+
+function word(text: string) {
+  return { text, span: { start: 0, end: 0 } };
+}
+
+function rule(day: string) {
+  const { span } = word(day);
+  const until = { kind: "until" as const, day: word(day), span };
+  return { kind: "rule" as const, verb: { kind: "accept" as const, span }, clauses: [until], span };
+}
