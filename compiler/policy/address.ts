@@ -13,6 +13,7 @@ export interface Problem {
   readonly message: string;
   readonly help?: string;
   readonly note?: string;
+  readonly label?: string;
   /** What to write instead of the value. */
   readonly instead?: string;
 }

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import type { Code } from "../diagnostic.ts";
+import { type Code, suggestion } from "../diagnostic.ts";
 import type { Value } from "../syntax/ast.ts";
+import { SERVICES } from "../syntax/foreign_words.ts";
 import { failed, type Problem, type Reading, readV4, readV6 } from "./address.ts";
 import {
   ICMP_TYPES,
@@ -73,6 +74,7 @@ export const PORT: ValueType = numeric(
     n === 0n
       ? { code: "FW215", message: "port 0 is reserved: no service can listen on it" }
       : undefined,
+  (name) => Object.hasOwn(SERVICES, name) ? `${SERVICES[name]}` : undefined,
 );
 
 /** IANA protocol numbers that firewalls name. */
@@ -178,8 +180,26 @@ export const INTERFACE: ValueType = {
 /** A packet mark, before its mask. */
 export const MARK: ValueType = numeric("a mark", span(0, 0xffffffff), "FW214");
 
-function mismatch(expected: string, value: Value): Reading {
-  return failed({ code: "FW207", message: `expected ${expected}, found ${LOOKS[value.kind]}` });
+function mismatch(expected: string, value: Value, instead?: string): Reading {
+  return failed({
+    code: "FW207",
+    message: `expected ${expected}, found ${LOOKS[value.kind]}`,
+    ...(instead !== undefined && { help: `write \`${instead}\``, instead }),
+  });
+}
+
+/** A name that no value of the type has. */
+function unnamed(name: string, value: Value, names: readonly string[]): Reading {
+  const alike = names.filter((known) => known.startsWith(value.text.slice(0, 3)));
+  const suggested = suggestion(value.text, names);
+  return failed({
+    code: "FW218",
+    message: `\`${value.text}\` is not ${name} that has a name`,
+    ...suggested,
+    ...(!suggested.label && alike.length > 0 && {
+      help: `write ${[...new Set(alike)].join(" or ")}`,
+    }),
+  });
 }
 
 /** The parts of a domain that a set has values in. */
@@ -193,6 +213,7 @@ function numeric(
   outOfRange: Code,
   names: Readonly<Record<string, number>> = {},
   oddity: (n: bigint) => Problem | undefined = () => undefined,
+  instead: (text: string) => string | undefined = () => undefined,
 ): ValueType {
   return {
     name,
@@ -204,12 +225,9 @@ function numeric(
         return { set: span(names[value.text]!) };
       }
       if (value.kind === "name" && Object.keys(names).length > 0) {
-        return failed({
-          code: "FW218",
-          message: `\`${value.text}\` is not ${name} that has a name`,
-        });
+        return unnamed(name, value, Object.keys(names));
       }
-      if (value.kind !== "number") return mismatch(name, value);
+      if (value.kind !== "number") return mismatch(name, value, instead(value.text));
       const n = BigInt(value.text);
       const top = any.at(-1)!.hi;
       if (n > top) {
@@ -249,7 +267,7 @@ function icmp(
         ...(b === undefined ? [] : span(ICMPV6_BASE + BigInt(b))),
       ];
       if (set.length > 0) return { set };
-      return failed({ code: "FW218", message: `\`${value.text}\` is not ${name} that has a name` });
+      return unnamed(name, value, [...Object.keys(v4), ...Object.keys(v6)]);
     },
   };
 }
