@@ -3,6 +3,7 @@ import { COMMANDS } from "../../cli/commands.ts";
 import { page } from "../../cli/man.ts";
 
 const ENTRY = new URL("../../fw.ts", import.meta.url).pathname;
+const LINTED = new URL("../../examples/01-first-steps.fw", import.meta.url).pathname;
 
 /** Runs the program; what it printed and its exit code. */
 async function fw(args: readonly string[], input = ""): Promise<{ out: string; code: number }> {
@@ -89,14 +90,15 @@ Deno.test("bash offers commands first, then the options of a command and their v
   assertEquals(await complete("lint", "--format", "sa"), ["sarif"]);
 });
 
-Deno.test("a small file is answered in half a second, cold", async () => {
-  await fw(["lint", "-"], LAX);
+Deno.test("a small file is answered in half a second of the processor, cold", async () => {
   const times: number[] = [];
   for (let i = 0; i < 5; i++) {
-    const began = performance.now();
-    await fw(["lint", "-"], LAX);
-    times.push(performance.now() - began);
+    const script = `TIMEFORMAT='%U %S'; time "${Deno.execPath()}" run --allow-read ` +
+      `"${ENTRY}" lint "${LINTED}" >/dev/null`;
+    const { stderr } = await new Deno.Command("bash", { args: ["-c", script] }).output();
+    const [user, system] = new TextDecoder().decode(stderr).trim().split(" ").map(Number);
+    times.push(user! + system!);
   }
   const best = Math.min(...times);
-  assert(best < 500, `${best} ms`);
+  assert(best > 0 && best < 0.5, `${times.join(", ")} s`);
 });
