@@ -3,7 +3,7 @@
  *
  *   deno task bench classify [--sizes 24,1000] [--kinds acl,fw,ipc] [--families 4,6]
  *     [--traces uniform,zipf] [--batches 1,32,256] [--rounds 9] [--packets 32768] [--seed 1]
- *     [--data FOLDER] [--no-acl]
+ *     [--data FOLDER] [--acl no]
  *
  * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
  * goes to standard output, a table to standard error. Ratios are to rte_acl's quickest path, round
@@ -14,6 +14,7 @@
 import { image } from "../compiler/tables/image.ts";
 import { plan } from "../compiler/tables/plan.ts";
 import { buildLibrary } from "../native/build.ts";
+import type { Options } from "./main.ts";
 import {
   generate,
   type Kind,
@@ -50,17 +51,17 @@ const OPTIONS: Readonly<Record<string, string>> = {
   packets: "32768",
   seed: "1",
   data: "",
+  acl: "yes",
 };
 
-function readOptions(args: readonly string[]): Record<string, string> {
-  const options: Record<string, string> = { ...OPTIONS, acl: "yes" };
-  for (let i = 0; i < args.length; i++) {
-    const name = args[i]!.slice(2);
-    if (name === "no-acl") options.acl = "";
-    else if (name in OPTIONS && i + 1 < args.length) options[name] = args[++i]!;
-    else {throw new Error(
-        `Cannot use ${args[i]}: the options are ${Object.keys(OPTIONS).join(", ")}`,
-      );}
+/** The defaults, and what the command line says otherwise. Throws on an option that is not there. */
+function complete(given: Options): Record<string, string> {
+  const options: Record<string, string> = { ...OPTIONS };
+  for (const [name, value] of Object.entries(given)) {
+    if (!(name in OPTIONS)) {
+      throw new Error(`Cannot use --${name}: the options are ${Object.keys(OPTIONS).join(", ")}`);
+    }
+    options[name] = value ?? "";
   }
   return options;
 }
@@ -127,71 +128,78 @@ function ratioTo(line: Line, lines: readonly Line[]): number | undefined {
   return median(line.rounds.map((ns, r) => Math.min(...paths.map((p) => p.rounds[r]!)) / ns));
 }
 
-const options = readOptions(Deno.args);
-const folder = await Deno.makeTempDir();
-try {
-  const { harness, acl } = buildHarness(folder, options.acl !== "");
-  console.error(
-    "set           rules trace   batch contestant     ns/packet  (best-worst)    x rte_acl" +
-      "   KB     build ms  load ms",
-  );
-  const summary = new Map<string, number[]>();
-  for await (const set of ruleSets(options)) {
-    const policy = policyOf(set);
-    const from = performance.now();
-    const bytes = image(policy, plan(policy));
-    const buildMs = performance.now() - from;
-    await Deno.writeFile(`${folder}/rules`, ruleRecords(set));
-    await Deno.writeFile(`${folder}/image`, bytes);
-    for (const trace of options.traces!.split(",")) {
-      const { rounds, packets, seed, batches } = options;
-      const words = set.family === 4 ? "1" : "4";
-      const output = run(
-        harness,
-        ...[`${folder}/rules`, `${folder}/image`, words, trace],
-        ...[packets!, rounds!, seed!, batches!, ...acl],
-      );
-      const lines = output.trim().split("\n").map((text): Line => JSON.parse(text));
-      for (const line of lines) {
-        const about = { set: set.name, rules: set.rules.length, trace };
-        if (line.failed) {
-          console.error(`${set.name}: ${line.contestant} could not take these rules`);
-          continue;
-        }
-        const ratio = ratioTo(line, lines);
-        const own = line.contestant === "barrage";
-        console.log(JSON.stringify({ ...about, ...line, ratio, ...own && { buildMs } }));
-        console.error(
-          [
-            set.name.padEnd(13),
-            String(about.rules).padStart(5),
-            trace.padEnd(7),
-            String(line.batch).padStart(5),
-            line.contestant.padEnd(15),
-            line.ns.toFixed(1).padStart(9),
-            `(${line.best.toFixed(1)}-${line.worst.toFixed(1)})`.padStart(16),
-            ratio?.toFixed(2).padStart(8) ?? "",
-            (line.bytes / 1024).toFixed(0).padStart(8),
-            own ? buildMs.toFixed(0).padStart(9) : "".padStart(9),
-            line.loadMs.toFixed(1).padStart(9),
-            line.wrong ? ` ${line.wrong} WRONG` : "",
-          ].join(" "),
+/** Measures and prints; throws once `signal` aborts. */
+export async function bench(given: Options, signal: AbortSignal): Promise<void> {
+  const options = complete(given);
+  const folder = await Deno.makeTempDir();
+
+  try {
+    const { harness, acl } = buildHarness(folder, options.acl === "yes");
+    console.error(
+      "set           rules trace   batch contestant     ns/packet  (best-worst)    x rte_acl" +
+        "   KB     build ms  load ms",
+    );
+    const summary = new Map<string, number[]>();
+    for await (const set of ruleSets(options)) {
+      signal.throwIfAborted();
+      const policy = policyOf(set);
+      const from = performance.now();
+      const bytes = image(policy, plan(policy));
+      const buildMs = performance.now() - from;
+      await Deno.writeFile(`${folder}/rules`, ruleRecords(set));
+      await Deno.writeFile(`${folder}/image`, bytes);
+      for (const trace of options.traces!.split(",")) {
+        const { rounds, packets, seed, batches } = options;
+        const words = set.family === 4 ? "1" : "4";
+        const output = run(
+          harness,
+          ...[`${folder}/rules`, `${folder}/image`, words, trace],
+          ...[packets!, rounds!, seed!, batches!, ...acl],
         );
-        if (own && ratio !== undefined) {
-          const key = `${about.rules.toString().padStart(6)} rules, ${trace}, batch ${line.batch}`;
-          summary.set(key, [...summary.get(key) ?? [], ratio]);
+        const lines = output.trim().split("\n").map((text): Line => JSON.parse(text));
+        for (const line of lines) {
+          const about = { set: set.name, rules: set.rules.length, trace };
+          if (line.failed) {
+            console.error(`${set.name}: ${line.contestant} could not take these rules`);
+            continue;
+          }
+          const ratio = ratioTo(line, lines);
+          const own = line.contestant === "barrage";
+          console.log(JSON.stringify({ ...about, ...line, ratio, ...own && { buildMs } }));
+          console.error(
+            [
+              set.name.padEnd(13),
+              String(about.rules).padStart(5),
+              trace.padEnd(7),
+              String(line.batch).padStart(5),
+              line.contestant.padEnd(15),
+              line.ns.toFixed(1).padStart(9),
+              `(${line.best.toFixed(1)}-${line.worst.toFixed(1)})`.padStart(16),
+              ratio?.toFixed(2).padStart(8) ?? "",
+              (line.bytes / 1024).toFixed(0).padStart(8),
+              own ? buildMs.toFixed(0).padStart(9) : "".padStart(9),
+              line.loadMs.toFixed(1).padStart(9),
+              line.wrong ? ` ${line.wrong} WRONG` : "",
+            ].join(" "),
+          );
+          if (own && ratio !== undefined) {
+            const key = `${
+              about.rules.toString().padStart(6)
+            } rules, ${trace}, batch ${line.batch}`;
+            summary.set(key, [...summary.get(key) ?? [], ratio]);
+          }
+          if (line.wrong) Deno.exitCode = 1;
         }
-        if (line.wrong) Deno.exitCode = 1;
       }
     }
+    for (const [key, ratios] of summary) {
+      const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length);
+      console.error(
+        `${key}: ${mean.toFixed(2)} x rte_acl (geometric mean of ${ratios.length}), ` +
+          `lowest ${Math.min(...ratios).toFixed(2)}`,
+      );
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
-  for (const [key, ratios] of summary) {
-    const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length);
-    console.error(
-      `${key}: ${mean.toFixed(2)} x rte_acl (geometric mean of ${ratios.length}), ` +
-        `lowest ${Math.min(...ratios).toFixed(2)}`,
-    );
-  }
-} finally {
-  await Deno.remove(folder, { recursive: true });
 }

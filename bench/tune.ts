@@ -1,4 +1,4 @@
-// Which batch, workers, queues and copy range suit a policy on this machine?
+// Which batch, queues, workers, split, copy range and coalescing suit a policy on this machine?
 /**
  * `deno task tune RULES [--goal throughput|latency|cpu] [--write] [--sweep] [--seconds N]`
  *
@@ -29,10 +29,12 @@ const CHOICES = {
   batch: [16, 64, 128, 256, 512, 1024],
   queues: [...new Set([1, 2, CORES])].filter((n) => n <= CORES),
   workers: [...new Set([1, 2, CORES])].filter((n) => n <= CORES),
+  split: ["packets", "rules"],
   copy: [128, 256],
+  coalesce: ["auto", "off", 50, 200],
 } as const;
 type Name = keyof typeof CHOICES;
-type Setting = Readonly<Record<Name, number>>;
+type Setting = { readonly [N in Name]: (typeof CHOICES)[N][number] };
 
 /** One trial of a setting. */
 interface Sample {
@@ -159,7 +161,8 @@ async function search(
   for (const name of Object.keys(CHOICES) as Name[]) {
     for (const value of CHOICES[name]) {
       if (value === best.setting[name]) continue;
-      const other = { ...best.setting, [name]: value };
+      const other: Setting = { ...best.setting, [name]: value };
+      if (other.workers === 1 && other.split !== START.split) continue; // one thread splits nothing
       if (trials.some((t) => same(t.setting, other))) continue;
       const trial = await measure(other);
       if (score(trial, goal) > score(best, goal)) best = trial;
@@ -173,26 +176,34 @@ async function search(
 }
 
 const FINALISTS = 3, FINAL_ROUNDS = 3;
-const START: Setting = { batch: DEFAULTS.batch, queues: 1, workers: 1, copy: DEFAULTS.copy };
+const START: Setting = {
+  batch: 128,
+  queues: 1,
+  workers: 1,
+  split: DEFAULTS.split,
+  copy: 256,
+  coalesce: "auto",
+};
 
 /** The start, and every other value of every option once. */
 function descentLength(): number {
   return Object.values(CHOICES).reduce((sum, values) => sum + values.length - 1, 1);
 }
 
-function product({ batch, queues, workers, copy }: typeof CHOICES): Setting[] {
-  return batch.flatMap((b) =>
-    queues.flatMap((q) =>
-      workers.flatMap((w) => copy.map((c) => ({ batch: b, queues: q, workers: w, copy: c })))
-    )
-  );
+/** Every combination. */
+function product(choices: typeof CHOICES): Setting[] {
+  const settings = (Object.keys(choices) as Name[]).reduce<Partial<Setting>[]>(
+    (some, name) => some.flatMap((s) => choices[name].map((value) => ({ ...s, [name]: value }))),
+    [{}],
+  ) as Setting[];
+  return settings.filter(({ workers, split }) => workers > 1 || split === START.split);
 }
 
 async function sample(
   sender: Host,
   receiver: Host,
   rules: string,
-  { batch, queues, workers, copy }: Setting,
+  { queues, ...rest }: Setting,
   seconds: number,
   signal: AbortSignal,
 ): Promise<Sample> {
@@ -200,7 +211,7 @@ async function sample(
   const queue = (match: string) => `-A INPUT ${match} -j NFQUEUE ${target}\n`;
   const traffic = queue(`-p udp --dport ${PORT}`) + queue("-p icmp --icmp-type echo-request");
   await receiver.run(["iptables-restore"], `*mangle\n${traffic}COMMIT\n`);
-  const options = { queue: queues === 1 ? "0" : `0-${queues - 1}`, batch, workers, copy };
+  const options = { queue: queues === 1 ? "0" : `0-${queues - 1}`, ...rest };
   const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   await using barrage = await Barrage.start(receiver, rules, "--no-hooks", ...flags);
 
@@ -332,8 +343,9 @@ function scatter(trials: readonly Trial[], onFront: readonly Trial[]): string {
   });
 }
 
-function words({ batch, queues, workers, copy }: Setting): string {
-  return `batch ${batch}, ${queues} queues, ${workers} workers, copy ${copy}`;
+function words({ queues, ...rest }: Setting): string {
+  const options = Object.entries(rest).map(([name, value]) => `${name} ${value}`).join(", ");
+  return `${queues} ${queues === 1 ? "queue" : "queues"}, ${options}`;
 }
 
 function same(a: Setting, b: Setting): boolean {
@@ -341,11 +353,11 @@ function same(a: Setting, b: Setting): boolean {
 }
 
 /** The rule file with these options: in place of those it has, else in front of what follows `fw`. */
-function withOptions(text: string, { batch, queues, workers, copy }: Setting): string {
+function withOptions(text: string, { queues, ...rest }: Setting): string {
   const first = Number(text.match(/^option\s+queue\s+(\d+)/m)?.[1] ?? 0);
   const queue = queues === 1 ? `${first}` : `${first}-${first + queues - 1}`;
   const missing: string[] = [];
-  const replaced = Object.entries({ queue, batch, workers, copy }).reduce(
+  const replaced = Object.entries({ queue, ...rest }).reduce(
     (sofar, [name, value]) => {
       const there = new RegExp(`^option\\s+${name}\\s+\\S+`, "m"), line = `option ${name} ${value}`;
       if (!there.test(sofar)) missing.push(`${line}\n`);

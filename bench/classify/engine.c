@@ -34,6 +34,9 @@ static void pack(uint32_t words, const struct packet *p, void *key)
 			[FW_FIELD_TYPE] = FW_NO_ICMP,
 			[FW_FIELD_CODE] = FW_NO_ICMP,
 			[FW_FIELD_FLAGS] = FW_NO_FLAGS,
+			[FW_FIELD_EXTHDR] = words == 4 ? 0 : FW_NO_EXTENSIONS,
+			[FW_FIELD_UID] = FW_NO_ID,
+			[FW_FIELD_GID] = FW_NO_ID,
 		},
 	};
 }

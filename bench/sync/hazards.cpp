@@ -152,6 +152,7 @@ static void early_exit()
 	batch->count = MAX_BATCH;
 	const std::vector<Packet> packets = random_packets(random, policy, MAX_BATCH);
 	std::copy(packets.begin(), packets.end(), batch->packets);
+	batch->reset();
 	share(1, WORKERS, [&](long, uint32_t partition) { batch->evaluate(partition); });
 	batch->merge();
 
@@ -160,7 +161,8 @@ static void early_exit()
 		const uint32_t truth = policy.first_match(packets[i], 0, policy.size());
 		bool drop_detected = false;
 		for (uint32_t s = 0; s < WORKERS; s++) {
-			const uint32_t rule = batch->found[s][i];
+			const uint32_t rule = policy.first_match(packets[i], policy.size() * s / WORKERS,
+								 policy.size() * (s + 1) / WORKERS);
 			drop_detected |= rule < policy.size() && !policy.rules[rule].accept;
 		}
 		const bool accept = truth == policy.size() || policy.rules[truth].accept;

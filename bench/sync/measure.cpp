@@ -95,6 +95,7 @@ class Run {
 		starts[slot] = at;
 		for (uint32_t i = 0; i < b.count; i++)
 			b.packets[i] = packets[(at + i) % packets.size()];
+		b.reset();
 		at += b.count;
 	}
 	void check(uint32_t slot) const

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -99,7 +100,24 @@ struct Batch {
 	uint32_t shares = 1, count = 0;
 	alignas(64) Packet packets[MAX_BATCH];
 	alignas(64) uint32_t rules[MAX_BATCH];
-	alignas(64) uint32_t found[MAX_SHARES][MAX_BATCH];
+	alignas(64) std::atomic<uint32_t> found[MAX_SHARES][MAX_BATCH];
+
+	// Before the shares are evaluated: nothing is found yet.
+	void reset()
+	{
+		for (uint32_t s = 0; split == Split::rules && s < shares; s++)
+			for (uint32_t i = 0; i < count; i++)
+				found[s][i].store(policy->size(), std::memory_order_relaxed);
+	}
+
+	// The exact early exit: a lower partition has matched. Relaxed: to miss it only costs time.
+	bool is_decided_below(uint32_t share, uint32_t packet) const
+	{
+		for (uint32_t s = 0; s < share; s++)
+			if (found[s][packet].load(std::memory_order_relaxed) < policy->size())
+				return true;
+		return false;
+	}
 
 	// Any share on any thread. Shares of many packets end at a cache line of results.
 	void evaluate(uint32_t share)
@@ -119,7 +137,9 @@ struct Batch {
 		const uint32_t to =
 			static_cast<uint32_t>(uint64_t(policy->size()) * (share + 1) / shares);
 		for (uint32_t i = 0; i < count; i++)
-			found[share][i] = policy->first_match(packets[i], from, to);
+			if (!is_decided_below(share, i))
+				found[share][i].store(policy->first_match(packets[i], from, to),
+						      std::memory_order_relaxed);
 	}
 
 	// After all shares: the least rule of any partition is the first match.
@@ -128,9 +148,9 @@ struct Batch {
 		if (split != Split::rules)
 			return;
 		for (uint32_t i = 0; i < count; i++) {
-			uint32_t least = found[0][i];
-			for (uint32_t s = 1; s < shares; s++)
-				least = std::min(least, found[s][i]);
+			uint32_t least = policy->size();
+			for (uint32_t s = 0; s < shares; s++)
+				least = std::min(least, found[s][i].load(std::memory_order_relaxed));
 			rules[i] = least;
 		}
 	}

@@ -45,6 +45,8 @@ class Relations {
   readonly #offLoopback: readonly Box[];
   /** For each box of the rule in question, the boxes of earlier rules that meet it. */
   #above: readonly (readonly Box[])[] = [];
+  /** Some packets that each rule decides, if there are any. */
+  readonly #decides = new Map<number, Box>();
 
   constructor(readonly policy: Policy, { correlated = false, budget = BUDGET }: Wanted) {
     this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
@@ -73,6 +75,16 @@ class Relations {
         this.#catchAll.set(rule.hook, i);
       }
     }
+    // A chain keeps its default, whether anything comes to it or not.
+    const unneeded = new Set(dead.keys().filter((i) => !isDefault(rules[i]!)));
+    for (const i of [...rules.keys()].reverse()) {
+      if (dead.has(i) || copies.get(rules[i]!.span)!.length > 1) continue;
+      const finding = this.#redundantDownward(i, unneeded);
+      if (finding) {
+        unneeded.add(i);
+        found.push(finding);
+      }
+    }
     return [...found, ...mergeable(rules, new Set(dead.keys()))]
       .sort((a, b) => a.span.start - b.span.start);
   }
@@ -96,13 +108,16 @@ class Relations {
       });
     }
     const results = boxes.map((box, b) => uncovered(box, this.#above[b]!, this.#budget));
-    if (results.some(({ kind }) => kind === "escapes")) return undefined;
+    const escaped = results.find((result) => result.kind === "escapes");
+    if (escaped) {
+      this.#decides.set(i, escaped.witness);
+      return undefined;
+    }
     if (results.some(({ kind }) => kind === "undecided")) return this.#undecided(rule);
 
-    const isDefault = i + 1 === rules.length || rules[i + 1]!.hook !== rule.hook;
     const catchAll = this.#catchAll.get(rule.hook);
     const used = results.flatMap((result) => result.kind === "covered" ? result.by : []);
-    if (!isDefault && catchAll !== undefined) {
+    if (!isDefault(rule) && catchAll !== undefined) {
       return this.#finding("FW108", rule, "no packet gets to this rule", {
         related: [this.#related(catchAll, "takes every packet that comes this far")],
       });
@@ -112,7 +127,7 @@ class Relations {
     const related = named(takers, otherwise[0]).map(({ owner, share }) =>
       this.#related(owner, `${shareText(share)}${verdictText(rules[owner]!)}`)
     );
-    if (isDefault) {
+    if (isDefault(rule)) {
       return this.#finding("FW109", rule, "the rules leave nothing for the default", { related });
     }
     if (otherwise.length === 0) {
@@ -142,11 +157,9 @@ class Relations {
 
   #live(i: number): Diagnostic[] {
     const rule = this.policy.rules[i]!;
-    const isDefault = rule.name === `${rule.hook}:default`;
-    if (isDefault) return [];
+    if (isDefault(rule)) return [];
     return [
       ...this.#partly(i),
-      ...(decides(rule) ? this.#redundantDownward(i) : []),
       ...(this.#correlated && decides(rule) ? this.#overlaps(i) : []),
     ];
   }
@@ -184,28 +197,35 @@ class Relations {
     }];
   }
 
-  /** FW103: without the rule, later ones would do the same with all that it decides. */
-  #redundantDownward(i: number): Diagnostic[] {
+  /**
+   * FW103: without the rule, later ones would do the same with all that it decides; also once
+   * those in `unneeded` are gone, so that all findings can be followed together.
+   */
+  #redundantDownward(i: number, unneeded: ReadonlySet<number>): Diagnostic | undefined {
     const { space, boxes, deciding } = this.#rules;
     const { rules } = this.policy;
     const rule = rules[i]!;
+    if (!decides(rule) || isDefault(rule)) return undefined;
+    const later = (box: Box) =>
+      deciding.meeting(box, i + 1).filter(({ owner }) => !unneeded.has(owner));
+    // Most rules are needed, and one packet of theirs shows it.
+    const [next] = later(space.point(this.#decides.get(i)!));
+    if (next && !sameEffect(rules[next.owner]!, rule)) return undefined;
+    const above = this.#rules.above(i);
     let budget = this.#budget;
     for (const [b, box] of boxes[i]!.entries()) {
-      const above = this.#above[b]!;
-      const below = deciding.meeting(box, i + 1);
-      for (const [k, later] of below.entries()) {
-        if (sameEffect(rules[later.owner]!, rule)) continue;
-        const part = space.both(box, later)!;
-        const cover = [...above, ...below.slice(0, k).filter((b) => b.owner < later.owner)];
+      const below = later(box);
+      for (const [k, other] of below.entries()) {
+        if (sameEffect(rules[other.owner]!, rule)) continue;
+        const part = space.both(box, other)!;
+        const cover = [...above[b]!, ...below.slice(0, k)];
         budget -= cover.length;
-        if (uncovered(part, cover, budget).kind !== "covered") return [];
+        if (uncovered(part, cover, budget).kind !== "covered") return undefined;
       }
     }
-    return [
-      this.#finding("FW103", rule, "later rules would do the same without this one", {
-        help: "remove it, unless it counts or stands for a reader",
-      }),
-    ];
+    return this.#finding("FW103", rule, "later rules would do the same without this one", {
+      help: "remove it, unless it counts or stands for a reader",
+    });
   }
 
   /** FW106: the largest rule that overlaps in part and decides differently. */
@@ -322,6 +342,10 @@ class Relations {
   ): Diagnostic {
     return { code, message, span: rule.span, ...more };
   }
+}
+
+function isDefault(rule: Rule): boolean {
+  return rule.name === `${rule.hook}:default`;
 }
 
 interface Taker {

@@ -84,5 +84,10 @@ export function contains(set: IntervalSet, value: bigint): boolean {
 
 /** Whether every value of `a` is in `b`. */
 export function within(a: IntervalSet, b: IntervalSet): boolean {
-  return subtract(a, b).length === 0;
+  let i = 0;
+  for (const { lo, hi } of a) {
+    while (i < b.length && b[i]!.hi < lo) i++;
+    if (i === b.length || b[i]!.lo > lo || b[i]!.hi < hi) return false;
+  }
+  return true;
 }

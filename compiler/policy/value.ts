@@ -6,6 +6,7 @@
  */
 import { type Code, suggestion } from "../diagnostic.ts";
 import type { Value } from "../syntax/ast.ts";
+import { SERVICES } from "../syntax/foreign_words.ts";
 import { failed, type Problem, type Reading, readV4, readV6 } from "./address.ts";
 import {
   EXTENSIONS,
@@ -77,6 +78,7 @@ export const PORT: ValueType = numeric(
     n === 0n
       ? { code: "FW215", message: "port 0 is reserved: no service can listen on it" }
       : undefined,
+  (name) => Object.hasOwn(SERVICES, name) ? `${SERVICES[name]}` : undefined,
 );
 
 /** IANA protocol numbers that firewalls name. */
@@ -234,15 +236,25 @@ export const MAC: ValueType = {
       : mismatch("a MAC address", value),
 };
 
-function mismatch(expected: string, value: Value): Reading {
-  return failed({ code: "FW207", message: `expected ${expected}, found ${LOOKS[value.kind]}` });
+function mismatch(expected: string, value: Value, instead?: string): Reading {
+  return failed({
+    code: "FW207",
+    message: `expected ${expected}, found ${LOOKS[value.kind]}`,
+    ...(instead !== undefined && { help: `write \`${instead}\``, instead }),
+  });
 }
 
-function unknownName(type: string, value: Value, names: readonly string[]): Reading {
+/** A name that no value of the type has. */
+function unnamed(name: string, value: Value, names: readonly string[]): Reading {
+  const alike = names.filter((known) => known.startsWith(value.text.slice(0, 3)));
+  const suggested = suggestion(value.text, names);
   return failed({
     code: "FW218",
-    message: `\`${value.text}\` is not ${type} that has a name`,
-    ...suggestion(value.text, names),
+    message: `\`${value.text}\` is not ${name} that has a name`,
+    ...suggested,
+    ...(!suggested.label && alike.length > 0 && {
+      help: `write ${[...new Set(alike)].join(" or ")}`,
+    }),
   });
 }
 
@@ -257,6 +269,7 @@ function numeric(
   outOfRange: Code,
   names: Readonly<Record<string, number>> = {},
   oddity: (n: bigint) => Problem | undefined = () => undefined,
+  instead: (text: string) => string | undefined = () => undefined,
 ): ValueType {
   return {
     name,
@@ -268,9 +281,9 @@ function numeric(
         return { set: span(names[value.text]!) };
       }
       if (value.kind === "name" && Object.keys(names).length > 0) {
-        return unknownName(name, value, Object.keys(names));
+        return unnamed(name, value, Object.keys(names));
       }
-      if (value.kind !== "number") return mismatch(name, value);
+      if (value.kind !== "number") return mismatch(name, value, instead(value.text));
       const n = BigInt(value.text);
       const top = any.at(-1)!.hi;
       if (n > top) {
@@ -310,7 +323,7 @@ function icmp(
         ...(b === undefined ? [] : span(ICMPV6_BASE + BigInt(b))),
       ];
       if (set.length > 0) return { set };
-      return unknownName(name, value, [...Object.keys(v4), ...Object.keys(v6)]);
+      return unnamed(name, value, [...Object.keys(v4), ...Object.keys(v6)]);
     },
   };
 }

@@ -19,7 +19,7 @@ export interface Translation {
 export type Reader = (words: Words) => string | undefined;
 
 /** Ports that other firewalls let one call by name. */
-const SERVICES: Readonly<Record<string, number>> = {
+export const SERVICES: Readonly<Record<string, number>> = {
   ...{ ftp: 21, ssh: 22, telnet: 23, smtp: 25, domain: 53, dns: 53, bootps: 67, bootpc: 68 },
   ...{ tftp: 69, http: 80, www: 80, pop3: 110, ntp: 123, imap: 143, snmp: 161, ldap: 389 },
   ...{ https: 443, submission: 587, imaps: 993, pop3s: 995, mysql: 3306, rdp: 3389 },

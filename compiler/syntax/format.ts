@@ -34,13 +34,13 @@ export function format(text: string, file: File): string {
   const words = wordsOf(text);
   const { sentences, clauses } = placesOf(file);
   const out: string[] = [];
-  let depth = 0, fresh = true, afterBlock = false, sentence: Word[] = [];
+  let depth = 0, fresh = true, empty = false, afterBlock = false, sentence: Word[] = [];
 
   const emit = (lines: readonly string[], breaks: number) => {
     if ((breaks > 1 || (afterBlock && breaks > 0)) && !fresh) out.push("");
     afterBlock = false;
     out.push(...lines);
-    fresh = false;
+    fresh = empty = false;
   };
   const flush = () => {
     const end = sentence.findLastIndex(({ type }) => type !== T.Comment) + 1;
@@ -50,6 +50,7 @@ export function format(text: string, file: File): string {
     for (const comment of comments) remark(comment);
   };
   const remark = (comment: Word) => {
+    empty = false;
     if (comment.breaks === 0 && out.length > 0) out[out.length - 1] += `  ${comment.text}`;
     else emit([STEP.repeat(depth) + comment.text], comment.breaks);
   };
@@ -60,7 +61,7 @@ export function format(text: string, file: File): string {
     else if (word.block && word.type === T.RBrace) {
       flush();
       depth--;
-      if (fresh) out[out.length - 1] += "}";
+      if (empty) out[out.length - 1] += "}";
       else emit([`${STEP.repeat(depth)}}`], 0);
       fresh = false;
       afterBlock = depth === 0;
@@ -70,7 +71,7 @@ export function format(text: string, file: File): string {
       if (word.block) {
         flush();
         depth++;
-        fresh = true;
+        fresh = empty = true;
       }
     }
   }

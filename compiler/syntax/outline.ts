@@ -127,11 +127,11 @@ function trace(
     }
     const afterSentence = !previous || previous.tokenType === T.Semicolon ||
       blocks.has(result.at(-1)!);
-    const midLine = VERBS.has(type) && !firstOnLine && VERBS.has(head!) && !open.at(-1)?.list &&
-      !OPEN.has(previous!.tokenType);
+    const midLine = (VERBS.has(type) || type === K.when) && !firstOnLine && VERBS.has(head!) &&
+      !open.at(-1)?.list && !OPEN.has(previous!.tokenType);
     if (firstOnLine) lineHead = token;
     if (
-      midLine && !afterSentence && lineHead && !starts.has(lineHead) &&
+      midLine && type !== K.when && !afterSentence && lineHead && !starts.has(lineHead) &&
       CLAUSES.has(lineHead.tokenType)
     ) {
       problems.push(backToFront(token, lineHead));

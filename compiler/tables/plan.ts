@@ -157,8 +157,12 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
   };
 }
 
-/** Fields that others often imply: an IPv4 source the family, a port that this is no later fragment. */
-const IMPLIED: readonly Field[] = ["family", "fragment", "proto", "in", "out"];
+/**
+ * Fields that others may imply: an IPv4 source the family, a port that this is no later fragment.
+ */
+const IMPLIED: readonly Field[] = LISTS.field.names.filter((field) => {
+  return field !== "hook" && field !== "sport" && field !== "dport";
+});
 
 /** The same packets, with no word on a field where the rest of the region says as much. */
 function withoutImplied(region: Region): Region {

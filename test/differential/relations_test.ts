@@ -33,6 +33,8 @@ Deno.test("what lint says of rules is what trying every packet says", () => {
 function byTrying({ policy: { rules }, packets, matched }: SmallPolicy): string[] {
   const found: string[] = [];
   const decided = new Map<number, number>();
+  /** The rules that decide something, and what. */
+  const needed = new Map<number, readonly number[]>();
   let catchAll = false;
   for (const [i, rule] of rules.entries()) {
     const own = matched[i]!;
@@ -45,9 +47,7 @@ function byTrying({ policy: { rules }, packets, matched }: SmallPolicy): string[
       const same = [...own].every((p) => alike(rule, rules[decided.get(p)!]!));
       found.push(`${i} ${same ? "FW102" : "FW101"}`);
     } else if (!isDefault && rule.verdict.name !== "next") {
-      const next = (p: number) =>
-        rules.findIndex((r, j) => j > i && r.verdict.name !== "next" && matched[j]!.has(p));
-      if (left.every((p) => alike(rule, rules[next(p)]!))) found.push(`${i} FW103`);
+      needed.set(i, left);
       for (let j = 0; j < i; j++) {
         if (rules[j]!.verdict.name === "next" || alike(rule, rules[j]!)) continue;
         const common = [...own].filter((p) => matched[j]!.has(p)).length;
@@ -57,11 +57,28 @@ function byTrying({ policy: { rules }, packets, matched }: SmallPolicy): string[
     if (rule.verdict.name === "next") continue;
     if (left.length > 0 && own.size === packets.length) catchAll = true;
     for (const p of left) decided.set(p, i);
+    if (isDefault) needed.set(i, left);
+  }
+  // From below, each with those gone that were not needed.
+  for (const [i, own] of [...needed].reverse()) {
+    const next = (p: number) =>
+      rules.findIndex((_, j) => j > i && needed.has(j) && matched[j]!.has(p));
+    if (i === rules.length - 1 || !own.every((p) => alike(rules[i]!, rules[next(p)] ?? NONE))) {
+      continue;
+    }
+    found.push(`${i} FW103`);
+    needed.delete(i);
   }
   return found;
 }
 
-function alike(a: Rule, b: Rule): boolean {
+/** What a packet meets behind the last rule that is left: nothing like any other. */
+const NONE = { verdict: { name: "none" } };
+
+function alike(
+  a: Pick<Rule, "verdict">,
+  b: { verdict: { name: string; reject?: string } },
+): boolean {
   return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject;
 }
 

@@ -1,0 +1,120 @@
+import { assertEquals } from "@std/assert";
+import { check, checkRelations, regionText, runTests } from "../../compiler/mod.ts";
+import { PacketError, readPacket } from "../../compiler/policy/packet.ts";
+import { span } from "../../compiler/policy/interval.ts";
+import { sample } from "../../compiler/analysis/sample.ts";
+import { namesFrom } from "../../compiler/policy/field.ts";
+
+/** Codes and lines of what is odd about the rules of an input chain that drops by default. */
+function oddities(...lines: readonly string[]): string[] {
+  const { policy, sources } = check("t.fw", `chain input default drop {\n${lines.join("\n")}\n}\n`);
+  return checkRelations(policy!).map(({ code, span }) =>
+    `${code} ${sources.position(span.start).line - 1}`
+  );
+}
+
+Deno.test("a rule that several others together cover is shadowed", () => {
+  assertEquals(
+    oddities(
+      "accept tcp dport 1-100",
+      "accept tcp dport 101-65535",
+      "accept tcp dport 0",
+      "drop tcp sport 7",
+    ),
+    ["FW111 1", "FW101 4"],
+  );
+});
+
+Deno.test("a rule that needs a fragment without ports is not covered by rules about ports", () => {
+  const codes = oddities("accept tcp dport 0-65535", "reject tcp");
+  assertEquals(codes, ["FW104 2"]);
+});
+
+Deno.test("a rule repeated word for word names the first", () => {
+  assertEquals(oddities("accept tcp dport 22", "accept tcp dport 22"), ["FW110 2"]);
+});
+
+Deno.test("neighbours that differ in one field could be one rule", () => {
+  assertEquals(oddities("accept tcp dport 22", "accept tcp dport 80"), ["FW111 1"]);
+});
+
+Deno.test("loopback addresses on another interface are impossible, unless that is only a part", () => {
+  assertEquals(oddities("accept in on wan0 from 127.0.0.1"), ["FW113 1"]);
+  assertEquals(oddities("accept in on wan0 from { 127.0.0.1, 10.0.0.1 }"), []);
+});
+
+Deno.test("a rule in a subroutine is dead only if it is behind every jump", () => {
+  const text = (rule: string) =>
+    `chain input default drop {\n  ${rule}\n  jump web\n}\n` +
+    "chain forward default drop { jump web }\n" +
+    "chain web { accept tcp dport 80 }\n";
+  const codes = (rule: string) =>
+    checkRelations(check("t.fw", text(rule)).policy!).map(({ code }) => code);
+  assertEquals(codes("reject tcp dport 80"), []);
+});
+
+Deno.test("an expectation shows the packet and the rule that it fails by", () => {
+  const { policy } = check(
+    "t.fw",
+    `chain input default drop { accept tcp dport 22 from 10.0.0.0/8 label admin }
+     test "ssh" { expect input drop tcp dport 22  expect input accept by admin tcp from 10.1.2.3 dport 22 }`,
+  );
+  const { tested, exercised, live } = runTests(policy!);
+  assertEquals(tested.map(({ finding }) => finding?.note), [
+    "`input in wan0 tcp 10.0.0.1:40000 > 192.0.2.1:22 flags syn` meets accept by `admin`",
+    undefined,
+  ]);
+  assertEquals([exercised, live], [2, 2]);
+});
+
+Deno.test("an expectation that no packet is about is pointed out", () => {
+  const { policy } = check(
+    "t.fw",
+    'chain input default drop {} test "t" { expect input drop in on lo tcp flags syn,fin/syn,rst,fin }',
+  );
+  assertEquals(runTests(policy!).tested[0]!.finding?.code, undefined);
+  const narrow = check(
+    "t.fw",
+    'chain input default drop {} test "t" { expect input drop exthdr frag }',
+  );
+  assertEquals(runTests(narrow.policy!).tested[0]!.finding?.code, undefined);
+});
+
+Deno.test("a text that is no packet is told from one by the word that is wrong", () => {
+  for (
+    const [text, why] of [
+      ["sideways tcp 10.0.0.1 > 10.0.0.2", 'expected input, forward or output, found "sideways"'],
+      ["input tcp 10.0.0.1 > fd00::1", "its addresses are of different families"],
+      ["input icmp 10.0.0.1:1 > 10.0.0.2", "such a packet has no ports"],
+      ["input tcp 10.0.0.1:70000 > 10.0.0.2", '"70000" is not a port'],
+      ["output in eth0 tcp 10.0.0.1 > 10.0.0.2", "a packet of output has no input interface"],
+    ] as const
+  ) {
+    try {
+      readPacket(text);
+      throw new Error(`${text} was read`);
+    } catch (error) {
+      assertEquals(error instanceof PacketError && error.message, why);
+    }
+  }
+});
+
+Deno.test("an interval of numbers that are no interface names has no sample", () => {
+  const { lo } = namesFrom("eth0");
+  assertEquals(sample("in", { lo: lo + 1n, hi: lo + 5n }, 0), undefined);
+  assertEquals(sample("in", { lo, hi: lo + 5n }, 0), lo);
+});
+
+Deno.test("a mark's sample has no bit that no rule tests", () => {
+  assertEquals(sample("mark", { lo: 2n, hi: 3n }, 0b101), undefined);
+  assertEquals(sample("mark", { lo: 2n, hi: 9n }, 0b101), 4n);
+});
+
+Deno.test("a region reads as the clauses that a person would write", () => {
+  const text = regionText({
+    hook: span(0),
+    src: span(10n << 24n, (11n << 24n) - 1n),
+    dport: [...span(22), ...span(80, 90)],
+  });
+  assertEquals(text, "input from 10.0.0.0/8 dport { 22, 80-90 }");
+});
