@@ -15,7 +15,7 @@ import { Random, randomCases, randomPacket, randomRules } from "../support/polic
 const PACKETS = 1500;
 
 Deno.test("the tables, in TypeScript and in C, decide as the rules do by definition", async () => {
-  const { seed, cases } = randomCases(300);
+  const { seed, cases } = randomCases(620);
   let packets = 0;
   for (let s = seed; s < seed + cases; s++) {
     const random = new Random(s);
