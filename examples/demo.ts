@@ -53,14 +53,18 @@ async function onRealPackets(): Promise<boolean> {
   const firewall = server.start([Deno.execPath(), "run", "-A", FW, POLICY]);
   console.log(`${await firewall.line(/^barrage: filtering/)}\n`);
 
-  console.log("the client tries         over  the policy says      it saw");
+  const row = (what: string, over: string, says: string, saw: string, mark = "") =>
+    console.log(
+      `${what.padEnd(24)} ${over}  ${says.padEnd(26)} ${saw.padEnd(12)} ${mark}`.trimEnd(),
+    );
+  row("the client tries", "over", "the policy says", "it saw");
   let good = true;
   for (const { what, command: [name, ...rest], expected, rule } of ATTEMPTS) {
     for (const [family, to] of [["IPv4", server.v4], ["IPv6", server.v6]] as const) {
       const { result } = await traffic(client, name, to, ...rest, ...WAIT);
       const says = `${expected} (${rule})`;
       const mark = result === expected ? "as it says" : "NOT AS IT SAYS";
-      console.log(`${what.padEnd(24)} ${family}  ${says.padEnd(26)} ${result.padEnd(12)} ${mark}`);
+      row(what, family, says, result, mark);
       good &&= result === expected;
     }
   }
