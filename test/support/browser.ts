@@ -8,6 +8,9 @@
 export class Browser implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #profile: string;
+  /** All its processes hold its standard error, so this is done when the last of them is gone. */
+  readonly #ended: Promise<void>;
+  readonly #port = Promise.withResolvers<string>();
   readonly #answers = new Map<number, (result: Record<string, unknown>) => void>();
   #socket: WebSocket | undefined;
   #next = 1;
@@ -18,6 +21,7 @@ export class Browser implements AsyncDisposable {
   private constructor(process: Deno.ChildProcess, profile: string) {
     this.#process = process;
     this.#profile = profile;
+    this.#ended = this.#listen();
   }
 
   static async start(): Promise<Browser> {
@@ -41,16 +45,21 @@ export class Browser implements AsyncDisposable {
     }
   }
 
-  async #connect() {
+  /** Reads what it says, to the end. */
+  async #listen() {
     let said = "";
     for await (const text of this.#process.stderr.pipeThrough(new TextDecoderStream())) {
       const port = (said += text).match(/ws:\/\/127\.0\.0\.1:(\d+)\//)?.[1];
-      if (!port) continue;
-      const page = await fetch(`http://127.0.0.1:${port}/json/new`, { method: "PUT" });
-      this.#socket = new WebSocket((await page.json()).webSocketDebuggerUrl);
-      break;
+      if (port) this.#port.resolve(port);
     }
-    if (!this.#socket) throw new Error(`chromium did not start: ${said}`);
+    this.#port.reject(new Error(`chromium did not start: ${said}`));
+  }
+
+  async #connect() {
+    const page = await fetch(`http://127.0.0.1:${await this.#port.promise}/json/new`, {
+      method: "PUT",
+    });
+    this.#socket = new WebSocket((await page.json()).webSocketDebuggerUrl);
     this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
     const open = Promise.withResolvers<void>();
     this.#socket.onopen = () => open.resolve();
@@ -94,8 +103,7 @@ export class Browser implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket?.close();
     this.#process.kill("SIGKILL");
-    await this.#process.status;
-    await this.#process.stderr.cancel().catch(() => {}); // it was read to its end, or in part
+    await Promise.all([this.#process.status, this.#ended]);
     await Deno.remove(this.#profile, { recursive: true });
   }
 }
