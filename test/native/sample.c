@@ -307,11 +307,15 @@ static uint32_t put_wide(struct sample *s, uint64_t *seed, uint32_t count, uint3
 	return sample_put(s, table, count * sizeof *table);
 }
 
+/* The most that random steps and folds have, so that a product of three steps fits its table. */
+enum { MOST_NAMES = 8, MOST_STEPS = 3, MOST_FOLDED = 20 };
+enum { MOST_PRODUCT = MOST_FOLDED * MOST_NAMES * MOST_NAMES * MOST_NAMES };
+
 static uint32_t put_classes(struct sample *s, uint64_t *seed, uint32_t count, uint32_t classes)
 {
-	uint16_t table[4096];
+	uint16_t table[MOST_PRODUCT];
 
-	CHECK(count <= 4096);
+	CHECK(count <= MOST_PRODUCT);
 	for (uint32_t i = 0; i < count; i++)
 		table[i] = (uint16_t)random_below(seed, classes);
 	return sample_put(s, table, count * sizeof *table);
@@ -393,7 +397,7 @@ static struct fw_step random_step(struct sample *s, uint64_t *seed, struct fw_tr
 	default:
 		step.kind = FW_STEP_IDENTITY;
 		step.field = random_below(seed, 2) ? FW_FIELD_IN : FW_FIELD_OUT;
-		step.classes = 8;
+		step.classes = MOST_NAMES;
 		return step;
 	}
 	step.table_at = put_classes(s, seed, step.table_count, step.classes);
@@ -405,8 +409,8 @@ static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t bef
 				  struct fw_step *steps, struct fw_tree *trees)
 {
 	struct fw_fold fold = { .first_step = s->header.step_count,
-				.step_count = 1 + random_below(seed, 3),
-				.classes = 1 + random_below(seed, 20),
+				.step_count = 1 + random_below(seed, MOST_STEPS),
+				.classes = 1 + random_below(seed, MOST_FOLDED),
 				.product_count = before };
 
 	for (uint32_t i = 0; i < fold.step_count; i++) {
@@ -449,8 +453,8 @@ void sample_random(struct sample *s, uint64_t *seed)
 	s->header.effect_at = sample_put(s, effect, s->header.effect_count * sizeof *effect);
 	s->header.needs_at = sample_put(s, needs, s->header.effect_count * sizeof *needs);
 	s->header.in_name_count = s->header.out_name_count = 20;
-	s->header.in_names_at = put_wide(s, seed, 20, 8);
-	s->header.out_names_at = put_wide(s, seed, 20, 8);
+	s->header.in_names_at = put_wide(s, seed, 20, MOST_NAMES);
+	s->header.out_names_at = put_wide(s, seed, 20, MOST_NAMES);
 	s->header.back_end = random_below(seed, 2) ? FW_BACK_END_DENSE : FW_BACK_END_SPARSE;
 	const bool dense = s->header.back_end == FW_BACK_END_DENSE;
 	const uint32_t least = s->header.effect_count > 0 && s->header.effect_count < s->header.decide_count
