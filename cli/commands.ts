@@ -70,6 +70,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...POLICY_OPTIONS,
       { name: "no-test", summary: "do not prove the file's expectations first" },
       { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
+      { name: "control", value: "PATH", summary: "the socket to be asked by, or `off`" },
       { name: "json", summary: "print the summary as JSON" },
     ],
     needs: ({ options }) => [READ, FFI, ...(options["no-hooks"] ? [] : [HOOK_TOOLS])],

@@ -73,7 +73,9 @@ export function show(
 /** The options that the command line gives. Throws UsageError on a value that one cannot have. */
 function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
-  for (const name of ["queue", "batch", "workers", "split", "copy", "coalesce", "fail"]) {
+  for (
+    const name of ["queue", "batch", "workers", "split", "copy", "coalesce", "fail", "control"]
+  ) {
     const text = options[name];
     if (typeof text !== "string") continue;
     const read = readOption(name, text);

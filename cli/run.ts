@@ -1,6 +1,8 @@
 import { type Policy, rejectsOf, runTests, severityOf, usesState } from "../compiler/mod.ts";
 import {
   COALESCE_AUTO,
+  ControlError,
+  type Handler,
   type HookPlan,
   serveControl,
   type ServiceConfig,
@@ -9,7 +11,8 @@ import {
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
 import { startLog } from "./log.ts";
-import { setAnswers } from "./set.ts";
+import { Running } from "./running.ts";
+import { setHandler } from "./set.ts";
 import { summary } from "./summary.ts";
 
 /** Packets that the kernel may hold for us; more than this only costs latency and cache. */
@@ -31,12 +34,11 @@ export async function run(args: Arguments): Promise<number> {
   try {
     const service = await startService(serviceConfig(policy, image));
     await using engine = service.engine;
+    const running = new Running(args.operands[0]!, policy, service);
     let log: { stop(): void } | undefined, control: { stop(): void } | undefined;
     try {
       log = startLog(policy, engine);
-      control = policy.sets.some(({ name }) => name !== "self")
-        ? await serveControl(policy.options.control, setAnswers(policy, engine))
-        : undefined;
+      control = await startControl(policy.options.control, handlers(running));
       console.error(banner(policy, service.backend));
       await Promise.race([interrupted.promise, service.ended]);
     } finally {
@@ -44,10 +46,30 @@ export async function run(args: Arguments): Promise<number> {
       await service.stop();
       log?.stop();
     }
-    console.log(summary(policy, engine.counters(), engine.stats(), policy.options.report));
+    console.log(summary(running));
     return 0;
   } finally {
     for (const signal of SIGNALS) Deno.removeSignalListener(signal, interrupt);
+  }
+}
+
+/** What can be asked of a run over its control socket. */
+function handlers(running: Running): Readonly<Record<string, Handler>> {
+  return { set: setHandler(running) };
+}
+
+/** A run that cannot be asked filters all the same: its rules matter more. */
+async function startControl(
+  path: string,
+  handlers: Readonly<Record<string, Handler>>,
+): Promise<{ stop(): void } | undefined> {
+  if (path === "off") return undefined;
+  try {
+    return await serveControl(path, handlers);
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    console.error(`barrage: ${error.message}; it runs without`);
+    return undefined;
   }
 }
 

@@ -3,19 +3,19 @@
  *
  * @module
  */
-import { addressText, DEFAULTS, durationNs, type Policy, readPrefix } from "../compiler/mod.ts";
-import { askControl, type Engine, type Member, NativeError } from "../runtime/mod.ts";
+import { addressText, DEFAULTS, durationNs, readPrefix } from "../compiler/mod.ts";
+import { type Answer, askControl, type Handler, type Member, NativeError } from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { UsageError } from "./report.ts";
+import type { Running } from "./running.ts";
 
-/** What goes over the control socket. */
-interface Request {
-  readonly action: string;
+/** What goes over the control socket besides the action `set`; `members` come back of a `list`. */
+interface SetRequest {
+  readonly change: string;
   readonly set: string;
   readonly address?: string;
   readonly for?: string;
 }
-type Answer = { readonly error: string } | { readonly members?: readonly string[] };
 
 /** Asks the running service to change or list one of its sets. */
 export async function set(args: Arguments): Promise<number> {
@@ -27,37 +27,32 @@ export async function set(args: Arguments): Promise<number> {
   if ((action === "list") !== (address === undefined)) {
     throw new UsageError(action === "list" ? "list takes no address" : "ADDR is missing", "set");
   }
-  const answer = await askControl(
-    String(control),
-    {
-      action,
-      set: name.replace(/^@/, ""),
-      address,
-      for: stay,
-    } satisfies Partial<Record<keyof Request, unknown>>,
-  ) as Answer;
-  if ("error" in answer) {
-    console.error(`barrage: ${answer.error}`);
-    return 1;
-  }
-  for (const member of answer.members ?? []) console.log(member);
+  const answer = await askControl(String(control), {
+    action: "set",
+    change: action,
+    set: name.replace(/^@/, ""),
+    address,
+    for: stay,
+  });
+  for (const member of answer.members as string[] | undefined ?? []) console.log(member);
   return 0;
 }
 
-/** What a service answers to such requests. Whatever it is asked, it answers. */
-export function setAnswers(policy: Policy, engine: Engine): (request: unknown) => Answer {
-  return (request) => {
-    if (!isRequest(request)) return { error: "this is no request" };
+/** What a service answers to such requests. */
+export function setHandler(running: Running): Handler {
+  return (request): Answer => {
+    const { policy, engine } = running;
+    if (!isSetRequest(request)) return { error: "this is no change of a set" };
     const set = policy.sets.findIndex(({ name }) => name === request.set);
     if (set < 0) {
       const names = policy.sets.map(({ name }) => name).join(", ") || "none";
       return { error: `no set \`${request.set}\` changes at run time; those that do: ${names}` };
     }
-    if (request.action === "list") return { members: engine.members(set).map(memberText).sort() };
+    if (request.change === "list") return { members: engine.members(set).map(memberText).sort() };
     const member = memberOf(request);
     if (typeof member === "string") return { error: member };
     try {
-      if (request.action === "add") engine.addMember(set, member);
+      if (request.change === "add") engine.addMember(set, member);
       else engine.deleteMember(set, member);
       return {};
     } catch (error) {
@@ -73,15 +68,14 @@ const WHY: Readonly<Record<string, string>> = {
   ENOENT: "it is not in the set",
 };
 
-function isRequest(value: unknown): value is Request {
-  if (typeof value !== "object" || value === null) return false;
-  const { action, set, address, for: stay } = value as Record<string, unknown>;
+function isSetRequest(value: object): value is SetRequest {
+  const { change, set, address, for: stay } = value as Record<string, unknown>;
   const texts = [address, stay].every((v) => v === undefined || typeof v === "string");
-  return ["add", "del", "list"].includes(String(action)) && typeof set === "string" && texts;
+  return ["add", "del", "list"].includes(String(change)) && typeof set === "string" && texts;
 }
 
 /** The member that a request means, or what is wrong with it. */
-function memberOf({ address = "", for: stay }: Request): Member | string {
+function memberOf({ address = "", for: stay }: SetRequest): Member | string {
   const prefix = readPrefix(address);
   if (!prefix) return `\`${address}\` is not an address or a prefix`;
   const stayNs = stay === undefined ? 0n : durationNs(stay);

@@ -3,61 +3,30 @@
  *
  * @module
  */
-import type { Policy } from "../compiler/mod.ts";
 import type { Stats } from "../runtime/mod.ts";
-
-interface Counter {
-  readonly packets: bigint;
-  readonly bytes: bigint;
-}
+import type { RuleCount, Running } from "./running.ts";
 
 /** The summary as a table, or as one JSON object: `{rules: [...], totals: {...}}`. */
-export function summary(
-  policy: Policy,
-  counters: readonly Counter[],
-  stats: Stats,
-  format: "text" | "json",
-): string {
-  const rules = rowsOf(policy, counters);
-  if (format === "json") {
+export function summary(running: Running): string {
+  const rules = running.rules();
+  const stats = running.stats();
+  if (running.policy.options.report === "json") {
     const totals = Object.fromEntries(Object.entries(stats).map(([k, v]) => [k, Number(v)]));
     return JSON.stringify({ rules, totals });
   }
+  return [table(rules), "", totals(stats)].join("\n");
+}
+
+function table(rules: readonly RuleCount[]): string {
   const rows = [
     ["packets", "bytes", "verdict", "rule"],
     ...rules.map((r) => [String(r.packets), String(r.bytes), r.verdict, r.rule]),
   ];
   const width = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const table = rows.map(([packets, bytes, verdict, rule]) =>
+  return rows.map(([packets, bytes, verdict, rule]) =>
     `${packets!.padStart(width[0]!)}  ${bytes!.padStart(width[1]!)}  ` +
     `${verdict!.padEnd(width[2]!)}  ${rule}`
-  );
-  return [...table, "", totals(stats)].join("\n");
-}
-
-/** A row a rule; a rule of a subroutine has one a hook, however many jumps lead to it. */
-function rowsOf(policy: Policy, counters: readonly Counter[]) {
-  const rows = new Map<string, {
-    readonly rule: string;
-    readonly chain: string;
-    readonly verdict: string;
-    packets: number;
-    bytes: number;
-  }>();
-  for (const [i, { name, hook, verdict }] of policy.rules.entries()) {
-    const key = `${hook} ${name}`;
-    const row = rows.get(key) ?? {
-      rule: name,
-      chain: hook,
-      verdict: verdict.name === "next" ? "match" : verdict.name,
-      packets: 0,
-      bytes: 0,
-    };
-    row.packets += Number(counters[i]!.packets);
-    row.bytes += Number(counters[i]!.bytes);
-    rows.set(key, row);
-  }
-  return [...rows.values()];
+  ).join("\n");
 }
 
 function totals(stats: Stats): string {

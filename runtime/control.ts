@@ -1,5 +1,6 @@
 /**
- * A running service's control socket: one line of JSON asks, one line answers.
+ * A running service's control socket: one line of JSON asks, `{"action": NAME, ...}`, and one line
+ * answers, or a line each time there is news. What went wrong is answered as `{"error": TEXT}`.
  *
  * It is a unix socket of mode 0600, so that only the user who runs the service is heard.
  *
@@ -11,16 +12,27 @@ export class ControlError extends Error {
   override name = "ControlError";
 }
 
-/** The longest line that is read. */
+/** The longest line that is read of a request. */
 const MAX_LINE = 4096;
 
+/** What is asked: an action, and what that action takes. */
+export type Request = Readonly<Record<string, unknown>>;
+/** What is answered: `error` if it could not be done. */
+export type Answer = Readonly<Record<string, unknown>>;
+
 /**
- * Answers requests at a path until stopped. Throws ControlError if another service does already; a
- * socket that a killed one left is replaced.
+ * Carries out one action. What it throws is answered as an error. A stream of answers ends when the
+ * asker has gone.
+ */
+export type Handler = (request: Request) => Answer | Promise<Answer> | AsyncIterable<Answer>;
+
+/**
+ * Answers requests at a path until stopped, each by the handler of its action. Throws ControlError
+ * if another service does already; a socket that a killed one left is replaced.
  */
 export async function serveControl(
   path: string,
-  answer: (request: unknown) => unknown,
+  handlers: Readonly<Record<string, Handler>>,
 ): Promise<{ stop(): void }> {
   await removeStale(path);
   const before = Deno.umask(0o177);
@@ -35,7 +47,7 @@ export async function serveControl(
   const serve = async () => {
     for await (const connection of listener) {
       // One that breaks off early has nobody to tell.
-      answerOne(connection, answer).catch(() => {});
+      answerOne(connection, handlers).catch(() => {});
     }
   };
   const served = serve();
@@ -48,8 +60,14 @@ export async function serveControl(
   };
 }
 
-/** Asks the service at a path; its answer. Throws ControlError if there is none. */
-export async function askControl(path: string, request: unknown): Promise<unknown> {
+/** Asks the service at a path; its answer. Throws ControlError if there is none, or an error. */
+export async function askControl(path: string, request: Request): Promise<Answer> {
+  for await (const answer of followControl(path, request)) return answer;
+  throw new ControlError(`the service at ${path} broke off`);
+}
+
+/** Asks the service at a path; its answers as they come. Throws as askControl() does. */
+export async function* followControl(path: string, request: Request): AsyncGenerator<Answer> {
   let connection: Deno.UnixConn;
   try {
     connection = await Deno.connect({ transport: "unix", path });
@@ -58,9 +76,11 @@ export async function askControl(path: string, request: unknown): Promise<unknow
   }
   using _ = connection;
   await write(connection, request);
-  const line = await readLine(connection, Infinity);
-  if (line === undefined) throw new ControlError(`the service at ${path} broke off`);
-  return JSON.parse(line);
+  for await (const line of linesOf(connection, Infinity)) {
+    const answer: Answer = JSON.parse(line);
+    if (typeof answer.error === "string") throw new ControlError(answer.error);
+    yield answer;
+  }
 }
 
 async function removeStale(path: string): Promise<void> {
@@ -82,31 +102,59 @@ async function removeStale(path: string): Promise<void> {
 
 async function answerOne(
   connection: Deno.UnixConn,
-  answer: (request: unknown) => unknown,
+  handlers: Readonly<Record<string, Handler>>,
 ): Promise<void> {
   using _ = connection;
-  const line = await readLine(connection, MAX_LINE);
-  if (line !== undefined) await write(connection, answer(JSON.parse(line)));
+  for await (const line of linesOf(connection, MAX_LINE)) {
+    try {
+      const answer = carryOut(line, handlers);
+      if (Symbol.asyncIterator in answer) {
+        for await (const news of answer) await write(connection, news);
+      } else await write(connection, await answer);
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return;
+      await write(connection, { error: error instanceof Error ? error.message : String(error) });
+    }
+    return;
+  }
+}
+
+function carryOut(line: string, handlers: Readonly<Record<string, Handler>>): ReturnType<Handler> {
+  const request = readRequest(line);
+  const handler = request && Object.hasOwn(handlers, String(request.action))
+    ? handlers[String(request.action)]
+    : undefined;
+  if (handler) return handler(request!);
+  const known = Object.keys(handlers).join(", ");
+  return { error: `this is no request: its action is one of ${known}` };
+}
+
+function readRequest(line: string): Request | undefined {
+  try {
+    const value = JSON.parse(line);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function write(connection: Deno.UnixConn, value: unknown): Promise<void> {
-  const writer = connection.writable.getWriter();
-  await writer.write(new TextEncoder().encode(`${JSON.stringify(value)}\n`));
-  writer.releaseLock();
+  const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
 }
 
-/** Up to the first line end; undefined if there is none within `most` characters. */
-async function readLine(connection: Deno.UnixConn, most: number): Promise<string | undefined> {
+/** The lines that come, until one is longer than `most` characters. */
+async function* linesOf(connection: Deno.UnixConn, most: number): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(4096);
   for (let text = ""; text.length <= most;) {
     const n = await connection.read(buffer);
-    if (n === null) return undefined;
+    if (n === null) return;
     text += decoder.decode(buffer.subarray(0, n), { stream: true });
-    const end = text.indexOf("\n");
-    if (end >= 0) return text.slice(0, end);
+    const lines = text.split("\n");
+    text = lines.pop()!;
+    yield* lines;
   }
-  return undefined;
 }
 
 function why(error: unknown): string {

@@ -6,7 +6,15 @@
  */
 export { COALESCE_AUTO } from "../compiler/tables/layout.ts";
 export { type Capture, CaptureError, type Frame, readCapture } from "./capture.ts";
-export { askControl, ControlError, serveControl } from "./control.ts";
+export {
+  type Answer,
+  askControl,
+  ControlError,
+  followControl,
+  type Handler,
+  type Request,
+  serveControl,
+} from "./control.ts";
 export { followLog, type LogLine } from "./log.ts";
 export { pcapngHeader, pcapngPacket } from "./pcapng.ts";
 export {

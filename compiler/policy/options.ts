@@ -37,7 +37,7 @@ export interface Options {
   readonly log: string;
   /** The file that packets of rules with `pcap` are kept in. */
   readonly pcap: string;
-  /** The socket that `set` changes a running service's sets by. */
+  /** The socket by which a run is asked for its state and for changes, or "off". */
   readonly control: string;
   /** How `run` reports. */
   readonly report: "text" | "json";
@@ -145,7 +145,7 @@ const READERS: Readonly<
     read: (text) => text === "" ? undefined : { pcap: text },
   },
   control: {
-    takes: "the path of a socket in quotes",
+    takes: "the path of a socket in quotes, or off",
     // As long as the kernel's sockaddr_un has room for.
     read: (text) => text === "" || text.length > 107 ? undefined : { control: text },
   },

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Answer, askControl, type Request } from "../../runtime/mod.ts";
 import type { Background, Finished, Host } from "./netns.ts";
 
 const FW = new URL("../../fw.ts", import.meta.url).pathname;
@@ -26,14 +27,26 @@ export interface Summary {
 
 /** A running firewall; `await using` kills it, and its rule file goes. */
 export class Barrage implements AsyncDisposable {
-  private constructor(readonly process: Background, readonly rules: string) {}
+  /** `control` is the socket that it can be asked by. */
+  private constructor(
+    readonly process: Background,
+    readonly rules: string,
+    readonly control: string,
+  ) {}
 
   /** Puts a policy in force in a namespace; resolves when it filters. */
   static async start(host: Host, text: string, ...args: string[]): Promise<Barrage> {
     const rules = await ruleFile(text);
-    const process = host.start(fw(rules, "--json", ...args));
+    const control = `${rules}.sock`;
+    const own = /^ *option control/m.test(text) ? [] : ["--control", control];
+    const process = host.start(fw(rules, "--json", ...own, ...args));
     await process.line(/^barrage: filtering/);
-    return new Barrage(process, rules);
+    return new Barrage(process, rules, control);
+  }
+
+  /** Asks it over its control socket. */
+  ask(action: string, request: Request = {}): Promise<Answer> {
+    return askControl(this.control, { ...request, action });
   }
 
   /** Ends it as a user does, and reads its summary. Throws unless it exits with 0. */
@@ -46,6 +59,7 @@ export class Barrage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process.stop("SIGKILL");
     await Deno.remove(this.rules);
+    await Deno.remove(this.control).catch(() => {}); // one that was stopped took it away
   }
 }
 

@@ -1,0 +1,80 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  askControl,
+  ControlError,
+  followControl,
+  type Handler,
+  type Request,
+  serveControl,
+} from "../../runtime/mod.ts";
+
+/** Serves these handlers at a socket for the time of a test. */
+async function served(
+  handlers: Readonly<Record<string, Handler>>,
+  use: (path: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const control = await serveControl(`${folder}/sock`, handlers);
+  try {
+    await use(`${folder}/sock`);
+  } finally {
+    control.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function complaint(path: string, request: Request): Promise<string> {
+  const error = await assertRejects(() => askControl(path, request));
+  return error instanceof ControlError ? error.message : `no ControlError: ${error}`;
+}
+
+Deno.test("a request goes to the handler of its action, which may take its time", async () => {
+  await served({
+    double: ({ n }) => ({ n: Number(n) * 2 }),
+    later: () => Promise.resolve({ done: true }),
+  }, async (path) => {
+    assertEquals(await askControl(path, { action: "double", n: 21 }), { n: 42 });
+    assertEquals(await askControl(path, { action: "later" }), { done: true });
+  });
+});
+
+Deno.test("what goes wrong in a handler, or was no request, is an error for the asker", async () => {
+  await served({
+    fail: () => {
+      throw new Error("the roof is down");
+    },
+  }, async (path) => {
+    assertStringIncludes(await complaint(path, { action: "fail" }), "the roof");
+    for (const action of ["toString", 7, undefined]) {
+      assertStringIncludes(await complaint(path, { action }), "one of fail");
+    }
+    using connection = await Deno.connect({ transport: "unix", path });
+    await connection.write(new TextEncoder().encode("{never closed\n"));
+    const answer = new Uint8Array(200);
+    const n = await connection.read(answer);
+    assertStringIncludes(new TextDecoder().decode(answer.subarray(0, n!)), "this is no request");
+  });
+});
+
+Deno.test("an asker that goes away ends the stream that it was given", async () => {
+  const ended = Promise.withResolvers<void>();
+  async function* count() {
+    try {
+      for (let n = 0;; n++) {
+        yield { n };
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+    } finally {
+      ended.resolve();
+    }
+  }
+  await served({ count }, async (path) => {
+    const seen = [];
+    for await (const { n } of followControl(path, { action: "count" })) {
+      seen.push(n);
+      if (seen.length === 3) break;
+    }
+    assertEquals(seen, [0, 1, 2]);
+    await ended.promise;
+  });
+});
