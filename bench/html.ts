@@ -54,6 +54,11 @@ export function paragraph(text: string): string {
   return `<p>${escape(text)}</p>`;
 }
 
+/** What is shown only when it is asked for. */
+export function details(title: string, content: string): string {
+  return `<details><summary>${escape(title)}</summary>${content}</details>`;
+}
+
 /** The whole page. */
 export function page(title: string, parts: readonly string[]): string {
   return `<!doctype html>

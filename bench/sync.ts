@@ -7,13 +7,14 @@
  * marked with *. Measurements go to bench/sync/build/measurements.jsonl, a report to report.html
  * beside it.
  *
- * Options: --quick for a part of the matrix, --rounds N turns, --slice MS a turn, --realtime to
+ * Options: --quick for a part of the matrix, or --rules, --workers and --batch with lists as in 24,1000
+ * for another; --rounds N turns, --slice MS a turn, --idle MS to look at what rests, --realtime to
  * run before everything else on the machine (chrt, as root), as though there were no neighbours:
  * without the oversubscribed cells, in which threads that spin would then wait for each other.
  *
  * @module
  */
-import { chart, htmlTable, page, paragraph } from "./html.ts";
+import { chart, details, htmlTable, page, paragraph } from "./html.ts";
 import type { Options } from "./main.ts";
 import { machine, summarize, table } from "./report.ts";
 
@@ -31,6 +32,8 @@ export interface Measurement {
   readonly oversubscribed: boolean;
   readonly nsPerPacket: number;
   readonly cpuNsPerPacket: number;
+  /** Of a batch, from its dispatch to its merged result: the median turn's. */
+  readonly meanNs: number;
   readonly p10Ns: number;
   readonly p50Ns: number;
   readonly p99Ns: number;
@@ -42,6 +45,26 @@ interface Idle {
   readonly workers: number;
   readonly idleCores: number;
   readonly wakesPerSecond: number;
+}
+
+/** What the pool adds to an empty job that it leaves to the caller. */
+interface Choice {
+  readonly chunks: number;
+  readonly addedNs: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** The pool against inline, in turns, on batches of so much work: medians and spread of pairs. */
+interface Gain {
+  readonly workNs: number;
+  readonly batch: number;
+  readonly workers: number;
+  readonly cores: number;
+  readonly pairs: number;
+  readonly gain: number;
+  readonly p10: number;
+  readonly p90: number;
 }
 
 interface Matrix {
@@ -70,16 +93,26 @@ const QUICK: Matrix = {
 export async function bench(options: Options, signal: AbortSignal): Promise<void> {
   const quick = options.quick !== undefined;
   const realtime = options.realtime !== undefined;
-  const matrix = quick ? QUICK : FULL;
+  const matrix = narrowed(quick ? QUICK : FULL, options);
   const cores = navigator.hardwareConcurrency;
-  const measure = (...args: string[]) =>
-    realtime
-      ? run("chrt", ["-f", "10", `${BUILD}measure`, ...args], signal)
-      : run(`${BUILD}measure`, args, signal);
+  const ahead = realtime ? ["chrt", "-f", "10"] : [];
+  const on = (prefix: readonly string[], ...args: string[]) => {
+    const [program, ...rest] = [...ahead, ...prefix, `${BUILD}measure`, ...args];
+    return run(program!, rest, signal);
+  };
+  const measure = (...args: string[]) => on([], ...args);
   const turns = [options.rounds ?? (quick ? "2" : "3"), options.slice ?? (quick ? "4" : "10")];
   await run("make", ["--silent", "-C", HERE], signal);
 
-  const idle = parse<Idle>(await run(`${BUILD}measure`, ["idle", "2", "2000"], signal));
+  const idleMs = options.idle ?? "2000";
+  const choices = parse<Choice>(await measure("choice"));
+  const gains: Gain[] = [];
+  const pairs = quick ? "15" : "51";
+  for (const [work, threads] of [["32000", "2"], ["128000", "2"], ["32000", "4"]] as const) {
+    gains.push(...parse<Gain>(await measure("gain", work, threads, pairs)));
+  }
+  gains.push(...parse<Gain>(await on(["taskset", "-c", "0"], "gain", "32000", "2", pairs)));
+  const idle = parse<Idle>(await run(`${BUILD}measure`, ["idle", "2", idleMs], signal));
   const trips: Measurement[] = [];
   for (const workers of matrix.workers.filter((w) => !realtime || w <= cores)) {
     const cell = ["24", "nothing", "1", `${workers}`, "0", turns[0]!, "20"];
@@ -97,12 +130,33 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
   }
   progress("");
 
-  const sections = report(idle, trips, measured);
+  const sections = [
+    ...poolSections(choices, gains, measured),
+    ...report(idle, idleMs, trips, measured, gains),
+  ];
   for (const { title, rows } of sections) console.log(`${title}\n${table(rows)}\n`);
-  const lines = [...idle, ...trips, ...measured].map((line) => JSON.stringify(line));
+  const lines = [...choices, ...gains, ...idle, ...trips, ...measured].map((line) =>
+    JSON.stringify(line)
+  );
   await Deno.writeTextFile(`${BUILD}measurements.jsonl`, lines.join("\n") + "\n");
   await Deno.writeTextFile(`${BUILD}report.html`, html(sections, trips, measured));
   console.log(`machine: ${machine()}\nreport: ${BUILD}report.html`);
+}
+
+/** The matrix with what the user has asked for in place of some of it. */
+function narrowed(matrix: Matrix, options: Options): Matrix {
+  const list = (name: string, all: readonly number[]) =>
+    options[name]?.split(",").map((text) => {
+      const value = Number(text);
+      if (!(value > 0)) throw new TypeError(`--${name} ${options[name]}: numbers are wanted`);
+      return value;
+    }) ?? all;
+  return {
+    ...matrix,
+    rules: list("rules", matrix.rules),
+    workers: list("workers", matrix.workers),
+    batches: list("batch", matrix.batches),
+  };
 }
 
 function cellsOf({ rules, splits, batches, workers, pipelined }: Matrix): string[][] {
@@ -120,10 +174,53 @@ interface Section {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** What the pool costs where it brings nothing, and what it brings where it can. */
+function poolSections(
+  choices: readonly Choice[],
+  gains: readonly Gain[],
+  measured: readonly Measurement[],
+): Section[] {
+  const against = measured.filter((m) => m.contestant === "barrage" && !m.pipelined).map((pool) => {
+    const alone = inlineOf(pool, measured).meanNs;
+    return { pool, alone, over: pool.meanNs / (1.1 * alone + 100) };
+  }).toSorted((a, b) => b.over - a.over);
+  return [{
+    title: "What the pool adds to a job that it leaves to the caller, ns",
+    rows: [
+      ["chunks", "median", "least", "most"],
+      ...choices.map((c) => [c.chunks, c.addedNs, c.least, c.most].map(String)),
+    ],
+  }, {
+    title: "The pool against inline in turns, on batches of so much work: times faster",
+    rows: [
+      ["work, us", "workers", "cores", "median", "10th", "90th", "pairs"],
+      ...gains.map((g) => [
+        (g.workNs / 1000).toFixed(0),
+        ...[g.workers, g.cores, g.gain.toFixed(2), g.p10.toFixed(2), g.p90.toFixed(2), g.pairs]
+          .map(String),
+      ]),
+    ],
+  }, {
+    title:
+      `The pool's worst cells of ${against.length}: the mean of a batch, of 1.1 x inline + 100 ns`,
+    rows: [
+      ["", "inline, ns", "barrage, ns", "of the limit"],
+      ...against.slice(0, 5).map(({ pool, alone, over }) => [
+        `${pool.rules} rules, ${pool.workers} workers, batch ${pool.batch}, by ${pool.split}`,
+        alone.toFixed(0),
+        pool.meanNs.toFixed(0),
+        over.toFixed(2),
+      ]),
+    ],
+  }];
+}
+
 function report(
   idle: readonly Idle[],
+  idleMs: string,
   trips: readonly Measurement[],
   measured: readonly Measurement[],
+  gains: readonly Gain[],
 ): Section[] {
   const workers = [...new Set(trips.map((m) => m.workers))];
   const names = [...new Set(measured.map((m) => m.contestant))];
@@ -140,7 +237,7 @@ function report(
       ]),
     ],
   }, {
-    title: "Idle for 2 seconds after work, 2 workers",
+    title: `Idle for ${idleMs} ms after work, 2 workers`,
     rows: [
       ["", "% of a core", "wakes a second"],
       ...idle.map((i) => [
@@ -168,7 +265,29 @@ function report(
       ],
     });
   }
-  return [...sections, model(trips, measured)];
+  return [...sections, ...costs(measured), model(trips, gains)];
+}
+
+/** What one cell costs besides its time: the largest batch of each number of rules, two workers. */
+function costs(measured: readonly Measurement[]): Section[] {
+  const cells = measured.filter((m) =>
+    m.workers === 2 && m.split === "packets" && !m.pipelined &&
+    m.batch === Math.max(...measured.map(({ batch }) => batch))
+  );
+  return [...Map.groupBy(cells, (m) => m.rules)].map(([rules, cell]) => ({
+    title: `${rules} rules, 2 workers, batch ${cell[0]!.batch}, split by packets: what it costs`,
+    rows: [
+      ["", "ns a packet", "CPU ns a packet", "p50 us a batch", "p99 us", "switches a batch"],
+      ...cell.map((m) => [
+        `${m.contestant}${mark(m)}`,
+        m.nsPerPacket.toFixed(1),
+        m.cpuNsPerPacket.toFixed(1),
+        (m.p50Ns / 1000).toFixed(1),
+        (m.p99Ns / 1000).toFixed(1),
+        m.switchesPerBatch.toFixed(2),
+      ]),
+    ],
+  }));
 }
 
 /** Cells that differ in the batch alone. */
@@ -195,18 +314,19 @@ function inlineOf(m: Measurement, measured: readonly Measurement[]): Measurement
 }
 
 /**
- * T = read + work / (W * e) + c: the constants of this machine, and what they say of others. Taken
- * from 10th percentiles, the moments when neighbours were quiet.
+ * T = read + work / (W * e) + c: the constants of this machine, and what they say of others. c is
+ * the 10th percentile of the empty round trip, when neighbours were quiet; e follows from the gain
+ * on the longest batches.
  */
-function model(trips: readonly Measurement[], measured: readonly Measurement[]): Section {
-  const trip = trips.find((t) => t.contestant === "barrage" && t.workers === 2)!;
-  const pairs = measured.filter((m) =>
-    m.contestant === "barrage" && m.workers === 2 && m.split === "packets"
-  ).map((pool) => ({ pool: pool.p10Ns, inline: inlineOf(pool, measured).p10Ns }));
-  const heavy = pairs.filter(({ inline }) => inline >= 100_000);
-  const gains = heavy.map(({ pool, inline }) => inline / (2 * (pool - trip.p10Ns)));
-  const e = gains.length > 0 ? summarize(gains, 3) : { median: NaN, min: NaN, max: NaN };
-  const c = trip.p10Ns;
+function model(trips: readonly Measurement[], gains: readonly Gain[]): Section {
+  const c = trips.find((t) => t.contestant === "barrage" && t.workers === 2)?.p10Ns ?? NaN;
+  const long = gains.find((g) => g.cores > 1 && g.workers === 2 && g.workNs > 100_000);
+  const e = summarize(
+    long
+      ? [long.gain, long.p10, long.p90].map((g) => long.workNs / (2 * (long.workNs / g - c)))
+      : [NaN],
+    3,
+  );
   const work = [4_000, 32_000, 128_000, 1_000_000];
   return {
     title: `T = read + work / (W * e) + c. Here c = ${c} ns, e = ${e.median} at 2 threads ` +
@@ -243,7 +363,22 @@ function html(
     ...[...new Set(measured.map((m) => m.rules))].map((rules) => batchChart(rules, measured)),
   ];
   const tables = sections.flatMap(({ title, rows }) => [`<h2>${title}</h2>`, htmlTable(rows)]);
-  return page("Fork and join: the attempts, the alternatives and the pool", [...parts, ...tables]);
+  const all = details("Every measurement", htmlTable(everything(measured)));
+  const title = "Fork and join: the attempts, the alternatives and the pool";
+  return page(title, [...parts, ...tables, all]);
+}
+
+function everything(measured: readonly Measurement[]): string[][] {
+  const head = ["", "rules", "split", "workers", "batch", "pipelined", "ns a packet"];
+  const rest = ["CPU ns a packet", "p50 ns a batch", "p99", "switches a batch"];
+  const rows = measured.map((m) =>
+    [
+      m.contestant,
+      ...[m.rules, m.split, `${m.workers}${mark(m)}`, m.batch, m.pipelined ? "yes" : "no"],
+      ...[m.nsPerPacket, m.cpuNsPerPacket, m.p50Ns, m.p99Ns, m.switchesPerBatch],
+    ].map(String)
+  );
+  return [[...head, ...rest], ...rows];
 }
 
 function pale(m: Measurement): { opacity: number } {

@@ -197,6 +197,7 @@ static void count_verdict(struct fw_counts *c, const struct fw_decision *d)
 struct batch {
 	const struct fw_decider *decider;
 	uint32_t count;
+	uint32_t parts; /* of part_rules, to be merged */
 };
 
 /* As many as fw_classify() takes through the tables together. */
@@ -223,14 +224,28 @@ static void classify_part(void *context, uint32_t part)
 	fw_classify_part(d->tables, d->classes, b->count, part, rules);
 }
 
-/* The first match is the smallest rule of any part. */
-static void merge_parts(const struct fw_decider *d, uint32_t parts, uint32_t count)
+/* All parts lower the same rules, the first part's: nothing is left to merge. */
+static void classify_parts(void *context)
 {
-	for (uint32_t i = 0; i < count; i++)
+	struct batch *b = context;
+	const struct fw_decider *d = b->decider;
+
+	classify_part(b, 0);
+	for (uint32_t part = 1; part < b->parts; part++)
+		fw_classify_part(d->tables, d->classes, b->count, part, d->part_rules);
+	b->parts = 1;
+}
+
+/* The first match is the smallest rule of any part. */
+static void merge_parts(const struct batch *b)
+{
+	const struct fw_decider *d = b->decider;
+
+	for (uint32_t i = 0; i < b->count; i++)
 		d->rules[i] = d->part_rules[i];
-	for (uint32_t part = 1; part < parts; part++) {
+	for (uint32_t part = 1; part < b->parts; part++) {
 		const uint32_t *rules = d->part_rules + (size_t)part * d->batch;
-		for (uint32_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i < b->count; i++)
 			d->rules[i] = rules[i] < d->rules[i] ? rules[i] : d->rules[i];
 	}
 }
@@ -238,15 +253,16 @@ static void merge_parts(const struct fw_decider *d, uint32_t parts, uint32_t cou
 /* Pure, so it may run anywhere, in any order. */
 static void classify(const struct fw_decider *d, uint32_t count)
 {
-	struct batch batch = { d, count };
+	struct batch batch = { d, count, fw_parts(d->tables) };
 	struct fw_job job = { .context = &batch, .size = count };
 
 	if (d->part_rules && count > 0) {
 		fw_find_classes(d->tables, d->keys, count, d->classes);
 		job.run = classify_part;
-		job.chunks = fw_parts(d->tables);
+		job.alone = classify_parts;
+		job.chunks = batch.parts;
 		fw_pool_run(d->pool, &job);
-		merge_parts(d, job.chunks, count);
+		merge_parts(&batch);
 	} else if (d->pool && count > CHUNK) {
 		job.run = classify_chunk;
 		job.chunks = (count + CHUNK - 1) / CHUNK;

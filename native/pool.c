@@ -279,7 +279,9 @@ static void run_shared(struct fw_pool *p, const struct fw_job *job, uint64_t sta
 
 static void run_alone(const struct fw_job *job)
 {
-	for (uint32_t chunk = 0; chunk < job->chunks; chunk++)
+	if (job->alone)
+		job->alone(job->context);
+	for (uint32_t chunk = 0; !job->alone && chunk < job->chunks; chunk++)
 		job->run(job->context, chunk);
 }
 
@@ -317,7 +319,9 @@ static bool pays(struct fw_pool *p, const struct fw_job *job, double work, uint6
 		p->crowded = cores(p) < p->helpers + 1;
 		p->reviewed = start;
 	}
-	p->gap_ns += ((double)(start - p->ended) - p->gap_ns) / 8;
+	/* One pause is no more than one: a burst after it finds the helpers awake from its start. */
+	const double gap = (double)(start - p->ended);
+	p->gap_ns += ((gap < 4 * wake ? gap : 4 * wake) - p->gap_ns) / 8;
 	/* Waiting awake pays if the next job comes before a wake would be over. Less than a wake
 	   would be unstable: one late wake sends everybody to sleep for good. */
 	const bool dense = p->gap_ns < wake && !p->crowded;

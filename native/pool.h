@@ -23,6 +23,8 @@ struct fw_job {
 	/* Work in all, in a unit that is the same for all jobs, such as packets, from which the
 	   pool learns whether to share it. 0: share it, if there is anybody to share it with. */
 	uint32_t size;
+	/* All of it, uncut, for a job that is not shared; NULL: chunk by chunk. */
+	void (*alone)(void *context);
 };
 
 struct fw_pool;

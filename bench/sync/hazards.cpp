@@ -93,7 +93,7 @@ template <class Chunk> static void share(long rounds, uint32_t chunks, Chunk chu
 				    const auto *own = static_cast<Context *>(c);
 				    own->chunk(own->round, k);
 			    },
-			     &context, chunks, 0 };
+			     &context, chunks, 0, nullptr };
 	for (; context.round < rounds; context.round++)
 		fw_pool_run(pool, &job);
 	fw_pool_free(pool);

@@ -3,6 +3,8 @@
 // measure RULES SPLIT BATCH WORKERS PIPELINED ROUNDS SLICE_MS [CONTESTANT]: inline, and the one or all
 //   SPLIT packets|rules|nothing. `nothing` is the empty round trip.
 // measure idle WORKERS MS: what each costs while there is nothing to do.
+// measure choice: what the pool adds to a job that it leaves to the caller.
+// measure gain WORK_NS WORKERS PAIRS: inline and the pool in turns on batches of so much work.
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -71,6 +73,7 @@ struct Cell {
 
 struct Sums {
 	std::vector<double> slices; // wall ns a packet
+	std::vector<double> means; // ns a batch, from its dispatch to its merged result
 	std::vector<uint32_t> latencies; // ns a batch
 	double cpu_ns = 0;
 	long switches = 0;
@@ -118,7 +121,7 @@ public:
 	void slice(Pool &pool, uint64_t ns, Sums *sums)
 	{
 		uint32_t slot = 0;
-		uint64_t count = 0;
+		uint64_t count = 0, waited = 0;
 		const Usage before = usage();
 		const uint64_t start = now_ns();
 		uint64_t end = start;
@@ -131,6 +134,7 @@ public:
 			pool.wait();
 			batches[slot].merge();
 			end = now_ns();
+			waited += end - dispatched;
 			if (sums)
 				sums->latencies.push_back(static_cast<uint32_t>(end - dispatched));
 			check(slot);
@@ -145,6 +149,7 @@ public:
 		const Usage after = usage();
 		const uint64_t done = count * cell.batch;
 		sums->slices.push_back(static_cast<double>(end - start) / static_cast<double>(done));
+		sums->means.push_back(static_cast<double>(waited) / static_cast<double>(count));
 		sums->cpu_ns += after.cpu_ns - before.cpu_ns;
 		sums->switches += after.switches - before.switches;
 		sums->packets += done;
@@ -167,14 +172,13 @@ static void print(const Contestant &c, const Cell &cell, uint32_t rules, bool he
 	const auto packets = static_cast<double>(s.packets), batches = static_cast<double>(s.batches);
 	printf("{\"contestant\":\"%s\",\"rules\":%u,\"split\":\"%s\",\"batch\":%u,\"workers\":%u,"
 	       "\"pipelined\":%s,\"oversubscribed\":%s,\"nsPerPacket\":%.1f,\"least\":%.1f,"
-	       "\"most\":%.1f,\"cpuNsPerPacket\":%.1f,\"p10Ns\":%u,\"p50Ns\":%u,\"p99Ns\":%u,"
+	       "\"most\":%.1f,\"cpuNsPerPacket\":%.1f,\"meanNs\":%.1f,\"p10Ns\":%u,\"p50Ns\":%u,\"p99Ns\":%u,"
 	       "\"switchesPerBatch\":%.3f}\n",
 	       c.name, rules, names[static_cast<int>(cell.split)], cell.batch, cell.workers,
 	       cell.pipelined ? "true" : "false", !alone && threads > cores() ? "true" : "false",
 	       quantile(s.slices, .5), quantile(s.slices, 0), quantile(s.slices, 1),
-	       s.cpu_ns / packets, quantile(s.latencies, .1), quantile(s.latencies, .5),
-	       quantile(s.latencies, .99),
-	       static_cast<double>(s.switches) / batches);
+	       s.cpu_ns / packets, quantile(s.means, .5), quantile(s.latencies, .1),
+	       quantile(s.latencies, .5), quantile(s.latencies, .99), static_cast<double>(s.switches) / batches);
 }
 
 static void measure(uint32_t rules, Cell cell, uint32_t rounds, uint64_t slice_ns, const char *only)
@@ -232,6 +236,80 @@ static void measure_idle(uint32_t workers, uint64_t ns)
 	}
 }
 
+static void nothing(void *, uint32_t)
+{
+}
+
+// Calls of an empty job that the pool has learnt to leave to the caller, less those made directly.
+static void measure_choice()
+{
+	constexpr uint32_t CALLS = 100000, ROUNDS = 101;
+	fw_pool *pool = nullptr;
+	if (fw_pool_new(2, 1, &pool) != 0)
+		throw std::bad_alloc();
+	const fw_job job = { nothing, nullptr, 1, 1, nullptr },
+		     halves = { nothing, nullptr, 2, 2, nullptr };
+	const auto call = [](const fw_job &j) {
+		void (*volatile run)(void *, uint32_t) = j.run; // as the pool calls it: not inlined
+		for (uint32_t chunk = 0; chunk < j.chunks; chunk++)
+			run(j.context, chunk);
+	};
+	for (const fw_job &j : { job, halves }) {
+		std::vector<double> added;
+		for (uint32_t round = 0; round < ROUNDS; round++) {
+			const uint64_t start = now_ns();
+			for (uint32_t i = 0; i < CALLS; i++)
+				call(j);
+			const uint64_t middle = now_ns();
+			for (uint32_t i = 0; i < CALLS; i++)
+				fw_pool_run(pool, &j);
+			const auto direct = static_cast<double>(middle - start);
+			added.push_back((static_cast<double>(now_ns() - middle) - direct) / CALLS);
+		}
+		printf("{\"chunks\":%u,\"addedNs\":%.1f,\"least\":%.1f,\"most\":%.1f}\n", j.chunks,
+		       quantile(added, .5), quantile(added, 0), quantile(added, 1));
+	}
+	fw_pool_free(pool);
+}
+
+// 1,000 rules, and as many packets a batch as take so long inline.
+static void measure_gain(uint64_t work_ns, uint32_t workers, uint32_t pairs)
+{
+	constexpr uint64_t SLICE_NS = 10000000;
+	Random random;
+	const Policy policy = random_policy(random, 1000);
+	const std::vector<Packet> packets = random_packets(random, policy, 4096);
+	std::vector<uint32_t> expected;
+	for (const Packet &p : packets)
+		expected.push_back(policy.first_match(p, 0, policy.size()));
+	const auto inline_pool = make<Inline>(1, true), pool = make<Barrage>(workers, true);
+	const auto slices = [&](uint32_t batch, uint32_t count, Pool &own, Sums &sums) {
+		const auto run = std::make_unique<Run>(policy, packets, expected,
+						       Cell{ Split::packets, batch, workers, false });
+		run->slice(own, SLICE_NS / 4, nullptr);
+		for (uint32_t i = 0; i < count; i++)
+			run->slice(own, SLICE_NS, &sums);
+	};
+	Sums trial;
+	slices(64, 9, *inline_pool, trial);
+	const double batch = static_cast<double>(work_ns) * 64 / quantile(trial.means, .5);
+	const auto size = static_cast<uint32_t>(std::clamp(batch, 1., double{ MAX_BATCH }));
+	std::vector<double> gains, inline_ns;
+	for (uint32_t pair = 0; pair < pairs; pair++) {
+		Sums alone, shared;
+		slices(size, 1, pair % 2 ? *pool : *inline_pool, pair % 2 ? shared : alone);
+		slices(size, 1, pair % 2 ? *inline_pool : *pool, pair % 2 ? alone : shared);
+		// Medians, so that what a neighbour takes of a slice does not count.
+		gains.push_back(quantile(alone.latencies, .5) /
+				static_cast<double>(quantile(shared.latencies, .5)));
+		inline_ns.push_back(quantile(alone.latencies, .5));
+	}
+	printf("{\"workNs\":%.0f,\"batch\":%u,\"workers\":%u,\"cores\":%u,\"pairs\":%u,"
+	       "\"gain\":%.3f,\"p10\":%.3f,\"p90\":%.3f}\n",
+	       quantile(inline_ns, .5), size, workers, cores(), pairs, quantile(gains, .5),
+	       quantile(gains, .1), quantile(gains, .9));
+}
+
 static uint32_t number(const char *text)
 {
 	return static_cast<uint32_t>(strtoul(text, nullptr, 10));
@@ -241,6 +319,14 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "idle") == 0) {
 		measure_idle(number(argv[2]), uint64_t(number(argv[3])) * 1000000);
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "choice") == 0) {
+		measure_choice();
+		return 0;
+	}
+	if (argc == 5 && strcmp(argv[1], "gain") == 0) {
+		measure_gain(number(argv[2]), number(argv[3]), number(argv[4]));
 		return 0;
 	}
 	if (argc < 8) {

@@ -36,6 +36,12 @@ class Barrage : public Pool {
 	{
 		static_cast<Batch *>(context)->evaluate(chunk);
 	}
+	static void alone(void *context)
+	{
+		auto *batch = static_cast<Batch *>(context);
+		batch->shares = 1;
+		batch->evaluate(0);
+	}
 
 public:
 	Barrage(uint32_t workers, bool helps) : Pool(workers, helps)
@@ -48,7 +54,7 @@ public:
 	void wait() override
 	{
 		const fw_job job = { run, batch, batch->shares,
-				     batch->split == Split::nothing ? 0 : batch->count };
+				     batch->split == Split::nothing ? 0 : batch->count, alone };
 		fw_pool_run(pool, &job);
 	}
 	uint32_t shares(Split split, uint32_t packets) const override

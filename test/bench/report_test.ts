@@ -58,8 +58,11 @@ async function isLegible(report: string): Promise<void> {
 if (isRoot) requirePackages(["chromium"]);
 
 rootTest("bench sync reports, and its charts are legible on any page", async () => {
-  const text = await run(`${BENCH}main.ts`, "sync", "--quick", "--rounds", "1", "--slice", "1");
-  assertMatch(text, /Empty round trip[^]*\nbarrage [^]*Idle for 2 seconds[^]*Predicted gain/);
+  const cell = "--quick --rules 24 --workers 2 --batch 1,64 --rounds 1 --slice 1 --idle 50".split(
+    " ",
+  );
+  const text = await run(`${BENCH}main.ts`, "sync", ...cell);
+  assertMatch(text, /Empty round trip[^]*\nbarrage [^]*Idle for 50 ms[^]*Predicted gain/);
   await isLegible(`${BENCH}sync/build/report.html`);
 });
 

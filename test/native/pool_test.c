@@ -82,7 +82,7 @@ static void run_chunk(void *context, uint32_t chunk)
 /* To be shared whatever it takes. */
 static bool run(struct fw_pool *p, struct work *w, uint32_t chunks)
 {
-	const struct fw_job job = { run_chunk, w, chunks, 0 };
+	const struct fw_job job = { run_chunk, w, chunks, 0, NULL };
 
 	w->input++;
 	for (uint32_t i = 0; i < CHUNKS; i++)
@@ -189,7 +189,7 @@ static void slow_when_shared(void *context, uint32_t chunk)
 static void sharing_that_loses_is_given_up(void)
 {
 	struct fw_pool *p = new_pool(2);
-	const struct fw_job job = { slow_when_shared, p, 8, 8 };
+	const struct fw_job job = { slow_when_shared, p, 8, 8, NULL };
 	uint32_t shared = 0;
 
 	for (uint32_t i = 0; i < 2000; i++) {
