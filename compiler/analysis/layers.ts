@@ -17,11 +17,23 @@ const USEFUL = 64;
 export class Layers {
   readonly #layers: readonly Layer[];
 
-  /** Boxes in the order of their owners; that is the order in which they are found. */
+  /** None yet; `boxes` are all that may be added. */
   constructor(boxes: readonly Box[]) {
     const byShape: Box[][] = [];
     for (const box of boxes) (byShape[box.shape] ??= []).push(box);
     this.#layers = byShape.map((boxes) => new Layer(boxes));
+  }
+
+  /** All of `boxes`, in the order of their owners. */
+  static of(boxes: readonly Box[]): Layers {
+    const layers = new Layers(boxes);
+    layers.add(boxes);
+    return layers;
+  }
+
+  /** Adds boxes in the order of their owners; that is the order in which they are found. */
+  add(boxes: readonly Box[]): void {
+    for (const box of boxes) this.#layers[box.shape]!.add(box);
   }
 
   /** The boxes with owners from `from` to before `to` that meet `box`. */
@@ -32,18 +44,22 @@ export class Layers {
 
 /** The boxes of one shape. */
 class Layer {
-  readonly #boxes: readonly Box[];
-  readonly #all: readonly number[];
+  readonly #boxes: Box[] = [];
+  readonly #all: number[] = [];
   readonly #keys: readonly Key[];
 
   constructor(boxes: readonly Box[]) {
-    this.#boxes = boxes;
-    this.#all = boxes.map((_, i) => i);
     const used = boxes[0]!.sets.map(() => 0);
     for (const { narrow } of boxes) for (const f of narrow) used[f]!++;
     // The fields that most boxes narrow part them best.
     this.#keys = used.map((_, f) => f).sort((f, g) => used[g]! - used[f]!).slice(0, KEYS)
       .map((f) => new Key(f, boxes));
+  }
+
+  add(box: Box): void {
+    this.#all.push(this.#boxes.length);
+    for (const key of this.#keys) key.add(this.#boxes.length, box);
+    this.#boxes.push(box);
   }
 
   meeting(box: Box, from: number, to: number): Box[] {
@@ -87,23 +103,22 @@ class Key {
   /** Numbers of boxes in each stretch of the field, ascending. */
   readonly #lists: readonly number[][];
   /** Those that are in more stretches than it pays to list. */
-  readonly #wide: readonly number[];
+  readonly #wide: number[] = [];
 
   constructor(field: number, boxes: readonly Box[]) {
     this.#field = field;
-    this.lo = Int32Array.from(boxes, ({ sets }) => sets[field]![0]!);
-    this.hi = Int32Array.from(boxes, ({ sets }) => sets[field]!.at(-1)!);
-    const last = this.hi.reduce((a, b) => Math.max(a, b), 0);
+    this.lo = new Int32Array(boxes.length);
+    this.hi = new Int32Array(boxes.length);
+    const last = boxes.reduce((most, { sets }) => Math.max(most, sets[field]!.at(-1)!), 0);
     this.#shift = Math.max(0, Math.ceil(Math.log2((last + 1) / STRETCHES)));
-    const lists: number[][] = Array.from({ length: (last >> this.#shift) + 1 }, () => []);
-    const wide: number[] = [];
-    for (const [i, box] of boxes.entries()) {
-      const stretches = this.#stretches(box, MOST);
-      if (stretches) { for (const s of stretches) lists[s]!.push(i); }
-      else wide.push(i);
-    }
-    this.#lists = lists;
-    this.#wide = wide;
+    this.#lists = Array.from({ length: (last >> this.#shift) + 1 }, () => []);
+  }
+
+  add(i: number, box: Box): void {
+    [this.lo[i], this.hi[i]] = this.ends(box);
+    const stretches = this.#stretches(box, MOST);
+    if (!stretches) this.#wide.push(i);
+    else for (const s of stretches) this.#lists[s]!.push(i);
   }
 
   ends({ sets }: Box): readonly [number, number] {

@@ -22,7 +22,7 @@ export class Ruleset {
     this.boxes = policy.rules.map(({ regions }, i) =>
       regions.flatMap((region) => this.space.boxes(region, i))
     );
-    this.deciding = new Layers(
+    this.deciding = Layers.of(
       this.boxes.flatMap((boxes, i) => decides(policy.rules[i]!) ? boxes : []),
     );
   }

@@ -11,6 +11,7 @@ import { packetText } from "../policy/packet.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
+import { Layers } from "./layers.ts";
 import { decides, partition, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
 import { type Box, literalsAsFields, type Sets } from "./space.ts";
 import { BUDGET, uncovered } from "./uncovered.ts";
@@ -43,6 +44,11 @@ class Relations {
   /** The first rule of each hook that takes all that is left. */
   readonly #catchAll = new Map<string, number>();
   readonly #offLoopback: readonly Box[];
+  /**
+   * The boxes of the deciding rules so far, but for those that can never decide: whatever these
+   * have, the others have.
+   */
+  readonly #taking: Layers;
   /** For each box of the rule in question, the boxes of earlier rules that meet it. */
   #above: readonly (readonly Box[])[] = [];
   /** Some packets that each rule decides, if there are any. */
@@ -50,6 +56,7 @@ class Relations {
 
   constructor(readonly policy: Policy, { correlated = false, budget = BUDGET }: Wanted) {
     this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
+    this.#taking = new Layers(this.#rules.boxes.flat());
     this.#offLoopback = OFF_LOOPBACK.flatMap((region) => this.#rules.space.boxes(region));
     this.#budget = budget;
     this.#correlated = correlated;
@@ -59,24 +66,29 @@ class Relations {
     const { rules } = this.policy;
     const found: Diagnostic[] = [];
     const dead = new Map<number, Diagnostic>();
-    // A rule of a subroutine is there once a jump: what is said of it must be true of them all.
+    const never = new Set<number>(), unneeded = new Set<number>();
+    // A rule of a subroutine is there once a jump: what is said of it must be true of every one.
     const copies = Map.groupBy(rules.keys(), (i) => rules[i]!.span);
     for (const [i, rule] of rules.entries()) {
-      this.#above = this.#rules.above(i);
+      this.#above = this.#rules.boxes[i]!.map((box) => this.#taking.meeting(box));
       const finding = this.#dead(i);
       if (finding) dead.set(i, finding);
+      if (finding && !POSSIBLE.has(finding.code)) never.add(i);
+      else if (decides(rule)) this.#taking.add(this.#rules.boxes[i]!);
       const all = copies.get(rule.span)!;
       if (i === all.at(-1) && all.every((copy) => dead.has(copy))) {
         const telling = all.find((copy) => rules[copy]!.regions.length > 0) ?? i;
         found.push(dead.get(telling)!);
+        // A chain keeps its default, whether anything comes to it or not.
+        if (!isDefault(rule) && all.every((copy) => never.has(copy))) {
+          for (const copy of all) unneeded.add(copy);
+        }
       }
-      if (!finding && all.length === 1) found.push(...this.#live(i));
+      if (!finding && all.length === 1) found.push(...this.#alive(i));
       if (!finding && this.#isCatchAll(i) && !this.#catchAll.has(rule.hook)) {
         this.#catchAll.set(rule.hook, i);
       }
     }
-    // A chain keeps its default, whether anything comes to it or not.
-    const unneeded = new Set(dead.keys().filter((i) => !isDefault(rules[i]!)));
     for (const i of [...rules.keys()].reverse()) {
       if (dead.has(i) || copies.get(rules[i]!.span)!.length > 1) continue;
       const finding = this.#redundantDownward(i, unneeded);
@@ -155,7 +167,7 @@ class Relations {
     });
   }
 
-  #live(i: number): Diagnostic[] {
+  #alive(i: number): Diagnostic[] {
     const rule = this.policy.rules[i]!;
     if (isDefault(rule)) return [];
     return [
@@ -211,7 +223,7 @@ class Relations {
     // Most rules are needed, and one packet of theirs shows it.
     const [next] = later(space.point(this.#decides.get(i)!));
     if (next && !sameEffect(rules[next.owner]!, rule)) return undefined;
-    const above = this.#rules.above(i);
+    const above = boxes[i]!.map((box) => this.#taking.meeting(box, 0, i));
     let budget = this.#budget;
     for (const [b, box] of boxes[i]!.entries()) {
       const below = later(box);
@@ -234,8 +246,9 @@ class Relations {
     const { rules } = this.policy;
     const rule = rules[i]!;
     const pairs = new Map<number, Box>();
-    for (const [b, box] of boxes[i]!.entries()) {
-      for (const other of this.#above[b]!) {
+    for (const [b, above] of this.#rules.above(i).entries()) {
+      const box = boxes[i]![b]!;
+      for (const other of above) {
         if (sameEffect(rules[other.owner]!, rule)) continue;
         if (!pairs.has(other.owner)) pairs.set(other.owner, space.both(box, other)!);
       }
@@ -295,7 +308,7 @@ class Relations {
       })
     );
     // Who decides a packet is the first that has it, so each is an example of that one's.
-    const first = parts.map((part) => this.#rules.deciding.meeting(space.point(part), 0, i)[0]!);
+    const first = parts.map((part) => this.#taking.meeting(space.point(part))[0]!);
     const byOwner = new Map(first.map(({ owner }, p) => [owner, space.point(parts[p]!)]));
     return [...byOwner].map(([owner, part]) => ({ owner, share: undefined, part }));
   }
@@ -347,6 +360,9 @@ class Relations {
 function isDefault(rule: Rule): boolean {
   return rule.name === `${rule.hook}:default`;
 }
+
+/** What is said of rules that may decide all the same. */
+const POSSIBLE: ReadonlySet<Code> = new Set(["FW113", "FW199"]);
 
 interface Taker {
   readonly owner: number;

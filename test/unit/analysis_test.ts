@@ -53,6 +53,31 @@ Deno.test("a rule in a subroutine is dead only if it is behind every jump", () =
   assertEquals(codes("reject tcp dport 80"), []);
 });
 
+Deno.test("a rule is needed while it keeps packets from a subroutine that others come to", () => {
+  const { policy } = check(
+    "t.fw",
+    `chain input default accept {
+       accept tcp dport 22
+       jump web tcp dport 22
+       jump web tcp dport 23
+     }
+     chain web { drop tcp }`,
+  );
+  assertEquals(checkRelations(policy!).map(({ code }) => code), []);
+});
+
+Deno.test("a rule that could not be decided may still take packets", () => {
+  const { policy } = check(
+    "t.fw",
+    `chain input default accept {
+       accept tcp dport 22
+       drop tcp dport 22-30
+     }`,
+  );
+  const codes = checkRelations(policy!, { budget: 1 }).map(({ code }) => code);
+  assertEquals(codes, ["FW199"]);
+});
+
 Deno.test("an expectation shows the packet and the rule that it fails by", () => {
   const { policy } = check(
     "t.fw",
