@@ -113,6 +113,7 @@ export function hookPlan(policy: Policy): HookPlan {
     bypass: options["fail-listener"] === "open",
     state: usesState(policy),
     rejects: [...new Set(rejects)],
+    pushed: [],
     markMask: options["mark-mask"],
   };
 }

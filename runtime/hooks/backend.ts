@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import type { HookPlan } from "./plan.ts";
+import type { Counter, HookPlan } from "./plan.ts";
 
 /** One tool that can tell the kernel what to queue. Every promise may be rejected with HookError. */
 export interface Backend {
@@ -18,10 +18,23 @@ export interface Backend {
   /** The queues that what is there of ours sends packets to. */
   queues(): Promise<number[]>;
 
-  /** Puts `plan` into the kernel, in place of what is there of ours. May fail half-way. */
-  install(plan: HookPlan): Promise<void>;
+  /**
+   * Puts `plan` into the kernel, in place of what is there of ours, in one transaction an address
+   * family: a packet meets the old or the new. What was pushed down before stays out of use, with
+   * its counters, until `sweep`. Returns the number of this installation. May fail half-way.
+   */
+  install(plan: HookPlan): Promise<number>;
 
-  /** Ends queueing, and keeps what acts on packets that are queued already. */
+  /** Removes all of ours that the `generation`-th installation, of `plan`, does not use. */
+  sweep(plan: HookPlan, generation: number): Promise<void>;
+
+  /**
+   * What the rules that an installation pushed down have counted, by the caller's numbers. Final
+   * once a later installation has taken its place, or queueing has ended.
+   */
+  counters(plan: HookPlan, generation: number): Promise<ReadonlyMap<number, Counter>>;
+
+  /** Ends queueing, and keeps counters and what acts on packets that are queued already. */
   detach(): Promise<void>;
 
   /** Removes everything of ours. */

@@ -1,5 +1,7 @@
 /**
- * The hooks by iptables: chains of our own in the tables mangle (queue) and filter (reject).
+ * The hooks by iptables: chains of our own in the tables mangle (push down and queue) and filter
+ * (reject). A chain of rules pushed down has the number of its installation in its name: the next
+ * one takes its place in one transaction, and it stays, out of use, until its counters are read.
  *
  * Every change is one restore transaction an address family, made from two lists of chains: those
  * to remove and those to add. What is to be removed is always read from the kernel first, so it
@@ -11,7 +13,17 @@
 import { LISTS } from "../../compiler/tables/layout.ts";
 import type { Backend } from "./backend.ts";
 import { type Command, run } from "./command.ts";
-import { hex, type Hook, type HookPlan, type RejectKind, rejectMark, stateMark } from "./plan.ts";
+import {
+  addCount,
+  type Counter,
+  hex,
+  type HookPlan,
+  type Line,
+  pushedLines,
+  type RejectKind,
+  rejectMark,
+  stateMark,
+} from "./plan.ts";
 
 export const FAMILIES = ["ipv4", "ipv6"] as const;
 export type Family = (typeof FAMILIES)[number];
@@ -57,17 +69,35 @@ export function program(variant: Variant, family: Family, action: "restore" | "s
   return `${family === "ipv4" ? variant : variant.replace("ip", "ip6")}-${action}`;
 }
 
-/** The chains that `plan` needs, those that reject first. */
-export function chainsOf(plan: HookPlan, family: Family): Chain[] {
-  const chain = (table: Chain["table"], hook: Hook, rules: string[]): Chain => {
-    const name = `barrage-${hook}`;
-    return { table, name, rules, jumps: [`${BUILT_IN[hook]} -j ${name}`] };
-  };
+/** The chains that `plan` needs as the `generation`-th installation, those that reject first. */
+export function chainsOf(plan: HookPlan, family: Family, generation = 1): Chain[] {
+  const chain = (table: Chain["table"], name: string, rules: string[], jumps: string[]): Chain => ({
+    table,
+    name,
+    rules,
+    jumps: jumps.map((from) => `${from} -j ${name}`),
+  });
   const reject = rejectRules(plan, family);
-  return [
-    ...plan.hooks.filter(() => reject.length > 0).map((hook) => chain("filter", hook, reject)),
-    ...plan.hooks.map((hook) => chain("mangle", hook, queueRules(plan))),
-  ];
+  const rejecting = plan.hooks.filter(() => reject.length > 0)
+    .map((hook) => chain("filter", `barrage-${hook}`, reject, [BUILT_IN[hook]]));
+  const queueing = plan.hooks.flatMap((hook) => {
+    const queue = `barrage-${hook}`;
+    const lines = pushedLines(plan, hook, family);
+    const rules = [...lines.flatMap((line) => lineRules(line, queue)), `-g ${queue}`];
+    return lines.length === 0 ? [chain("mangle", queue, queueRules(plan), [BUILT_IN[hook]])] : [
+      chain("mangle", queue, queueRules(plan), []),
+      chain("mangle", `${queue}-${generation}`, rules, [BUILT_IN[hook]]),
+    ];
+  });
+  return [...rejecting, ...queueing];
+}
+
+/** The rules of a line, the one that counts last: a rule has one target. */
+function lineRules({ match, mark, then }: Line, queue: string): string[] {
+  const marks = mark ? [`-j MARK --set-xmark ${hex(mark.value)}/${hex(mark.clear)}`] : [];
+  const ends = then ? [then === "queue" ? `-g ${queue}` : `-j ${then.toUpperCase()}`] : [];
+  const targets = [...marks, ...ends];
+  return (targets.length > 0 ? targets : [""]).map((target) => `${match} ${target}`.trim());
 }
 
 function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan): string[] {
@@ -100,36 +130,65 @@ export function chainsIn(saved: string): Chain[] {
   for (const part of saved.split(/^\*/m)) {
     const table = part.split("\n", 1)[0];
     if (table !== "filter" && table !== "mangle") continue;
-    const rules = [...part.matchAll(/^-A (.+)$/gm)].map(([, rule]) => rule!);
-    for (const [, name] of part.matchAll(/^:(barrage-(?:input|forward|output|probe)) /gm)) {
+    const rules = [...part.matchAll(/^(?:\[\d+:\d+\] )?-A (.+)$/gm)].map(([, rule]) => rule!);
+    for (
+      const [, name] of part.matchAll(/^:(barrage-(?:input|forward|output|probe)(?:-\d+)?) /gm)
+    ) {
       chains.push({
         table,
         name: name!,
         rules: rules.filter((r) => r.startsWith(`${name} `)).map((r) => r.slice(name!.length + 1)),
-        jumps: rules.filter((r) => r.endsWith(` -j ${name}`) || r.endsWith(` -g ${name}`)),
+        jumps: rules.filter((r) =>
+          !r.startsWith("barrage-") && (r.endsWith(` -j ${name}`) || r.endsWith(` -g ${name}`))
+        ),
       });
     }
   }
   return chains;
 }
 
-/**
- * One transaction that takes the chains `remove` away and puts the chains `add` in place. Rejects
- * come before what needs them, and go after it.
- */
+/** Which installation a chain is of; 0 where nothing is pushed down. */
+function generationOf({ name }: Chain): number {
+  return Number(/-(\d+)$/.exec(name)?.[1] ?? 0);
+}
+
+/** What the rules of a chain have counted, in order, as iptables-save -c prints it. */
+function countsIn(saved: string, chain: string): Counter[] {
+  const [, mangle = ""] = /^\*mangle\n([^]*?)^COMMIT/m.exec(saved) ?? [];
+  return [...mangle.matchAll(/^\[(\d+):(\d+)\] -A (\S+)/gm)]
+    .filter(([, , , name]) => name === chain)
+    .map(([, packets, bytes]) => ({ packets: BigInt(packets!), bytes: BigInt(bytes!) }));
+}
+
+/** What a transaction does with chains. */
+interface Change {
+  /** Nothing leads there any more; what they have counted stays. */
+  readonly unlink?: readonly Chain[];
+  readonly remove?: readonly Chain[];
+  /** In place of one of that name, if there is one. */
+  readonly add?: readonly Chain[];
+}
+
+/** One transaction. Rejects come before what needs them, and go after it. */
 export function transaction(
   program: string,
-  remove: readonly Chain[],
-  add: readonly Chain[],
+  { unlink = [], remove = [], add = [] }: Change,
 ): Command {
   const order = add.length > 0 ? ["filter", "mangle"] as const : ["mangle", "filter"] as const;
   const lines = order.flatMap((table) => {
-    const old = remove.filter((chain) => chain.table === table);
+    const [left, old, wanted] = [unlink, remove, add]
+      .map((chains) => chains.filter((chain) => chain.table === table)) as [
+        Chain[],
+        Chain[],
+        Chain[],
+      ];
+    // One that is wanted again is only emptied: another chain may lead to it.
+    const gone = old.filter(({ name }) => wanted.every((chain) => chain.name !== name));
     const body = [
-      ...old.flatMap(({ jumps }) => jumps.map((jump) => `-D ${jump}`)),
-      ...old.map(({ name }) => `-F ${name}`),
-      ...old.map(({ name }) => `-X ${name}`),
-      ...add.filter((chain) => chain.table === table).flatMap(({ name, rules, jumps }) => [
+      ...[...left, ...old].flatMap(({ jumps }) => jumps.map((jump) => `-D ${jump}`)),
+      ...gone.map(({ name }) => `-F ${name}`),
+      ...gone.map(({ name }) => `-X ${name}`),
+      ...wanted.flatMap(({ name, rules, jumps }) => [
         `:${name} - [0:0]`,
         ...rules.map((rule) => `-A ${name} ${rule}`),
         ...jumps.map((jump) => `-I ${jump}`),
@@ -140,36 +199,52 @@ export function transaction(
   return { argv: [program, "--noflush", "--wait=5"], stdin: lines.join("\n") + "\n" };
 }
 
+/** What ends queueing, and leaves the counters of the rules in front of the queues. */
+function detaching(chains: readonly Chain[]): Change {
+  const mangle = chains.filter(({ table }) => table === "mangle");
+  const fronts = mangle.filter((chain) => generationOf(chain) > 0);
+  const behind = mangle.filter(({ name }) => fronts.some((f) => f.name.startsWith(`${name}-`)));
+  return {
+    unlink: [...fronts, ...behind],
+    // A rule in front leads here: it can be emptied, but not removed.
+    add: behind.map((chain) => ({ ...chain, rules: [], jumps: [] })),
+    remove: mangle.filter((chain) => !fronts.includes(chain) && !behind.includes(chain)),
+  };
+}
+
 /** The hooks by one variant of iptables, for the given address families. */
 export function iptables(variant: Variant, families: readonly Family[] = FAMILIES): Backend {
-  const found = async (family: Family) => {
-    const argv = [program(variant, family, "save")] as const;
-    return chainsIn(await run(`cannot read the ${family} rules`, { argv }));
+  const save = async (family: Family, ...options: string[]) => {
+    const argv = [program(variant, family, "save"), ...options] as const;
+    return await run(`cannot read the ${family} rules`, { argv });
   };
-  const change = (family: Family, remove: readonly Chain[], add: readonly Chain[]) =>
-    transaction(program(variant, family, "restore"), remove, add);
+  const found = async (family: Family) => chainsIn(await save(family));
+  const command = (family: Family, change: Change) =>
+    transaction(program(variant, family, "restore"), change);
 
-  async function removeWhere(which: (chain: Chain) => boolean) {
+  /** Changes what is there of ours, if anything is. */
+  async function changeFound(what: string, changeOf: (chains: Chain[], family: Family) => Change) {
     for (const family of families) {
-      const old = (await found(family)).filter(which);
-      if (old.length === 0) continue;
-      await run(`cannot remove the ${family} hooks`, change(family, old, []));
+      const change = changeOf(await found(family), family);
+      if (Object.values(change).every((chains) => chains.length === 0)) continue;
+      await run(`cannot ${what} the ${family} hooks`, command(family, change));
     }
   }
 
   return {
     name: variant,
     commands(plan) {
-      const per = (command: (family: Family, chains: Chain[]) => Command) =>
-        families.map((family) => command(family, chainsOf(plan, family)));
-      const queueing = (chains: Chain[]) => chains.filter(({ table }) => table === "mangle");
-      const rejecting = (chains: Chain[]) => chains.filter(({ table }) => table === "filter");
+      const per = (changeOf: (chains: Chain[]) => Change) =>
+        families.map((family) => command(family, changeOf(chainsOf(plan, family))))
+          .filter(({ stdin }) => stdin !== "\n");
       return {
-        install: per((family, chains) => change(family, [], chains)),
-        detach: per((family, chains) => change(family, queueing(chains), [])),
-        remove: plan.rejects.length === 0
-          ? []
-          : per((family, chains) => change(family, rejecting(chains), [])),
+        install: per((add) => ({ add })),
+        detach: per(detaching),
+        remove: per((chains) => {
+          const { remove } = detaching(chains);
+          const left = chains.filter((chain) => !remove!.includes(chain));
+          return { remove: left.map((c) => c.table === "mangle" ? { ...c, jumps: [] } : c) };
+        }),
       };
     },
     async find() {
@@ -189,12 +264,37 @@ export function iptables(variant: Variant, families: readonly Family[] = FAMILIE
       return [...new Set([...numbers].map(([, digits]) => Number(digits)))];
     },
     async install(plan) {
-      for (const family of families) {
-        const command = change(family, await found(family), chainsOf(plan, family));
-        await run(`cannot install the ${family} hooks`, command);
+      const chains = await Promise.all(families.map(found));
+      const generation = 1 + Math.max(0, ...chains.flat().map(generationOf));
+      for (const [i, family] of families.entries()) {
+        const add = chainsOf(plan, family, generation);
+        const what = `cannot install the ${family} hooks`;
+        await run(what, command(family, { unlink: chains[i]!, add }));
       }
+      return generation;
     },
-    detach: () => removeWhere(({ table }) => table === "mangle"),
-    remove: () => removeWhere(() => true),
+    async sweep(plan, generation) {
+      await changeFound("clean up", (chains, family) => {
+        const names = chainsOf(plan, family, generation).map(({ table, name }) => table + name);
+        return { remove: chains.filter(({ table, name }) => !names.includes(table + name)) };
+      });
+    },
+    async counters(plan, generation) {
+      const totals = new Map<number, Counter>();
+      for (const family of families) {
+        const saved = await save(family, "-c", "-t", "mangle");
+        for (const hook of plan.hooks) {
+          const counts = countsIn(saved, `barrage-${hook}-${generation}`);
+          let rules = 0;
+          for (const line of pushedLines(plan, hook, family)) {
+            rules += lineRules(line, "").length;
+            addCount(totals, line, counts[rules - 1]);
+          }
+        }
+      }
+      return totals;
+    },
+    detach: () => changeFound("detach", detaching),
+    remove: () => changeFound("remove", (remove) => ({ remove })),
   };
 }

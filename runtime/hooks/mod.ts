@@ -11,15 +11,23 @@ import type { Backend } from "./backend.ts";
 import { HookError } from "./command.ts";
 import { FAMILIES, iptables, type Variant } from "./iptables.ts";
 import { nft } from "./nft.ts";
-import type { HookPlan } from "./plan.ts";
+import type { Counter, HookPlan } from "./plan.ts";
 
 export type { Backend } from "./backend.ts";
 export { type Command, commandText, HookError } from "./command.ts";
-export { type Hook, type HookPlan, type RejectKind } from "./plan.ts";
+export type { Counter, Hook, HookPlan, PushedRule, RejectKind } from "./plan.ts";
 export { probeBackend } from "./probe.ts";
 
-/** Hooks that are in the kernel. Both methods may be called again, and in any order. */
+/** Hooks that are in the kernel. All but `replace` may be called again, and in any order. */
 export interface InstalledHooks {
+  /** What the rules pushed down have counted, by the plan's numbers. Final after `detach`. */
+  counters(): Promise<ReadonlyMap<number, Counter>>;
+  /**
+   * Puts another plan in its place: every packet meets one of the two, whole, and packets that are
+   * queued stay so. Returns what the old plan's rules have counted in all. On failure the old one
+   * stays, and HookError says why.
+   */
+  replace(plan: HookPlan): Promise<ReadonlyMap<number, Counter>>;
   /** Ends queueing; packets that are queued already can still be answered, and rejected. */
   detach(): Promise<void>;
   /** Removes the rest. With nft this drops what is still queued. */
@@ -31,13 +39,38 @@ export interface InstalledHooks {
  * nothing of it stays, and HookError says why.
  */
 export async function installHooks(plan: HookPlan, backend: Backend): Promise<InstalledHooks> {
+  let now = plan, generation: number;
   try {
-    await backend.install(plan);
+    generation = await backend.install(now);
+    await backend.sweep(now, generation);
   } catch (error) {
     await backend.remove().catch(() => {});
     throw error;
   }
-  return { detach: () => backend.detach(), remove: () => backend.remove() };
+  return {
+    counters: () => backend.counters(now, generation),
+    async replace(plan) {
+      // What is queued now may yet be refused as the old plan says.
+      const next = {
+        ...plan,
+        rejects: [...new Set([...plan.rejects, ...now.rejects])],
+        state: plan.state || now.state,
+      };
+      const old = { plan: now, generation };
+      try {
+        generation = await backend.install(next);
+      } catch (error) {
+        generation = await backend.install(old.plan);
+        throw error;
+      }
+      now = next;
+      const counted = await backend.counters(old.plan, old.generation);
+      await backend.sweep(now, generation);
+      return counted;
+    },
+    detach: () => backend.detach(),
+    remove: () => backend.remove(),
+  };
 }
 
 /**

@@ -10,7 +10,17 @@
 import { LISTS } from "../../compiler/tables/layout.ts";
 import type { Backend } from "./backend.ts";
 import { type Command, run } from "./command.ts";
-import { hex, type HookPlan, type RejectKind, rejectMark, stateMark } from "./plan.ts";
+import {
+  addCount,
+  type Counter,
+  hex,
+  type HookPlan,
+  type Line,
+  pushedLines,
+  type RejectKind,
+  rejectMark,
+  stateMark,
+} from "./plan.ts";
 
 const TABLE = "inet barrage";
 
@@ -35,28 +45,57 @@ function transaction(lines: readonly string[]): Command {
   return { argv: ["nft", "-f", "-"], stdin: lines.join("\n") + "\n" };
 }
 
-/** Puts `plan` in place of our table, in one transaction, whether there is one or not. */
-function install(plan: HookPlan): Command {
-  const chain = (kind: string, priority: string, rules: string[]) =>
-    rules.length === 0 ? [] : plan.hooks.flatMap((hook) => [
-      `\tchain ${kind}-${hook} {`,
-      `\t\ttype filter hook ${hook} priority ${priority}; policy accept;`,
-      ...rules.map((rule) => `\t\t${rule}`),
-      "\t}",
-    ]);
+/**
+ * Puts `plan` in place of our table, in one transaction, whether there is one or not. Unless it is
+ * the first, base chains that are there only change their rules.
+ */
+function install(plan: HookPlan, generation: number, there: Chains = new Map()): Command {
+  const flushed = [...there].filter(([, base]) => base)
+    .map(([name]) => `flush chain ${TABLE} ${name}`);
+  const tails = plan.hooks.map((hook) => `tail-${hook}`).filter((name) => there.has(name))
+    .map((name) => `flush chain ${TABLE} ${name}`);
+  const chain = (name: string, rules: readonly string[], base?: string) => [
+    `\tchain ${name} {`,
+    ...(base ? [`\t\ttype filter hook ${base}; policy accept;`] : []),
+    ...rules.map((rule) => `\t\t${rule}`),
+    "\t}",
+  ];
+  const rejects = rejectRules(plan);
   return transaction([
-    `add table ${TABLE}`,
-    `delete table ${TABLE}`,
+    ...(there.size > 0 ? [...flushed, ...tails] : [`add table ${TABLE}`, `delete table ${TABLE}`]),
     `table ${TABLE} {`,
-    ...chain("reject", "filter", rejectRules(plan)),
-    ...chain("queue", "mangle", queueRules(plan)),
+    ...plan.hooks.filter(() => rejects.length > 0)
+      .flatMap((hook) => chain(`reject-${hook}`, rejects, `${hook} priority filter`)),
+    ...plan.hooks.flatMap((hook) => {
+      const base = (rules: string[]) => chain(`queue-${hook}`, rules, `${hook} priority mangle`);
+      const lines = pushedLines(plan, hook, "nft");
+      if (lines.length === 0) return base(queueRules(plan));
+      const tail = `tail-${hook}`, front = `front-${hook}-${generation}`;
+      return [
+        ...chain(tail, queueRules(plan)),
+        ...chain(front, [...lines.map((line) => lineRule(line, tail)), `goto ${tail}`]),
+        ...base([`goto ${front}`]),
+      ];
+    }),
     "}",
   ]);
 }
 
+function lineRule({ match, mark, then, counts }: Line, tail: string): string {
+  return [
+    match,
+    ...(mark ? [markRule(mark.value, mark.clear)] : []),
+    ...(counts === undefined ? [] : ["counter"]),
+    ...(then ? [then === "queue" ? `goto ${tail}` : then] : []),
+  ].filter((part) => part !== "").join(" ");
+}
+
+function markRule(value: number, clear: number): string {
+  return `meta mark set meta mark & ${hex(~clear >>> 0)} | ${hex(value)}`;
+}
+
 function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan): string[] {
-  const setMark = (value: number) =>
-    `meta mark set meta mark & ${hex(~mask >>> 0)} | ${hex(value)}`;
+  const setMark = (value: number) => markRule(value, mask);
   const states = () =>
     LISTS.state.names.map((name) => `ct state ${name} ${setMark(stateMark(name, mask))}`);
   // Without states, a mark that came from elsewhere must still not read as a reject.
@@ -77,19 +116,31 @@ function rejectRules({ rejects, markMask: mask }: HookPlan): string[] {
   });
 }
 
-function detach(hooks: HookPlan["hooks"]): Command {
+/** Our chains by name, and which of them are base chains. */
+type Chains = ReadonlyMap<string, boolean>;
+
+function chainsIn(table: string): Chains {
+  const chains = table.matchAll(/^\tchain (\S+) \{\n(\t\ttype)?/gm);
+  return new Map([...chains].map(([, name, type]) => [name!, type !== undefined]));
+}
+
+function detach(hooks: readonly string[]): Command {
   return transaction(hooks.map((hook) => `flush chain ${TABLE} queue-${hook}`));
 }
 
-function listTable(): Promise<string> {
-  return run("cannot read our nft table", { argv: ["nft", "list", "table", ...TABLE.split(" ")] });
+/** Our table as text; undefined if there is none. */
+async function ourTable(): Promise<string | undefined> {
+  if ((await nft.find()).length === 0) return undefined;
+  return await run("cannot read our nft table", {
+    argv: ["nft", "list", "table", ...TABLE.split(" ")],
+  });
 }
 
 /** The hooks by nft. */
 export const nft: Backend = {
   name: "nft",
   commands: (plan) => ({
-    install: [install(plan)],
+    install: [install(plan, 1)],
     detach: [detach(plan.hooks)],
     remove: [REMOVE],
   }),
@@ -98,20 +149,46 @@ export const nft: Backend = {
     return tables.split("\n").includes(`table ${TABLE}`) ? [`table ${TABLE} (nft)`] : [];
   },
   async queues() {
-    if ((await nft.find()).length === 0) return [];
-    const numbers = (await listTable()).matchAll(/\bqueue\b[^\n]*?\b(?:num|to) (\d+)/g);
+    const numbers = (await ourTable() ?? "").matchAll(/\bqueue\b[^\n]*?\b(?:num|to) (\d+)/g);
     return [...new Set([...numbers].map(([, digits]) => Number(digits)))];
   },
   async install(plan) {
-    await run("cannot install the hooks", install(plan));
+    const there = chainsIn(await ourTable() ?? "");
+    const generation = 1 + Math.max(0, ...[...there.keys()].map(generationOf));
+    await run("cannot install the hooks", install(plan, generation, there));
+    return generation;
+  },
+  async sweep(_, generation) {
+    const old = [...chainsIn(await ourTable() ?? "").keys()].filter((name) =>
+      ![0, generation].includes(generationOf(name))
+    );
+    if (old.length === 0) return;
+    await run("cannot clean up", transaction(old.map((name) => `delete chain ${TABLE} ${name}`)));
+  },
+  async counters(plan, generation) {
+    const totals = new Map<number, Counter>();
+    const table = await ourTable() ?? "";
+    for (const hook of plan.hooks) {
+      const start = table.indexOf(`\tchain front-${hook}-${generation} {\n`);
+      if (start < 0) continue;
+      const chain = table.slice(start, table.indexOf("\n\t}", start));
+      const counts = [...chain.matchAll(/\bcounter packets (\d+) bytes (\d+)/g)]
+        .map(([, packets, bytes]) => ({ packets: BigInt(packets!), bytes: BigInt(bytes!) }));
+      const lines = pushedLines(plan, hook, "nft").filter((line) => line.counts !== undefined);
+      for (const [i, line] of lines.entries()) addCount(totals, line, counts[i]);
+    }
+    return totals;
   },
   async detach() {
-    if ((await nft.find()).length === 0) return;
-    const table = await listTable();
-    const hooks = LISTS.hook.names.filter((hook) => table.includes(`chain queue-${hook} {`));
-    await run("cannot end queueing", detach(hooks));
+    const hooks = [...chainsIn(await ourTable() ?? "").keys()]
+      .filter((name) => name.startsWith("queue-")).map((name) => name.slice("queue-".length));
+    if (hooks.length > 0) await run("cannot end queueing", detach(hooks));
   },
   async remove() {
     if ((await nft.find()).length > 0) await run("cannot remove the hooks", REMOVE);
   },
 };
+
+function generationOf(chain: string): number {
+  return Number(/^front-\w+-(\d+)$/.exec(chain)?.[1] ?? 0);
+}

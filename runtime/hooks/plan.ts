@@ -1,9 +1,9 @@
 /**
  * What the kernel has to do before and after the queue, whichever tool tells it so.
  *
- * Before: put the conntrack state into the packet mark, then queue. After: refuse the packets
- * whose mark says so, because the kernel knows no such verdict. Only the bits of `markMask` are
- * ours; the others are left as they are.
+ * Before: carry out the rules that are pushed down to it, put the conntrack state into the packet
+ * mark, then queue. After: refuse the packets whose mark says so, because the kernel knows no such
+ * verdict. Only the bits of `markMask` are ours; the others are left as they are.
  *
  * @module
  */
@@ -24,8 +24,87 @@ export interface HookPlan {
   /** Put the conntrack state of each packet into its mark. */
   readonly state: boolean;
   readonly rejects: readonly RejectKind[];
+  /** What the kernel does by itself with packets that would else be queued, in order. */
+  readonly pushed: readonly PushedRule[];
   /** Contiguous mark bits, 4 or more; 0 will do for a plan without states and rejects. */
   readonly markMask: number;
+}
+
+/** A rule in front of the queue. What none of them ends is queued. */
+export interface PushedRule {
+  readonly hook: Hook;
+  /**
+   * Its packets in the words of each tool, each text the matches of one kernel rule: none if the
+   * tool or the family has no such packet, one empty text for all packets. No packet matches two.
+   */
+  readonly match: Readonly<Record<"nft" | "ipv4" | "ipv6", readonly string[]>>;
+  /** `queue`: at once, by-passing the rules that follow. `count`: only count, and go on. */
+  readonly does: "queue" | "count" | "accept" | "drop" | RejectKind;
+  /** The bits of the packet mark in `clear` become those of `value`. None of them is ours. */
+  readonly mark?: { readonly value: number; readonly clear: number };
+  /** A number of the caller's that its packets are counted under; undefined for none. */
+  readonly counts?: number;
+}
+
+export interface Counter {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+/** One kernel rule, whichever tool writes it. */
+export interface Line {
+  readonly match: string;
+  /** What becomes of the mark. */
+  readonly mark?: { readonly value: number; readonly clear: number };
+  /** What becomes of the packet; undefined to go on with the next rule. */
+  readonly then?: "queue" | "accept" | "drop";
+  readonly counts?: number;
+}
+
+/** What the kernel does in front of the queue of a hook, line by line; none if nothing is pushed. */
+export function pushedLines(
+  { pushed, state, rejects, markMask }: HookPlan,
+  hook: Hook,
+  tool: keyof PushedRule["match"],
+): Line[] {
+  const rules = pushed.filter((rule) => rule.hook === hook);
+  if (rules.length === 0) return [];
+  // A mark that came from elsewhere must not read as a reject once the packet is accepted.
+  const ours = state || rejects.length > 0;
+  const clean: Line[] = ours ? [{ match: "", mark: { value: 0, clear: markMask } }] : [];
+  return [
+    ...clean,
+    ...rules.flatMap((rule) => rule.match[tool].map((m) => lineOf(rule, m, markMask))),
+  ];
+}
+
+/** Adds what the kernel has counted at a line to what its packets are counted under. */
+export function addCount(
+  totals: Map<number, Counter>,
+  { counts }: Line,
+  counter: Counter | undefined,
+): void {
+  if (counts === undefined || !counter) return;
+  const { packets, bytes } = totals.get(counts) ?? { packets: 0n, bytes: 0n };
+  totals.set(counts, { packets: packets + counter.packets, bytes: bytes + counter.bytes });
+}
+
+function lineOf({ does, mark, counts }: PushedRule, match: string, mask: number): Line {
+  const counted = counts === undefined ? {} : { counts };
+  const marked = mark ? { mark } : {};
+  switch (does) {
+    case "count":
+      return { match, ...marked, ...counted };
+    case "queue":
+    case "accept":
+    case "drop":
+      return { match, ...marked, then: does, ...counted };
+    default: {
+      const value = ((mark?.value ?? 0) | rejectMark(does, mask)) >>> 0;
+      const clear = ((mark?.clear ?? 0) | mask) >>> 0;
+      return { match, mark: { value, clear }, then: "accept", ...counted };
+    }
+  }
 }
 
 /** How a state stands in the packet mark. Throws RangeError if `mask` has no room for it. */

@@ -49,7 +49,7 @@ async function probeIptables(variant: Variant): Promise<Backend> {
   for (const family of FAMILIES) {
     const tool = program(variant, family, "restore");
     try {
-      await run(`${tool} cannot queue`, transaction(tool, [], [SCRATCH]));
+      await run(`${tool} cannot queue`, transaction(tool, { add: [SCRATCH] }));
       families.push(family);
     } catch (error) {
       // A host without IPv6 has nothing to filter there; any other failure would leave a hole.
@@ -58,7 +58,7 @@ async function probeIptables(variant: Variant): Promise<Backend> {
       if (!absent) throw error;
       continue;
     }
-    await run(`${tool} cannot clean up`, transaction(tool, [SCRATCH], []));
+    await run(`${tool} cannot clean up`, transaction(tool, { remove: [SCRATCH] }));
   }
   return iptables(variant, families);
 }

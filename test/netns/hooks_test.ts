@@ -1,6 +1,6 @@
 /** The hooks in a real kernel. No engine: the queue is bypassed, and marks are looked at after it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type HookPlan, type RejectKind } from "../../runtime/hooks/mod.ts";
+import type { HookPlan, PushedRule, RejectKind } from "../../runtime/hooks/mod.ts";
 import { nft } from "../../runtime/hooks/nft.ts";
 import { rejectMark } from "../../runtime/hooks/plan.ts";
 import { hooks } from "../support/hooks.ts";
@@ -13,6 +13,7 @@ const PLAN: HookPlan = {
   bypass: true,
   state: true,
   rejects: ["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"],
+  pushed: [],
   markMask: 0xff000000,
 };
 const VARIANTS = ["iptables", "iptables-legacy"] as const;
@@ -181,6 +182,70 @@ async function refusals(router: Host, client: Host, address: string) {
     assertEquals(udp, kind === "tcp_reset" ? dropped : expected[kind], `${kind} for UDP`);
   }
 }
+
+const echo = (type: string): PushedRule["match"] => ({
+  nft: type === "request" ? ["icmp type echo-request", "icmpv6 type echo-request"] : [],
+  ipv4: [`-p icmp -m icmp --icmp-type echo-${type}`],
+  ipv6: [`-p ipv6-icmp -m icmp6 --icmpv6-type echo-${type}`],
+});
+
+/** What is on lo is pushed down to the kernel; the rest would be queued, and nobody listens. */
+const PUSHED: HookPlan = {
+  ...PLAN,
+  hooks: ["input"],
+  bypass: false,
+  pushed: [
+    { hook: "input", match: echo("request"), does: "count", counts: 7 },
+    {
+      hook: "input",
+      match: { nft: ['iifname "lo"'], ipv4: ["-i lo"], ipv6: ["-i lo"] },
+      does: "accept",
+      counts: 3,
+    },
+  ],
+};
+const REQUEST = 84, REQUEST6 = 104;
+
+for (const variant of VARIANTS) {
+  rootTest(`${variant}: rules in front of the queue count, and a new plan takes over`, async () => {
+    await using net = await Network.create("host", "peer");
+    const host = net.host("host");
+    const dropping: HookPlan = {
+      ...PUSHED,
+      rejects: [],
+      state: false,
+      pushed: PUSHED.pushed.map((rule) => ({ ...rule, counts: rule.counts! + 1 })),
+    };
+    const { counted, error } = await hooks(host, variant, PUSHED, [
+      ...["install", "loopback", "counters"] as const,
+      ...[dropping, "loopback", "counters", "detach", "loopback", "counters"] as const,
+    ]);
+    assertEquals(error, undefined);
+    const bytes = 3 * (REQUEST + REQUEST6);
+    const first = { 7: [6, bytes], 3: [12, 2 * bytes] } as const;
+    const second = { 8: [6, bytes], 4: [12, 2 * bytes] } as const;
+    assertEquals(counted, [first, first, second, second]);
+    const left = await saved(host);
+    assert(!left.includes("barrage-input-1") && left.includes("barrage-input-2"), left);
+    assertEquals(
+      left.match(/--mark 0x[6-a]000000/g)?.length,
+      12,
+      "what is queued is still refused",
+    );
+    await hooks(host, variant, PUSHED, ["install", "remove"]);
+    assert(!(await rules(host)).includes("barrage"));
+  });
+}
+
+rootTest("nft: rules in front of the queue decide and count", async () => {
+  await using net = await Network.create("host", "peer");
+  const host = net.host("host");
+  await host.run(["nft", "-f", "-"], queueless(PUSHED).replace(/\taccept$/gm, "\tdrop"));
+  const { counted } = await hooks(host, "nft", PUSHED, ["loopback", "counters"]);
+  const bytes = 3 * (REQUEST + REQUEST6);
+  assertEquals(counted, [{ 7: [6, bytes], 3: [12, 2 * bytes] }]);
+  assertEquals((await traffic(net.host("peer"), "ping", host.v4, 200)).result, "timeout");
+});
 
 rootTest("leftovers of every tool are found and removed, and nothing else", async () => {
   await using net = await Network.create("host", "peer");

@@ -12,6 +12,7 @@ const FULL: HookPlan = {
   bypass: true,
   state: true,
   rejects: ["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"],
+  pushed: [],
   markMask: 0xff000000,
 };
 
@@ -22,10 +23,63 @@ const BARE: HookPlan = {
   bypass: false,
   state: false,
   rejects: [],
+  pushed: [],
   markMask: 0,
 };
 
-for (const [name, plan] of Object.entries({ full: FULL, bare: BARE })) {
+const everywhere = (match: string) => ({ nft: [match], ipv4: [match], ipv6: [match] });
+
+/** Every kind of rule in front of the queue. */
+const PUSHED: HookPlan = {
+  ...FULL,
+  hooks: ["input", "output"],
+  queues: { first: 0, last: 0 },
+  rejects: ["tcp_reset"],
+  pushed: [
+    {
+      hook: "input",
+      match: {
+        nft: ['iifname "lo" ct state invalid,untracked'],
+        ipv4: ["-i lo -m conntrack --ctstate INVALID,UNTRACKED"],
+        ipv6: ["-i lo -m conntrack --ctstate INVALID,UNTRACKED"],
+      },
+      does: "queue",
+    },
+    {
+      hook: "input",
+      match: { nft: ['iifname "lo"'], ipv4: ["-i lo"], ipv6: ["-i lo"] },
+      does: "accept",
+      counts: 0,
+    },
+    {
+      hook: "input",
+      match: {
+        nft: ["ip saddr { 10.0.0.0/8, 192.168.0.0/16 }"],
+        ipv4: ["-s 10.0.0.0/8", "-s 192.168.0.0/16"],
+        ipv6: [],
+      },
+      does: "drop",
+      counts: 1,
+    },
+    { hook: "input", match: everywhere(""), does: "count", counts: 2 },
+    {
+      hook: "input",
+      match: { nft: ["meta l4proto tcp"], ipv4: ["-p tcp"], ipv6: ["-p tcp"] },
+      does: "tcp_reset",
+      mark: { value: 1, clear: 3 },
+      counts: 3,
+    },
+    {
+      hook: "input",
+      match: everywhere(""),
+      does: "accept",
+      mark: { value: 2, clear: 2 },
+      counts: 4,
+    },
+  ],
+};
+
+for (const [name, plan] of Object.entries({ full: FULL, bare: BARE, pushed: PUSHED })) {
   for (const backend of [nft, iptables("iptables"), iptables("iptables-legacy", ["ipv6"])]) {
     const golden = `${backend.name}_${name}.txt`;
     Deno.test(`the commands of ${backend.name} for a ${name} plan are those of ${golden}`, async () => {
@@ -97,12 +151,10 @@ Deno.test("our chains are found in a listing with all that leads to them, and no
 Deno.test("what is left over is replaced in the same transaction", () => {
   const add = chainsOf({ ...BARE, hooks: ["input"] }, "ipv4");
   assertEquals(
-    transaction("iptables-restore", chainsIn(SAVED), add).stdin,
+    transaction("iptables-restore", { unlink: chainsIn(SAVED), add }).stdin,
     `*mangle
 -D INPUT -j barrage-input
 -D INPUT -s 192.0.2.1/32 -j barrage-input
--F barrage-input
--X barrage-input
 :barrage-input - [0:0]
 -A barrage-input -j NFQUEUE --queue-num 7
 -I INPUT -j barrage-input
