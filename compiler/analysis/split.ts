@@ -113,6 +113,8 @@ export function flawOf(policy: Policy, hook: Hook, steps: readonly Step[]): Flaw
   return proof.finish();
 }
 
+const AGAIN = "counts a packet that it leaves to the engine";
+
 class Proof {
   readonly #space: Space;
   readonly #boxes: ReadonlyMap<number, readonly Box[]>;
@@ -122,7 +124,7 @@ class Proof {
   /** What they have ended rightly even if it was malformed. */
   readonly #sound: Box[] = [];
   /** What they have counted and may not have ended yet. */
-  #counted: { readonly step: Step; readonly boxes: readonly Box[] }[] = [];
+  readonly #counted: { readonly step: Step; readonly boxes: readonly Box[] }[] = [];
 
   constructor(private readonly policy: Policy, hook: Hook, steps: readonly Step[]) {
     const last = steps.reduce((most, { rule }) => Math.max(most, rule), -1);
@@ -147,29 +149,25 @@ class Proof {
       this.#counted.push({ step, boxes });
       return flaw;
     }
-    const flaw = step.does === "queue" ? undefined : this.#ofDecision(step, boxes);
-    if (flaw) return flaw;
+    const flaw = step.does === "queue" ? this.#ofQueue(boxes) : this.#ofDecision(step, boxes);
     this.#ended.push(...boxes);
     if (endsMalformed(this.policy, step)) this.#sound.push(...boxes);
-    if (step.does !== "queue") return undefined;
-    // The step itself could not end what was counted before: the engine counts that again.
-    const twice = this.#leftOpen(this.#ended.slice(0, this.#ended.length - boxes.length));
-    this.#counted = [];
-    return twice;
+    return flaw;
   }
 
-  /** What is counted at the very end, and not ended. */
+  /** What is counted, and ended by no step, the engine counts again. */
   finish(): Flaw | undefined {
-    return this.#leftOpen(this.#ended);
+    return this.#first(this.#counted, ({ step, boxes }) => this.#ifReached(step, boxes, AGAIN));
   }
 
-  #leftOpen(ended: readonly Box[]): Flaw | undefined {
+  #ofQueue(boxes: readonly Box[]): Flaw | undefined {
     return this.#first(
       this.#counted,
-      ({ step, boxes }) =>
+      (counted) =>
         this.#first(
-          boxes,
-          (box) => this.#escaping(step, box, ended, "counts a packet that it leaves to the engine"),
+          counted.boxes,
+          (other) =>
+            this.#first(boxes, (box) => this.#meeting(counted.step, other, box, [], AGAIN)),
         ),
     );
   }
