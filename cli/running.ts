@@ -14,6 +14,8 @@ export interface RuleCount {
   readonly verdict: string;
   readonly packets: number;
   readonly bytes: number;
+  /** When the last packet was seen, in milliseconds since 1970; 0 for never. */
+  readonly lastMs: number;
 }
 
 /** A policy in force, and its counters since the start. */
@@ -54,12 +56,13 @@ export class Running {
 }
 
 function rowsOf({ rules }: Policy, engine: Engine): RuleCount[] {
-  return engine.counters().map(({ packets, bytes }, i) => ({
+  return engine.counters().map(({ packets, bytes, lastNs }, i) => ({
     rule: rules[i]!.name,
     chain: rules[i]!.hook,
     verdict: rules[i]!.verdict.name === "next" ? "match" : rules[i]!.verdict.name,
     packets: Number(packets),
     bytes: Number(bytes),
+    lastMs: Number(lastNs / 1_000_000n),
   }));
 }
 
@@ -68,9 +71,13 @@ function sum(...lists: (readonly RuleCount[])[]): Map<string, RuleCount> {
   const sums = new Map<string, RuleCount>();
   for (const row of lists.flat()) {
     const key = `${row.chain} ${row.rule}`;
-    const { packets, bytes } = sums.get(key) ?? { packets: 0, bytes: 0 };
-    const first = sums.get(key) ?? row;
-    sums.set(key, { ...first, packets: packets + row.packets, bytes: bytes + row.bytes });
+    const first = sums.get(key);
+    sums.set(key, {
+      ...(first ?? row),
+      packets: (first?.packets ?? 0) + row.packets,
+      bytes: (first?.bytes ?? 0) + row.bytes,
+      lastMs: Math.max(first?.lastMs ?? 0, row.lastMs),
+    });
   }
   return sums;
 }

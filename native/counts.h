@@ -14,6 +14,7 @@
 struct fw_rule_count {
 	_Atomic uint64_t packets;
 	_Atomic uint64_t bytes;
+	_Atomic uint64_t last;
 };
 
 struct fw_counts {
@@ -35,5 +36,8 @@ static inline void fw_count(_Atomic uint64_t *counter, uint64_t by)
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
 			      memory_order_relaxed);
 }
+
+/* By the block's writer only: a batch of n packets, whose verdicts left `ns` after it was received. */
+void fw_counts_batch(struct fw_counts *c, uint32_t n, uint64_t ns);
 
 #endif

@@ -139,6 +139,8 @@ static void apply(struct fw_decider *d, uint32_t rule, const struct fw_key *key,
 
 	fw_count(&d->counts->rules[rule].packets, 1);
 	fw_count(&d->counts->rules[rule].bytes, key->length);
+	/* Relaxed, as counts are: a time is its own whole news. */
+	atomic_store_explicit(&d->counts->rules[rule].last, p->time, memory_order_relaxed);
 	decision->mark_value = (decision->mark_value & ~r->mark_clear) | r->mark_value;
 	decision->mark_clear |= r->mark_clear;
 	if (r->log)
@@ -172,7 +174,11 @@ static uint32_t apply_effects(struct fw_decider *d, uint32_t i, uint32_t rule,
 	return rule;
 }
 
-static void count_verdict(struct fw_counts *c, const struct fw_decision *d)
+static_assert(FW_STAT_OUTPUT_REJECT_BYTES - FW_STAT_INPUT_ACCEPT_PACKETS ==
+		      FW_HOOK_COUNT * (FW_VERDICT_COUNT - 1) * 2 - 1,
+	      "packets and bytes of each hook and verdict");
+
+static void count_verdict(struct fw_counts *c, const struct fw_seen *p, const struct fw_decision *d)
 {
 	static const uint32_t verdict_stat[FW_VERDICT_COUNT] = {
 		[FW_VERDICT_ACCEPT] = FW_STAT_ACCEPTED,
@@ -189,6 +195,11 @@ static void count_verdict(struct fw_counts *c, const struct fw_decision *d)
 	};
 
 	fw_count(&c->stats[verdict_stat[d->verdict]], 1);
+	if (p->hook < FW_HOOK_COUNT) {
+		const uint32_t of_hook = (p->hook * (FW_VERDICT_COUNT - 1) + d->verdict - 1) * 2;
+		fw_count(&c->stats[FW_STAT_INPUT_ACCEPT_PACKETS + of_hook], 1);
+		fw_count(&c->stats[FW_STAT_INPUT_ACCEPT_BYTES + of_hook], p->length);
+	}
 	if (d->malformed)
 		fw_count(&c->stats[malformed_stat[d->malformed]], 1);
 }
@@ -315,7 +326,7 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	if (dynamic)
 		fw_dynamic_end(d->dynamic);
 	for (uint32_t i = 0; i < n; i++)
-		count_verdict(d->counts, &decisions[i]);
+		count_verdict(d->counts, &packets[i], &decisions[i]);
 	fw_count(&d->counts->stats[FW_STAT_RECEIVED], n);
 }
 

@@ -287,6 +287,17 @@ int32_t fw_engine_stats(struct fw_engine *e, uint8_t *totals, uint32_t count)
 	return 0;
 }
 
+int32_t fw_engine_queues(struct fw_engine *e, uint8_t *queues, uint32_t count)
+{
+	if (count != e->queue_count)
+		return -EINVAL;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct fw_queue q = fw_pump_queue(e->queues[i].pump);
+		memcpy(queues + (size_t)i * sizeof q, &q, sizeof q);
+	}
+	return 0;
+}
+
 static bool take_log(struct fw_engine *e, union fw_log_slot *slot)
 {
 	if (e->replay.log.data && fw_ring_take(&e->replay.log, slot->words))

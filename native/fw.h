@@ -78,6 +78,9 @@ FW_EXPORT int32_t fw_engine_counters(struct fw_engine *engine, uint8_t *counters
 /* Writes FW_STAT_COUNT totals, see enum fw_stat. -EINVAL if count differs. */
 FW_EXPORT int32_t fw_engine_stats(struct fw_engine *engine, uint8_t *totals, uint32_t count);
 
+/* Writes one struct fw_queue a bound queue, in the order of binding. -EINVAL if count differs. */
+FW_EXPORT int32_t fw_engine_queues(struct fw_engine *engine, uint8_t *queues, uint32_t count);
+
 /*
  * Takes up to `room` lines of the log, oldest of each queue first; how many. A line is a struct fw_log
  * followed by FW_LOG_BYTES bytes, of which `captured` are the packet's.

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x36edf8f0u
+#define FW_LAYOUT_HASH 0xe5be403bu
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -151,7 +151,7 @@ enum fw_malformed {
 	FW_MALFORMED_COUNT,
 };
 
-/* Engine-wide totals since the engine was made. `lost` figures come from the kernel. */
+/* Engine-wide totals since the engine was made. `kernel` figures come from there. Packets and bytes by hook and verdict; batches by size; packets by the time from their receipt to their verdict, and that time summed up over them. */
 enum fw_stat {
 	FW_STAT_RECEIVED,
 	FW_STAT_ACCEPTED,
@@ -172,6 +172,53 @@ enum fw_stat {
 	FW_STAT_KERNEL_DROPPED,
 	FW_STAT_USER_DROPPED,
 	FW_STAT_LOGS_LOST,
+	FW_STAT_INPUT_ACCEPT_PACKETS,
+	FW_STAT_INPUT_ACCEPT_BYTES,
+	FW_STAT_INPUT_DROP_PACKETS,
+	FW_STAT_INPUT_DROP_BYTES,
+	FW_STAT_INPUT_REJECT_PACKETS,
+	FW_STAT_INPUT_REJECT_BYTES,
+	FW_STAT_FORWARD_ACCEPT_PACKETS,
+	FW_STAT_FORWARD_ACCEPT_BYTES,
+	FW_STAT_FORWARD_DROP_PACKETS,
+	FW_STAT_FORWARD_DROP_BYTES,
+	FW_STAT_FORWARD_REJECT_PACKETS,
+	FW_STAT_FORWARD_REJECT_BYTES,
+	FW_STAT_OUTPUT_ACCEPT_PACKETS,
+	FW_STAT_OUTPUT_ACCEPT_BYTES,
+	FW_STAT_OUTPUT_DROP_PACKETS,
+	FW_STAT_OUTPUT_DROP_BYTES,
+	FW_STAT_OUTPUT_REJECT_PACKETS,
+	FW_STAT_OUTPUT_REJECT_BYTES,
+	FW_STAT_BATCH_1,
+	FW_STAT_BATCH_2,
+	FW_STAT_BATCH_4,
+	FW_STAT_BATCH_8,
+	FW_STAT_BATCH_16,
+	FW_STAT_BATCH_32,
+	FW_STAT_BATCH_64,
+	FW_STAT_BATCH_128,
+	FW_STAT_BATCH_256,
+	FW_STAT_BATCH_512,
+	FW_STAT_BATCH_1024,
+	FW_STAT_VERDICT_US_1,
+	FW_STAT_VERDICT_US_2,
+	FW_STAT_VERDICT_US_4,
+	FW_STAT_VERDICT_US_8,
+	FW_STAT_VERDICT_US_16,
+	FW_STAT_VERDICT_US_32,
+	FW_STAT_VERDICT_US_64,
+	FW_STAT_VERDICT_US_128,
+	FW_STAT_VERDICT_US_256,
+	FW_STAT_VERDICT_US_512,
+	FW_STAT_VERDICT_US_1024,
+	FW_STAT_VERDICT_US_2048,
+	FW_STAT_VERDICT_US_4096,
+	FW_STAT_VERDICT_US_8192,
+	FW_STAT_VERDICT_US_16384,
+	FW_STAT_VERDICT_US_32768,
+	FW_STAT_VERDICT_US_MORE,
+	FW_STAT_VERDICT_NS,
 	FW_STAT_COUNT,
 };
 
@@ -634,9 +681,26 @@ static_assert(offsetof(struct fw_decision, mark_clear) == 20, "fw_decision.mark_
 struct fw_counter {
 	uint64_t packets;
 	uint64_t bytes; /* IP bytes as on the wire */
+	uint64_t last; /* when the last packet was seen, in nanoseconds since 1970; 0 for never */
 };
-static_assert(sizeof(struct fw_counter) == 16, "fw_counter size");
+static_assert(sizeof(struct fw_counter) == 24, "fw_counter size");
 static_assert(offsetof(struct fw_counter, packets) == 0, "fw_counter.packets");
 static_assert(offsetof(struct fw_counter, bytes) == 8, "fw_counter.bytes");
+static_assert(offsetof(struct fw_counter, last) == 16, "fw_counter.last");
+
+/* FFI: how a bound queue fares. */
+struct fw_queue {
+	uint64_t received; /* packets since it was bound */
+	uint32_t number;
+	uint32_t waiting; /* packets in the kernel without a verdict */
+	uint32_t dropped; /* packets lost because the queue was full */
+	uint32_t user_dropped; /* packets lost because our socket was full */
+};
+static_assert(sizeof(struct fw_queue) == 24, "fw_queue size");
+static_assert(offsetof(struct fw_queue, received) == 0, "fw_queue.received");
+static_assert(offsetof(struct fw_queue, number) == 8, "fw_queue.number");
+static_assert(offsetof(struct fw_queue, waiting) == 12, "fw_queue.waiting");
+static_assert(offsetof(struct fw_queue, dropped) == 16, "fw_queue.dropped");
+static_assert(offsetof(struct fw_queue, user_dropped) == 20, "fw_queue.user_dropped");
 
 #endif

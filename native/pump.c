@@ -110,11 +110,18 @@ static struct fw_answer answer(const struct fw_tables *t, const struct fw_queued
 	return a;
 }
 
-/* Decides and answers the n packets in `queued`. */
-static int pass(struct fw_pump *p, uint32_t n)
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Decides and answers the n packets in `queued`, received at `received_ns` (monotonic). */
+static int pass(struct fw_pump *p, uint32_t n, uint64_t received_ns)
 {
 	struct fw_counts *counts = p->decider.counts;
-
 	const uint64_t now = fw_time_now();
 
 	fw_dynamic_refresh_self(p->decider.dynamic, fw_links_refresh(&p->links));
@@ -126,7 +133,7 @@ static int pass(struct fw_pump *p, uint32_t n)
 	const int error = fw_nfq_answer(&p->nfq, p->answers, n);
 	if (error)
 		return error;
-	fw_count(&counts->stats[FW_STAT_BATCHES], 1);
+	fw_counts_batch(counts, n, now_ns() - received_ns);
 	fw_count(&counts->stats[FW_STAT_SENDS], 1);
 	return 0;
 }
@@ -136,14 +143,6 @@ static void gather(const struct fw_pump *p)
 	const struct timespec pause = { .tv_nsec = (long)p->coalesce.sleep_us * 1000 };
 
 	nanosleep(&pause, NULL);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* Takes one batch from the kernel. The number of packets, or as fw_nfq_receive(). */
@@ -162,8 +161,9 @@ static int turn(struct fw_pump *p, bool wait)
 	}
 	if (n <= 0)
 		return n;
-	fw_coalesce_saw(&p->coalesce, (uint32_t)n, p->nfq.options.batch, now_ns());
-	const int error = pass(p, (uint32_t)n);
+	const uint64_t received_ns = now_ns();
+	fw_coalesce_saw(&p->coalesce, (uint32_t)n, p->nfq.options.batch, received_ns);
+	const int error = pass(p, (uint32_t)n, received_ns);
 	return error ? error : n;
 }
 
@@ -186,7 +186,7 @@ int fw_pump_run(struct fw_pump *p)
 			left -= (uint32_t)n < left ? (uint32_t)n : left;
 	}
 	p->last = fw_proc_queue(p->nfq.options.queue);
-	/* Release: `last` is read after the acquire in fw_pump_add_stats(). */
+	/* Release: `last` is read after the acquire in kernel_says(). */
 	atomic_store_explicit(&p->over, true, memory_order_release);
 	fw_nfq_unbind(&p->nfq);
 	return n < 0 && n != -EAGAIN ? n : 0;
@@ -199,14 +199,36 @@ void fw_pump_stop(struct fw_pump *p)
 	fw_netlink_wake(p->nfq.fd);
 }
 
+/* What the kernel says of the queue, or said last. */
+static struct fw_proc_queue kernel_says(const struct fw_pump *p)
+{
+	/* Acquire: pairs with the release in fw_pump_run(). */
+	const bool over = atomic_load_explicit(&p->over, memory_order_acquire);
+
+	return over ? p->last : fw_proc_queue(p->nfq.options.queue);
+}
+
+struct fw_queue fw_pump_queue(const struct fw_pump *p)
+{
+	uint64_t own[FW_STAT_COUNT] = { 0 };
+
+	fw_counts_add_stats(p->decider.counts, own);
+	const struct fw_proc_queue q = kernel_says(p);
+	return (struct fw_queue){
+		.received = own[FW_STAT_RECEIVED],
+		.number = p->nfq.options.queue,
+		.waiting = q.waiting,
+		.dropped = q.dropped,
+		.user_dropped = q.user_dropped,
+	};
+}
+
 void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals)
 {
 	uint64_t own[FW_STAT_COUNT] = { 0 };
 
 	fw_counts_add_stats(p->decider.counts, own);
-	/* Acquire: pairs with the release in fw_pump_run(). */
-	const bool over = atomic_load_explicit(&p->over, memory_order_acquire);
-	const struct fw_proc_queue q = over ? p->last : fw_proc_queue(p->nfq.options.queue);
+	const struct fw_proc_queue q = kernel_says(p);
 	/* The kernel's count wraps at 2^32, but is never behind what we had received before. */
 	const uint64_t received = own[FW_STAT_RECEIVED];
 	const uint32_t ahead = q.sequence - (uint32_t)received;

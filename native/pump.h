@@ -33,6 +33,8 @@ void fw_pump_stop(struct fw_pump *p);
 
 /* From any thread: add the pump's figures to the caller's. */
 void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals);
+/* From any thread: how its queue fares. */
+struct fw_queue fw_pump_queue(const struct fw_pump *p);
 void fw_pump_add_rules(const struct fw_pump *p, struct fw_counter *counters);
 
 /* By one thread: takes the oldest line of the pump's log; false if there is none. */

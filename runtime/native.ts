@@ -33,6 +33,7 @@ export const symbols = {
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
   fw_engine_counters: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_stats: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_queues: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_read_log: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_set_add: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
   fw_engine_set_del: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
@@ -131,6 +132,27 @@ export interface Binding {
   readonly failOpen: boolean;
 }
 
+/** What a rule has counted. */
+export interface Counter {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  /** When the last packet was seen, in nanoseconds since 1970; 0 for never. */
+  readonly lastNs: bigint;
+}
+
+/** How a bound queue fares. */
+export interface QueueState {
+  readonly number: number;
+  /** Packets since it was bound. */
+  readonly received: number;
+  /** Packets in the kernel without a verdict. */
+  readonly waiting: number;
+  /** Packets lost because the queue was full. */
+  readonly dropped: number;
+  /** Packets lost because our socket was full. */
+  readonly userDropped: number;
+}
+
 /** How threads work together on a batch. */
 export interface Sharing {
   readonly workers: number;
@@ -174,6 +196,7 @@ export class Engine implements AsyncDisposable {
   readonly #rules: number;
   #handle: Deno.PointerObject | null;
   #ended: Promise<number> | undefined;
+  #bound = 0;
 
   /** Checks and copies `image`. NativeError EBADMSG if it is damaged, ENOEXEC if of another layout. */
   constructor(image: Uint8Array<ArrayBuffer>) {
@@ -212,6 +235,7 @@ export class Engine implements AsyncDisposable {
       `bind queue ${queue}`,
       this.#lib.fw_engine_bind(this.#live(), queue, batch, copy, depth, coalesce, open),
     );
+    this.#bound++;
   }
 
   /**
@@ -240,7 +264,7 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Hits of each rule, by rule number. */
-  counters(): { packets: bigint; bytes: bigint }[] {
+  counters(): Counter[] {
     const { size, fields } = RECORDS.counter;
     const buffer = new Uint8Array(this.#rules * size);
     check("read counters", this.#lib.fw_engine_counters(this.#live(), buffer, this.#rules));
@@ -248,6 +272,7 @@ export class Engine implements AsyncDisposable {
     return Array.from({ length: this.#rules }, (_, i) => ({
       packets: view.getBigUint64(i * size + fields.packets.at, true),
       bytes: view.getBigUint64(i * size + fields.bytes.at, true),
+      lastNs: view.getBigUint64(i * size + fields.last.at, true),
     }));
   }
 
@@ -257,6 +282,18 @@ export class Engine implements AsyncDisposable {
     const buffer = new Uint8Array(totals.buffer);
     check("read totals", this.#lib.fw_engine_stats(this.#live(), buffer, totals.length));
     return Object.fromEntries(LISTS.stat.names.map((name, i) => [name, totals[i]!])) as Stats;
+  }
+
+  /** How each bound queue fares, in the order of binding. */
+  queues(): QueueState[] {
+    const { size } = RECORDS.queue;
+    const buffer = new Uint8Array(this.#bound * size);
+    check("read the queues", this.#lib.fw_engine_queues(this.#live(), buffer, this.#bound));
+    const view = new DataView(buffer.buffer);
+    return Array.from({ length: this.#bound }, (_, i) => {
+      const { user_dropped: userDropped, ...state } = readRecord(view, i * size, RECORDS.queue);
+      return { ...state, userDropped };
+    });
   }
 
   /** Takes lines of the log, up to `room`: a `log` record and LOG_BYTES bytes each. */

@@ -64,6 +64,15 @@ export const FORMAT = 2;
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
 
+/** Bounds of the histogram of batches: packets received and answered at once, at most. */
+export const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
+
+/** Bounds of the histogram of the time from a packet's receipt to its verdict: below, in microseconds. */
+export const VERDICT_BOUNDS = [
+  ...([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768] as const),
+  "more",
+] as const;
+
 /** Every section starts at a multiple of this many bytes: a cache line. */
 export const SECTION_ALIGN = 64;
 
@@ -135,7 +144,10 @@ export const LISTS = {
     names: ["none", "version", "ip_header", "ip_length", "extension", "transport", "cut"],
   },
   stat: {
-    doc: "Engine-wide totals since the engine was made. `lost` figures come from the kernel.",
+    doc:
+      "Engine-wide totals since the engine was made. `kernel` figures come from there. Packets and " +
+      "bytes by hook and verdict; batches by size; packets by the time from their receipt to their " +
+      "verdict, and that time summed up over them.",
     names: [
       "received",
       "accepted",
@@ -156,6 +168,14 @@ export const LISTS = {
       "kernel_dropped",
       "user_dropped",
       "logs_lost",
+      ...(["input", "forward", "output"] as const).flatMap((hook) =>
+        (["accept", "drop", "reject"] as const).flatMap((verdict) =>
+          [`${hook}_${verdict}_packets`, `${hook}_${verdict}_bytes`] as const
+        )
+      ),
+      ...BATCH_BOUNDS.map((bound) => `batch_${bound}` as const),
+      ...VERDICT_BOUNDS.map((bound) => `verdict_us_${bound}` as const),
+      "verdict_ns",
     ],
   },
 } as const;
@@ -394,6 +414,14 @@ export const RECORDS = {
   counter: record("FFI: one rule's hits.", {
     packets: ["u64", ""],
     bytes: ["u64", "IP bytes as on the wire"],
+    last: ["u64", "when the last packet was seen, in nanoseconds since 1970; 0 for never"],
+  }),
+  queue: record("FFI: how a bound queue fares.", {
+    received: ["u64", "packets since it was bound"],
+    number: ["u32", ""],
+    waiting: ["u32", "packets in the kernel without a verdict"],
+    dropped: ["u32", "packets lost because the queue was full"],
+    user_dropped: ["u32", "packets lost because our socket was full"],
   }),
 } as const;
 

@@ -88,6 +88,18 @@ static void a_match_counts_once_and_only_before_the_deciding_rule(struct fw_deci
 	CHECK(atomic_load(&d->counts->rules[0].bytes) == packets(d, 0) * 40);
 }
 
+static void a_rule_keeps_the_time_of_its_last_packet(struct fw_decider *d)
+{
+	struct fw_decision decision;
+	uint8_t bytes[40];
+
+	put_packet(bytes, FW_PROTO_UDP, ACCEPTED, false);
+	struct fw_seen s = seen(bytes, 0);
+	s.time = 1700000000000000001;
+	fw_decide(d, &s, 1, &decision);
+	CHECK(atomic_load(&d->counts->rules[1].last) == s.time);
+}
+
 static void a_malformed_packet_is_counted_by_reason_and_by_no_rule(struct fw_decider *d)
 {
 	uint64_t before[SAMPLE_RULES];
@@ -130,6 +142,15 @@ static void a_packet_from_another_hook_is_dropped(struct fw_decider *d)
 
 static void verdicts_add_up(const struct fw_decider *d)
 {
+	const enum fw_stat input[] = { FW_STAT_INPUT_ACCEPT_PACKETS, FW_STAT_INPUT_DROP_PACKETS,
+				       FW_STAT_INPUT_REJECT_PACKETS };
+
+	/* All but the one from another hook, which was dropped, have come by input, with 40 bytes. */
+	CHECK(stat(d, input[0]) == stat(d, FW_STAT_ACCEPTED));
+	CHECK(stat(d, input[1]) == stat(d, FW_STAT_DROPPED) - 1);
+	CHECK(stat(d, input[2]) == stat(d, FW_STAT_REJECTED));
+	for (int i = 0; i < 3; i++)
+		CHECK(stat(d, input[i] + 1) == 40 * stat(d, input[i]));
 	CHECK(stat(d, FW_STAT_RECEIVED) == stat(d, FW_STAT_ACCEPTED) + stat(d, FW_STAT_DROPPED) +
 						   stat(d, FW_STAT_REJECTED));
 }
@@ -235,6 +256,7 @@ int main(void)
 	a_reject_is_settled_by_protocol(&d);
 	an_accepted_packet_loses_our_mark_and_keeps_the_rest(&d);
 	a_match_counts_once_and_only_before_the_deciding_rule(&d);
+	a_rule_keeps_the_time_of_its_last_packet(&d);
 	a_malformed_packet_is_counted_by_reason_and_by_no_rule(&d);
 	a_packet_from_another_hook_is_dropped(&d);
 	verdicts_add_up(&d);

@@ -76,6 +76,7 @@ testProgram(
   "rejects are settled, marks cleared, `match` rules counted once and malformed packets by reason",
   "asan/decide_test",
 );
+testProgram("a batch is counted by its size and by the time to its verdicts", "asan/counts_test");
 testProgram(
   "runs of verdicts give every packet the answer that was meant for it",
   "asan/nfq_test",

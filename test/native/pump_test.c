@@ -115,6 +115,15 @@ static void *send_traffic(void *argument)
 	return NULL;
 }
 
+static uint64_t sum_of(const uint64_t *stats, enum fw_stat first, enum fw_stat last)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t s = first; s <= last; s++)
+		sum += stats[s];
+	return sum;
+}
+
 static void stops_during_traffic_with_every_packet_answered(void)
 {
 	struct traffic traffic = { .stop = false };
@@ -154,6 +163,12 @@ static void stops_during_traffic_with_every_packet_answered(void)
 	CHECK(stats[FW_STAT_VERDICT_ERRORS] == 0);
 	CHECK(stats[FW_STAT_USER_DROPPED] == 0);
 	CHECK(stats[FW_STAT_BATCHES] == stats[FW_STAT_SENDS]);
+	CHECK(sum_of(stats, FW_STAT_BATCH_1, FW_STAT_BATCH_1024) == stats[FW_STAT_BATCHES]);
+	CHECK(sum_of(stats, FW_STAT_VERDICT_US_1, FW_STAT_VERDICT_US_MORE) == received);
+	struct fw_queue queue;
+	CHECK(fw_engine_queues(e, (uint8_t *)&queue, 1) == 0);
+	CHECK(queue.number == QUEUE && queue.received == received && queue.waiting == 0);
+	CHECK(fw_engine_queues(e, (uint8_t *)&queue, 2) == -EINVAL);
 
 	CHECK(fw_engine_counters(e, (uint8_t *)counters, SAMPLE_RULES) == 0);
 	CHECK(counters[0].packets == received);

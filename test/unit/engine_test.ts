@@ -46,7 +46,8 @@ Deno.test("an image of another layout is told from a damaged one", () => {
 
 Deno.test("an engine can be disposed twice, and not be used after", async () => {
   const engine = new Engine(IMAGE);
-  assertEquals(engine.counters(), [{ packets: 0n, bytes: 0n }, { packets: 0n, bytes: 0n }]);
+  const none = { packets: 0n, bytes: 0n, lastNs: 0n };
+  assertEquals(engine.counters(), [none, none]);
   await engine[Symbol.asyncDispose]();
   await engine[Symbol.asyncDispose]();
   const error = assertThrows(() => engine.stats());
