@@ -26,5 +26,5 @@ export {
   removeLeftovers,
 } from "./hooks/mod.ts";
 export { Engine, LibraryError, type Member, NativeError, type Stats } from "./native.ts";
-export { type Outcome, replay, type Scene } from "./replay.ts";
+export { type Outcome, packetsOf, replay, type Scene } from "./replay.ts";
 export { type Service, type ServiceConfig, ServiceError, startService } from "./service.ts";

@@ -12,7 +12,7 @@ import {
   writeRecord,
 } from "../compiler/tables/layout.ts";
 import type { Frame } from "./capture.ts";
-import type { Engine } from "./native.ts";
+import type { Engine, Packets } from "./native.ts";
 
 /** Where all packets of a capture are taken to have been seen. */
 export interface Scene {
@@ -46,7 +46,20 @@ export function* replay(
   frames: readonly Frame[],
   scene: Scene,
 ): Generator<Outcome | undefined> {
-  const names = interfaceNames([scene.in, scene.out]);
+  for (let from = 0; from < frames.length; from += BATCH) {
+    const batch = frames.slice(from, from + BATCH);
+    const decisions = new DataView(engine.replay(packetsOf(file, batch, scene)).buffer);
+    let next = 0;
+    for (const { ip } of batch) yield ip && outcome(decisions, next++);
+  }
+}
+
+/** The IP packets among the frames of a capture file, as an engine takes them. */
+export function packetsOf(
+  file: Uint8Array<ArrayBuffer>,
+  frames: readonly Frame[],
+  scene: Scene,
+): Packets {
   const place = {
     mark: scene.mark,
     ...NOBODY,
@@ -55,18 +68,13 @@ export function* replay(
     in: scene.in === "" ? 0 : 1,
     out: scene.out === "" ? 0 : 2,
   };
-  for (let from = 0; from < frames.length; from += BATCH) {
-    const batch = frames.slice(from, from + BATCH);
-    const packets = batch.flatMap(({ ip }) => ip ?? []);
-    const records = new Uint8Array(packets.length * RECORDS.packet.size);
-    const view = new DataView(records.buffer);
-    for (const [i, packet] of packets.entries()) {
-      writeRecord(view, i * RECORDS.packet.size, RECORDS.packet, { ...packet, ...place });
-    }
-    const decisions = new DataView(engine.replay({ records, bytes: file, names }).buffer);
-    let next = 0;
-    for (const { ip } of batch) yield ip && outcome(decisions, next++);
+  const packets = frames.flatMap(({ ip }) => ip ?? []);
+  const records = new Uint8Array(packets.length * RECORDS.packet.size);
+  const view = new DataView(records.buffer);
+  for (const [i, packet] of packets.entries()) {
+    writeRecord(view, i * RECORDS.packet.size, RECORDS.packet, { ...packet, ...place });
   }
+  return { records, bytes: file, names: interfaceNames([scene.in, scene.out]) };
 }
 
 /** Interface names as the engine takes them: "none" first, then each padded with zeros. */

@@ -1,8 +1,9 @@
 /*
- * blast ADDRESS PORT [PACE] - sends 64-byte UDP datagrams from eight sockets until SIGTERM.
+ * blast ADDRESS PORT[,PORT]... [PACE] - sends 64-byte UDP datagrams from eight sockets until SIGTERM.
  *
  * As many as it can: the kernel cuts them from large messages (UDP_SEGMENT), many messages a call.
- * With PACE, that many a second, one at a time and evenly spaced. Then prints how many.
+ * With PACE, that many a second, one at a time and evenly spaced. The ports take turns, message by
+ * message. Then prints how many.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SIZE = 64, SEGMENTS = 32, MESSAGES = 8, FLOWS = 8 };
+enum { SIZE = 64, SEGMENTS = 32, MESSAGES = 8, FLOWS = 8, PORTS = 64 };
 
 static volatile sig_atomic_t stopped;
 
@@ -41,22 +42,31 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* A socket connected to the target; each has a port of its own, so each is a flow. */
-static int open_flow(const char *address, uint16_t port, bool segment)
+/* Where to, for one port; the socket has a port of its own, so each is a flow. */
+static socklen_t read_target(struct sockaddr_storage *to, const char *address, uint16_t port)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	const bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
-	const int room = 8 << 20, size = SIZE;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
 
-	if (!is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) != 1) {
+	*to = (struct sockaddr_storage){ .ss_family = AF_INET };
+	v4->sin_port = htons(port); /* at the same place in both */
+	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1)
+		return sizeof *v4;
+	to->ss_family = AF_INET6;
+	if (inet_pton(AF_INET6, address, &v6->sin6_addr) != 1) {
 		fprintf(stderr, "blast: not an address: %s\n", address);
 		exit(2);
 	}
-	const struct sockaddr *to = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
-	const int fd = socket(to->sa_family, SOCK_DGRAM, 0);
-	if (fd < 0 || connect(fd, to, is_v4 ? sizeof v4 : sizeof v6) < 0)
-		fail("blast: connect");
+	return sizeof *v6;
+}
+
+static int open_flow(int family, bool segment)
+{
+	const int room = 8 << 20, size = SIZE;
+	const int fd = socket(family, SOCK_DGRAM, 0);
+
+	if (fd < 0)
+		fail("blast: socket");
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
 	if (segment && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof size) < 0)
 		fail("blast: UDP_SEGMENT");
@@ -66,7 +76,7 @@ static int open_flow(const char *address, uint16_t port, bool segment)
 int main(int argc, char **argv)
 {
 	if (argc < 3) {
-		fprintf(stderr, "usage: blast ADDRESS PORT [PACE]\n");
+		fprintf(stderr, "usage: blast ADDRESS PORT[,PORT]... [PACE]\n");
 		return 2;
 	}
 	const double pace = argc > 3 ? atof(argv[3]) : 0;
@@ -74,17 +84,27 @@ int main(int argc, char **argv)
 	const unsigned messages = flood ? MESSAGES : 1, segments = flood ? SEGMENTS : 1;
 	static char payload[SIZE * SEGMENTS];
 	struct iovec data = { payload, (size_t)SIZE * segments };
+	struct sockaddr_storage targets[PORTS];
 	struct mmsghdr batch[MESSAGES];
 	int flows[FLOWS];
 	uint64_t sent = 0;
+	unsigned ports = 0, turn = 0;
+	socklen_t size = 0;
 
+	for (char *text = strtok(argv[2], ","); text && ports < PORTS; text = strtok(NULL, ","))
+		size = read_target(&targets[ports++], argv[1], (uint16_t)atoi(text));
+	if (ports == 0) {
+		fprintf(stderr, "blast: no port\n");
+		return 2;
+	}
 	memset(batch, 0, sizeof batch);
 	for (unsigned i = 0; i < messages; i++) {
 		batch[i].msg_hdr.msg_iov = &data;
 		batch[i].msg_hdr.msg_iovlen = 1;
+		batch[i].msg_hdr.msg_namelen = size;
 	}
 	for (unsigned i = 0; i < FLOWS; i++)
-		flows[i] = open_flow(argv[1], (uint16_t)atoi(argv[2]), flood);
+		flows[i] = open_flow(targets[0].ss_family, flood);
 	signal(SIGTERM, stop);
 	puts("ready");
 	fflush(stdout);
@@ -93,6 +113,8 @@ int main(int argc, char **argv)
 	for (unsigned flow = 0; !stopped; flow = (flow + 1) % FLOWS) {
 		while (!flood && !stopped && (double)sent > (seconds() - start) * pace)
 			; /* a sleep would come back in bursts */
+		for (unsigned i = 0; i < messages; i++)
+			batch[i].msg_hdr.msg_name = &targets[turn++ % ports];
 		const int n = sendmmsg(flows[flow], batch, messages, 0);
 		if (n > 0)
 			sent += (uint64_t)n * segments;

@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { requirePackages } from "../../native/build.ts";
 import { Browser } from "../support/browser.ts";
+import { capturePackets } from "../support/capture.ts";
 import { isRoot, rootTest } from "../support/netns.ts";
 
 const BENCH = new URL("../../bench/", import.meta.url).pathname;
@@ -66,24 +67,48 @@ rootTest("bench sync reports, and its charts are legible on any page", async () 
   await isLegible(`${BENCH}sync/build/report.html`);
 });
 
-rootTest(
-  "tune recommends a setting, writes it, and its charts are legible on any page",
-  async () => {
-    const rules = await Deno.makeTempFile({ suffix: ".fw" });
-    try {
-      await Deno.writeTextFile(rules, "chain input default drop { accept udp dport 9000 }\n");
-      const text = await run(`${BENCH}tune.ts`, rules, "--seconds", "0.2", "--write");
-      const [, best] = text.match(/^For throughput: \d queues?, (.+)$/m)!;
-      const options = best!.split(", ").map((option) => `option ${option}\n`).join("");
-      const written = await Deno.readTextFile(rules);
-      assertMatch(written, /^option queue 0(-\d+)?\n/);
-      assertStringIncludes(written, `\n${options}chain input default drop`);
-    } finally {
-      await Deno.remove(rules);
-    }
-    await isLegible(`${BENCH}tune/report.html`);
-  },
-);
+/** Tunes a policy with these options; what was said, and the rule file afterwards. */
+async function tune(...args: string[]): Promise<{ text: string; rules: string }> {
+  const path = await Deno.makeTempFile({ suffix: ".fw" });
+  try {
+    await Deno.writeTextFile(
+      path,
+      "## Mine.\nfw 1\noption batch 64 # small\nchain input default drop {}",
+    );
+    const text = await run(`${BENCH}tune.ts`, path, ...args);
+    return { text, rules: await Deno.readTextFile(path) };
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+rootTest("tune recommends a setting, and its charts are legible on any page", async () => {
+  const { text, rules } = await tune("--only", "copy", "--seconds", "0.05");
+  assertMatch(text, /\nFor throughput: copy (128|256)\n\d+ % ahead of copy (128|256), while/);
+  assertMatch(rules, /option batch 64/);
+  await isLegible(`${BENCH}tune/build/report.html`);
+});
+
+Deno.test("tune decides a capture without a queue, and writes what it recommends", async () => {
+  const capture = await Deno.makeTempFile({ suffix: ".pcap" });
+  try {
+    const packets = [80, 53, 443].map((dport) => ({ proto: "udp" as const, dport }));
+    await Deno.writeFile(capture, capturePackets(packets));
+    const { text, rules } = await tune(
+      ...["--pcap", capture, "--seconds", "0.002", "--goal", "cpu", "--write"],
+    );
+    const [, batch, workers, split] = text.match(
+      /^For cpu: batch (.+), workers (.+), split (.+)$/m,
+    )!;
+    const written = `option workers ${workers}\noption split ${split}\n`;
+    assertEquals(
+      rules,
+      `## Mine.\nfw 1\noption batch ${batch}  # small\n${written}chain input default drop {}\n`,
+    );
+  } finally {
+    await Deno.remove(capture);
+  }
+});
 
 Deno.test("each hazard of the attempts happens, and never to the pool", async () => {
   const build = await new Deno.Command("make", { args: ["-s", "-C", `${BENCH}sync`] }).output();

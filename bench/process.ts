@@ -1,0 +1,37 @@
+/**
+ * What a process has used, and waiting that an interrupt ends.
+ *
+ * @module
+ */
+
+/** Nanoseconds on a processor, of all threads. Throws if the process has ended. */
+export function cpuNs(pid: number): number {
+  let sum = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) sum += threadCpuNs(pid, name);
+  return sum;
+}
+
+/** Of one thread. */
+export function threadCpuNs(pid: number, thread: number | string): number {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/task/${thread}/schedstat`);
+  return Number(stat.split(" ", 1)[0]);
+}
+
+/** Resolves after so long; rejects when `signal` aborts. */
+export function elapse(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const abort = () => reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  const timer = setTimeout(resolve, ms);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  });
+}
+
+/** Runs a program to its end. Throws unless it ends with 0. */
+export async function succeed(program: string, args: readonly string[]): Promise<void> {
+  const { success } = await new Deno.Command(program, { args: [...args] }).spawn().status;
+  if (!success) throw new Error(`${program} ${args.join(" ")} failed`);
+}
