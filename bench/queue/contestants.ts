@@ -1,0 +1,123 @@
+/**
+ * Who can answer for the packets of a namespace, each with the same policy in force.
+ *
+ * @module
+ */
+import { fw, ruleFile } from "../../test/support/barrage.ts";
+import type { Host } from "../../test/support/netns.ts";
+import type { Policy } from "./policy.ts";
+
+const BUILD = new URL("build/", import.meta.url).pathname;
+
+/** How the user of a queue is run. */
+export interface Manner {
+  /** The core that it has for itself; undefined: any. */
+  readonly core: string | undefined;
+  readonly batch: string;
+  readonly coalesce: string;
+}
+
+/** A contestant in force: `await using` takes it out again. */
+export interface Running extends AsyncDisposable {
+  /** Its process, if it has one: the kernel's own work is done by whoever sends or receives. */
+  readonly pid: number | undefined;
+}
+
+export interface Contestant {
+  readonly name: string;
+  readonly start: (host: Host, policy: Policy, manner: Manner) => Promise<Running>;
+}
+
+const none: Contestant = {
+  name: "no firewall",
+  start: () => Promise.resolve(running(undefined, () => Promise.resolve())),
+};
+
+const nft: Contestant = {
+  name: "nftables",
+  start: async (host, policy) => {
+    await host.run(["nft", "-f", "-"], policy.nft());
+    return running(undefined, () => host.run(["nft", "delete", "table", "ip", "bench"]));
+  },
+};
+
+const iptables: Contestant = {
+  name: "iptables",
+  start: async (host, policy) => {
+    await host.run(["iptables-restore"], policy.iptables());
+    const empty = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\nCOMMIT\n";
+    return running(undefined, () => host.run(["iptables-restore"], empty));
+  },
+};
+
+const canonical = onQueue("canonical", () => ({
+  argv: [`${BUILD}canonical`, "0"],
+  ready: /ready/,
+}));
+
+const floor = onQueue("null engine", (_, { batch }) => ({
+  argv: [`${BUILD}null`, "0", batch],
+  ready: /ready/,
+}));
+
+const barrage = onQueue("barrage", (rules, { batch, coalesce }) => ({
+  argv: fw(rules, "--no-hooks", "--json", "--batch", batch, "--coalesce", coalesce),
+  ready: /^barrage: filtering/,
+}));
+
+/** With its own hooks, which leave to the kernel what the kernel can decide as well. */
+const pushed: Contestant = {
+  name: "barrage, its own hooks",
+  start: async (host, policy, { batch, coalesce }) => {
+    const rules = await ruleFile(policy.barrage());
+    const process = host.start(fw(rules, "--json", "--batch", batch, "--coalesce", coalesce));
+    await process.line(/^barrage: filtering/);
+    return running(process.pid, async () => {
+      await process.stop("SIGINT");
+      await Deno.remove(rules);
+    });
+  },
+};
+
+export const CONTESTANTS: Readonly<Record<string, Contestant>> = {
+  none,
+  nft,
+  iptables,
+  canonical,
+  null: floor,
+  barrage,
+  pushed,
+};
+
+/** A program that gets every IPv4 packet of the hook from queue 0. */
+function onQueue(
+  name: string,
+  program: (rules: string, manner: Manner) => { readonly argv: string[]; readonly ready: RegExp },
+): Contestant {
+  return {
+    name,
+    start: async (host, policy, manner) => {
+      const rules = await ruleFile(policy.barrage());
+      const { argv, ready } = program(rules, manner);
+      const pinned = manner.core === undefined ? argv : ["taskset", "-c", manner.core, ...argv];
+      const rule = `-A ${policy.hook.toUpperCase()} -j NFQUEUE --queue-num 0`;
+      await host.run(["iptables-restore"], `*mangle\n${rule}\nCOMMIT\n`);
+      const process = host.start(pinned);
+      await process.line(ready);
+      return running(process.pid, async () => {
+        await host.run(["iptables-restore"], "*mangle\nCOMMIT\n");
+        await process.stop(name === "barrage" ? "SIGINT" : "SIGKILL");
+        await Deno.remove(rules);
+      });
+    },
+  };
+}
+
+function running(pid: number | undefined, stop: () => Promise<unknown>): Running {
+  return {
+    pid,
+    [Symbol.asyncDispose]: async () => {
+      await stop();
+    },
+  };
+}

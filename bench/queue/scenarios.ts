@@ -1,0 +1,251 @@
+/**
+ * What contestants are put through: each scenario measures the one that is in force once.
+ *
+ * @module
+ */
+import type { Host, Network } from "../../test/support/netns.ts";
+import { cpuNs, elapse } from "../process.ts";
+import { CONNECT_PORT, type Hook, PORTS, TCP_PORT } from "./policy.ts";
+
+const BUILD = new URL("build/", import.meta.url).pathname;
+const WARM_UP_MS = 300;
+const PING_INTERVAL_S = "0.002";
+/** Where measurements need a core for the generator and one for the contestant. */
+export const GENERATOR_CORE = "0", CONTESTANT_CORE = "1";
+
+/** The namespaces that all scenarios share: a sender, the host that filters, one behind it. */
+export interface Stage {
+  readonly net: Network<"sender" | "filter" | "receiver">;
+  /** A process in the host that filters: its view of /proc/net. */
+  readonly witness: number;
+}
+
+/** One figure of a scenario. */
+export interface Column {
+  readonly label: string;
+  readonly digits: number;
+  /** Whether its ratio to others means something. */
+  readonly compared: boolean;
+}
+
+export interface Scenario {
+  readonly title: string;
+  readonly hook: Hook;
+  /** Numbers of rules. */
+  readonly rules: readonly number[];
+  /** Names in CONTESTANTS. */
+  readonly contestants: readonly string[];
+  /** To whom the others are compared. */
+  readonly against: readonly string[];
+  /** The contestant has a core of its own. */
+  readonly pinned: boolean;
+  /** Whether the policy begins with what belongs to established connections. */
+  readonly state: boolean;
+  readonly columns: readonly Column[];
+  /** A figure for each column. */
+  readonly measure: (
+    stage: Stage,
+    hook: Hook,
+    pid: number | undefined,
+    windowMs: number,
+    signal: AbortSignal,
+  ) => Promise<readonly number[]>;
+}
+
+export async function prepare(net: Stage["net"]): Promise<Stage> {
+  const sender = net.host("sender");
+  // No segmentation left to the device: large messages are cut before they leave the sender.
+  const sinks = [net.host("filter"), net.host("receiver")].map((host) =>
+    host.start([`${BUILD}sink`, ...PORTS.map(String)])
+  );
+  for (const sink of sinks) await sink.line(/ready/);
+  await sender.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=10000 65000"]);
+  return { net, witness: sinks[0]!.pid };
+}
+
+function targetOf({ net }: Stage, hook: Hook): Host {
+  return hook === "input" ? net.host("filter") : net.host("receiver");
+}
+
+const LOAD: readonly Column[] = [
+  { label: "kpps", digits: 1, compared: true },
+  { label: "CPU ns/packet", digits: 0, compared: true },
+  { label: "queue full, %", digits: 1, compared: false },
+  { label: "lost at the socket", digits: 0, compared: false },
+];
+
+/** Datagrams of all ports in turn: as many as go, or so many a second. */
+function load(rate?: number): Scenario["measure"] {
+  return async (stage, hook, pid, windowMs, signal) => {
+    const sender = stage.net.host("sender");
+    await segment(sender, false);
+    const to = [targetOf(stage, hook).v4, PORTS.join(), ...rate ? [`${rate}`] : []];
+    const generator = sender.start(["taskset", "-c", GENERATOR_CORE, `${BUILD}blast`, ...to]);
+    await generator.line(/ready/);
+    await elapse(WARM_UP_MS, signal);
+    const before = figures(stage.witness, pid);
+    await elapse(windowMs, signal);
+    const after = figures(stage.witness, pid);
+    await generator.stop("SIGTERM");
+
+    const arrived = after.arrived - before.arrived, full = after.full - before.full;
+    const unread = after.unread - before.unread;
+    const decided = arrived - full - unread - (after.waiting - before.waiting);
+    const cpu = pid === undefined ? NaN : (after.cpuNs - before.cpuNs) / decided;
+    return [decided / (after.at - before.at), cpu, full / arrived * 100, unread];
+  };
+}
+
+/** Whether the sender's link takes large messages uncut. */
+async function segment(sender: Host, large: boolean): Promise<void> {
+  const count = large ? "65535" : "1";
+  await sender.run(["ip", "link", "set", sender.rightLink, "gso_max_segs", count]);
+}
+
+/** Packets that arrived, what became of them at the queue, and what the contestant has used. */
+function figures(witness: number, pid: number | undefined) {
+  const at = performance.now();
+  const devices = Deno.readTextFileSync(`/proc/${witness}/net/dev`);
+  const arrived = Number(devices.match(/to-sender:\s*\d+\s+(\d+)/)![1]);
+  const queue = Deno.readTextFileSync(`/proc/${witness}/net/netfilter/nfnetlink_queue`).trim();
+  const [, , waiting = 0, , , full = 0, unread = 0] = queue.split(/\s+/).map(Number);
+  return { at, arrived, waiting, full, unread, cpuNs: pid === undefined ? 0 : cpuNs(pid) };
+}
+
+const LATENCY: readonly Column[] = [
+  { label: "p50 us", digits: 1, compared: true },
+  { label: "p99 us", digits: 1, compared: false },
+];
+
+/** Pings, beside so many datagrams a second if any. */
+function ping(rate?: number): Scenario["measure"] {
+  return async (stage, hook, _, windowMs, signal) => {
+    const sender = stage.net.host("sender"), { v4 } = targetOf(stage, hook);
+    await segment(sender, false);
+    const generator = rate
+      ? sender.start([
+        "taskset",
+        "-c",
+        GENERATOR_CORE,
+        `${BUILD}blast`,
+        v4,
+        PORTS.join(),
+        `${rate}`,
+      ])
+      : undefined;
+    await generator?.line(/ready/);
+    const pings = sender.start(["ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4]);
+    await elapse(windowMs, signal);
+    const { stdout } = await pings.stop("SIGINT");
+    await generator?.stop("SIGTERM");
+    const times = [...stdout.matchAll(/time=([\d.]+)/g)].map((m) => Number(m[1]) * 1000)
+      .sort((a, b) => a - b);
+    if (times.length === 0) throw new Error("no ping came back");
+    return [0.5, 0.99].map((quantile) => times[Math.floor(quantile * (times.length - 1))]!);
+  };
+}
+
+/** One stream of iperf3. */
+const stream: Scenario["measure"] = async (stage, hook, _, windowMs) => {
+  const sender = stage.net.host("sender"), target = targetOf(stage, hook);
+  await segment(sender, true);
+  const server = target.start(["iperf3", "-s", "-1", "-p", `${TCP_PORT}`, "--forceflush"]);
+  await server.line(/listening/);
+  const seconds = `${Math.max(1, Math.round(windowMs / 1000))}`;
+  const client = ["iperf3", "-c", target.v4, "-p", `${TCP_PORT}`, "-t", seconds, "-J"];
+  const { end } = JSON.parse(await sender.run(client));
+  await server.stop("SIGTERM");
+  return [end.sum_received.bits_per_second / 1e9];
+};
+
+/** Connections that are opened, 32 at a time, and reset. */
+const connections: Scenario["measure"] = async (stage, hook, _, windowMs, signal) => {
+  const sender = stage.net.host("sender"), target = targetOf(stage, hook);
+  const server = target.start([`${BUILD}connect`, `${CONNECT_PORT}`]);
+  await server.line(/ready/);
+  const client = sender.start([`${BUILD}connect`, target.v4, `${CONNECT_PORT}`]);
+  await client.line(/ready/);
+  const start = performance.now();
+  await elapse(windowMs, signal);
+  const { stdout } = await client.stop("SIGTERM");
+  const took = performance.now() - start;
+  await server.stop("SIGTERM");
+  return [Number(stdout.match(/(\d+)\s*$/)![1]) / took];
+};
+
+const ALL = ["none", "nft", "iptables", "canonical", "null", "barrage"];
+const QUEUES = ["canonical", "null", "barrage"];
+const COMMON = { hook: "input", rules: [1000], pinned: false, state: false } as const;
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  input: {
+    ...COMMON,
+    title: "INPUT, all that can be sent",
+    rules: [24, 1000, 10_000],
+    contestants: ALL,
+    against: ["canonical", "null"],
+    pinned: true,
+    columns: LOAD,
+    measure: load(),
+  },
+  forward: {
+    ...COMMON,
+    title: "FORWARD, all that can be sent",
+    hook: "forward",
+    contestants: ALL,
+    against: ["canonical", "null"],
+    pinned: true,
+    columns: LOAD,
+    measure: load(),
+  },
+  ...Object.fromEntries([10, 50, 100].map((kpps) => [`paced${kpps}`, {
+    ...COMMON,
+    title: `INPUT, ${kpps},000 packets a second, evenly spaced`,
+    contestants: QUEUES,
+    against: ["canonical", "null"],
+    pinned: true,
+    columns: LOAD,
+    measure: load(kpps * 1000),
+  }])),
+  ping: {
+    ...COMMON,
+    title: "Ping, nothing else",
+    contestants: ALL,
+    against: ["canonical"],
+    columns: LATENCY,
+    measure: ping(),
+  },
+  ping50: {
+    ...COMMON,
+    title: "Ping, beside 50,000 packets a second",
+    contestants: ALL,
+    against: ["canonical"],
+    columns: LATENCY,
+    measure: ping(50_000),
+  },
+  tcp: {
+    ...COMMON,
+    title: "TCP, one stream, every packet asked about",
+    contestants: ["none", "nft", "iptables", "canonical", "barrage"],
+    against: ["none", "canonical"],
+    columns: [{ label: "Gb/s", digits: 2, compared: true }],
+    measure: stream,
+  },
+  established: {
+    ...COMMON,
+    title: "TCP, one stream, the policy begins with established connections",
+    contestants: ["none", "nft", "iptables", "pushed"],
+    against: ["none", "nft"],
+    state: true,
+    columns: [{ label: "Gb/s", digits: 2, compared: true }],
+    measure: stream,
+  },
+  connections: {
+    ...COMMON,
+    title: "TCP connections, 32 at a time",
+    contestants: ["none", "nft", "iptables", "canonical", "barrage"],
+    against: ["canonical"],
+    columns: [{ label: "thousand a second", digits: 2, compared: true }],
+    measure: connections,
+  },
+};
