@@ -168,6 +168,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (args) => await (await import("./compile.ts")).compile(args),
   },
   {
+    name: "export",
+    summary: "write a rule file as rules of nft or iptables, for the kernel alone",
+    operands: ["nft|iptables", "RULES"],
+    options: [
+      { name: "output", value: "FILE", summary: "write them here (also -o)" },
+      { name: "allow-loss", summary: "leave out on the safe side what the tool cannot express" },
+    ],
+    needs: ({ options }) => [READ, ...(options.output ? [WRITE] : [])],
+    run: async (args) => await (await import("./export.ts")).exportRules(args),
+  },
+  {
     name: "replay",
     summary: "decide the packets of a capture file, without root or kernel",
     operands: ["RULES"],

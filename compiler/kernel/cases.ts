@@ -36,7 +36,15 @@ import {
   within,
 } from "../policy/interval.ts";
 import type { Rule } from "../policy/policy.ts";
-import { both, emptyField, impliedValues, narrow, type Region, without } from "../policy/region.ts";
+import {
+  both,
+  emptyField,
+  impliedValues,
+  narrow,
+  type Region,
+  valuesOf,
+  without,
+} from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
 
 /** Why the kernel, or the tool that would tell it, cannot do what a rule wants. */
@@ -91,20 +99,28 @@ export function casesOf(rule: Matchable): Case[] | Inexpressible {
   ];
 }
 
+/** The rule without what it asks of limits, times and sets: it matches more. */
+export function withoutLiterals<R extends Matchable>(rule: R): R {
+  return { ...rule, regions: rule.regions.map(({ dynamic: _, ...region }) => region) };
+}
+
+/** What becomes of a test that cannot be said: the rule is refused, or goes without and matches more. */
+export type Unsayable = "refuse" | "widen";
+
 /**
- * `reject` without a kind as two rules: a TCP header that is there gets a reset, what is left gets
- * "port unreachable". Any other rule is itself.
+ * `reject` without a kind as two rules: TCP gets a reset, what is left gets "port unreachable". Any
+ * other rule is itself. A later fragment of TCP, which the kernel cannot reset, gets no answer.
  */
 export function settled(rule: Rule): Rule[] {
   if (rule.verdict.reject !== "auto") return [rule];
-  const header = { flags: span(0n, NO_FLAGS - 1n) };
-  const tcp = rule.regions.map((region) => narrow(both(region, header)))
+  const proto = span(PROTO.tcp);
+  const tcp = rule.regions.map((region) => narrow(both(region, { proto })))
     .filter((region) => !emptyField(region));
   const name = "reject" as const;
   const rest = { ...rule, verdict: { name, reject: "icmp_port" as const } };
   if (tcp.length === 0) return [rest];
   const reset = { ...rule, regions: tcp, verdict: { name, reject: "tcp_reset" as const } };
-  const isTcp = (region: Region) => within(narrow(region).flags ?? DOMAIN.flags, header.flags);
+  const isTcp = (region: Region) => within(valuesOf(narrow(region), "proto"), proto);
   return rule.regions.every(isTcp) ? [reset] : [reset, rest];
 }
 

@@ -27,6 +27,8 @@ import {
   namesOf,
   prefixText,
   type Tests,
+  type Unsayable,
+  withoutLiterals,
 } from "./cases.ts";
 
 /** Rules that one rule of the policy may become. */
@@ -56,8 +58,9 @@ export function iptablesMatches(
   policy: Policy,
   rule: Matchable,
   family: Family,
+  unsayable: Unsayable = "refuse",
 ): readonly string[] | Inexpressible {
-  const cases = casesOf(rule);
+  const cases = casesOf(unsayable === "widen" ? withoutLiterals(rule) : rule);
   if ("why" in cases) return cases;
   const matches: string[] = [];
   for (const one of cases) {
@@ -65,7 +68,7 @@ export function iptablesMatches(
     const texts = caseTexts(one.tests, {
       six: family === "ipv6",
       markBits: BigInt(policy.markBits),
-    });
+    }, unsayable);
     if ("why" in texts) return texts;
     matches.push(...texts);
     if (matches.length > MAX_RULES) return TOO_MANY;
@@ -75,12 +78,19 @@ export function iptablesMatches(
 
 const TOO_MANY = { why: `it would take over ${MAX_RULES} rules of iptables` };
 
-function caseTexts(tests: Tests, context: Context): string[] | Inexpressible {
+function caseTexts(
+  tests: Tests,
+  context: Context,
+  unsayable: Unsayable,
+): string[] | Inexpressible {
   let texts = [""];
   for (const { fields, words } of WORDS) {
     if (!fields.some((field) => tests[field])) continue;
     const ways = words(tests, context);
-    if ("why" in ways) return ways;
+    if ("why" in ways) {
+      if (unsayable === "widen") continue;
+      return ways;
+    }
     if (texts.length * ways.length > MAX_RULES) return TOO_MANY;
     texts = texts.flatMap((text) => ways.map((way) => text === "" ? way : `${text} ${way}`));
   }

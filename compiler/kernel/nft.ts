@@ -27,6 +27,8 @@ import {
   namesOf,
   prefixText,
   type Tests,
+  type Unsayable,
+  withoutLiterals,
 } from "./cases.ts";
 
 /** Rules that one rule of the policy may become. */
@@ -45,12 +47,16 @@ export const NFT_ODD: readonly string[] = [
  * The packets of a rule, each text for a rule of its own: together they match exactly what `rule`
  * matches (but for NFT_ODD), and no packet matches two of them if it does not decide.
  */
-export function nftMatches(policy: Policy, rule: Matchable): readonly string[] | Inexpressible {
-  const cases = casesOf(rule);
+export function nftMatches(
+  policy: Policy,
+  rule: Matchable,
+  unsayable: Unsayable = "refuse",
+): readonly string[] | Inexpressible {
+  const cases = casesOf(unsayable === "widen" ? withoutLiterals(rule) : rule);
   if ("why" in cases) return cases;
   const matches: string[] = [];
   for (const one of cases) {
-    const texts = caseTexts(one, BigInt(policy.markBits));
+    const texts = caseTexts(one, BigInt(policy.markBits), unsayable);
     if ("why" in texts) return texts;
     matches.push(...texts);
     if (matches.length > MAX_RULES) return { why: `it would take over ${MAX_RULES} rules of nft` };
@@ -58,12 +64,19 @@ export function nftMatches(policy: Policy, rule: Matchable): readonly string[] |
   return matches;
 }
 
-function caseTexts({ family, tests }: Case, markBits: bigint): string[] | Inexpressible {
+function caseTexts(
+  { family, tests }: Case,
+  markBits: bigint,
+  unsayable: Unsayable,
+): string[] | Inexpressible {
   let texts = [family === "both" ? "" : `meta nfproto ${family}`];
   for (const { fields, words } of WORDS) {
     if (!fields.some((field) => tests[field])) continue;
     const ways = words(tests, { six: family === "ipv6", markBits });
-    if ("why" in ways) return ways;
+    if ("why" in ways) {
+      if (unsayable === "widen") continue;
+      return ways;
+    }
     if (texts.length * ways.length > MAX_RULES) {
       return { why: `it would take over ${MAX_RULES} rules of nft` };
     }

@@ -1,0 +1,85 @@
+/**
+ * A policy for the kernel alone: what both tools that it is written for have in common.
+ *
+ * What a tool cannot express is never left out in silence, and only towards the safe side: an
+ * accept goes without, and a drop or a reject matches more.
+ *
+ * @module
+ */
+import { type Inexpressible, settled } from "../kernel/cases.ts";
+import type { Hook } from "../policy/field.ts";
+import { HOOKS } from "../policy/field.ts";
+import type { Policy, Rule } from "../policy/policy.ts";
+
+/** A rule that the tool cannot express, and what the text has in its place. */
+export interface Loss {
+  readonly rule: Rule;
+  readonly why: string;
+  /** `verdict` if it denies more or accepts less than the policy, `effect` if only what it does besides. */
+  readonly of: "verdict" | "effect";
+}
+
+export interface Exported {
+  readonly text: string;
+  readonly losses: readonly Loss[];
+}
+
+/** A rule in some words of a tool, or why there are none. */
+export type Said<T> = readonly T[] | Inexpressible;
+
+/**
+ * The rules of each hook, each in the words that `say` finds for it. `wider` finds words for all that
+ * the rule matches, and perhaps more.
+ */
+export function sayRules<T>(
+  policy: Policy,
+  say: (rule: Rule) => Said<T>,
+  wider: (rule: Rule) => Said<T>,
+  losses: Loss[],
+): ReadonlyMap<Hook, readonly (readonly [Rule, readonly T[]])[]> {
+  const sayOne = (rule: Rule): readonly T[] => {
+    const said = say(rule);
+    if (!("why" in said)) return said;
+    const denies = rule.verdict.name === "drop" || rule.verdict.name === "reject";
+    const instead = denies ? wider(rule) : [];
+    const of = rule.verdict.name === "next" ? "effect" : "verdict";
+    if ("why" in instead) throw new Error(`Cannot say even more than ${rule.name}: ${instead.why}`);
+    if (!losses.some((loss) => loss.rule.name === rule.name)) {
+      losses.push({ rule, why: said.why, of });
+    }
+    return instead;
+  };
+  return new Map(
+    policy.hooks.toSorted((a, b) => HOOKS.indexOf(a) - HOOKS.indexOf(b)).map((hook) => [
+      hook,
+      policy.rules.filter((rule) => rule.hook === hook).flatMap(settled)
+        .map((rule) => [rule, sayOne(rule)] as const),
+    ]),
+  );
+}
+
+/** A log line that the kernel does not write as the policy says. */
+export function logLoss(rule: Rule): Loss | undefined {
+  if (!rule.log?.pcap) return undefined;
+  return { rule, why: "the kernel's log does not keep packets", of: "effect" };
+}
+
+/** How often a log may be written, as the kernel's tools say it; undefined for every packet. */
+export function logRate(everyNs: bigint): string | undefined {
+  if (everyNs === 0n) return undefined;
+  for (const [unit, ns] of UNITS) if (everyNs <= ns) return `${ns / everyNs}/${unit}`;
+  return "1/day";
+}
+
+/** Units of a rate, with their length in nanoseconds. */
+export const UNITS: readonly (readonly [string, bigint])[] = [
+  ["second", 1_000_000_000n],
+  ["minute", 60_000_000_000n],
+  ["hour", 3_600_000_000_000n],
+  ["day", 86_400_000_000_000n],
+];
+
+/** A prefix as it may stand in quotes in the tools' files. */
+export function quoted(text: string): string {
+  return `"${text.replace(/["\\\n]/g, "_")}"`;
+}

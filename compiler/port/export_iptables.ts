@@ -1,0 +1,141 @@
+/**
+ * A policy as a file that iptables-restore and ip6tables-restore both read.
+ *
+ * @module
+ */
+import type { Family, Inexpressible } from "../kernel/cases.ts";
+import { iptablesMatches } from "../kernel/iptables.ts";
+import type { Hook } from "../policy/field.ts";
+import type { Policy, RejectKind, Rule } from "../policy/policy.ts";
+import {
+  type Exported,
+  logLoss,
+  logRate,
+  type Loss,
+  quoted,
+  type Said,
+  sayRules,
+} from "./export.ts";
+
+const BUILT_IN: Readonly<Record<Hook, string>> = {
+  input: "INPUT",
+  forward: "FORWARD",
+  output: "OUTPUT",
+};
+
+const REJECT_WITH: Readonly<Record<Family, Readonly<Record<Exclude<RejectKind, "auto">, string>>>> =
+  {
+    ipv4: {
+      tcp_reset: "tcp-reset",
+      icmp_port: "icmp-port-unreachable",
+      icmp_host: "icmp-host-unreachable",
+      icmp_net: "icmp-net-unreachable",
+      icmp_admin: "icmp-admin-prohibited",
+    },
+    ipv6: {
+      tcp_reset: "tcp-reset",
+      icmp_port: "icmp6-port-unreachable",
+      icmp_host: "icmp6-addr-unreachable",
+      icmp_net: "icmp6-no-route",
+      icmp_admin: "icmp6-adm-prohibited",
+    },
+  };
+
+/** Longest comment that the match of that name takes. */
+const COMMENT_BYTES = 255;
+/** Longest prefix that a log line takes. */
+const PREFIX_LENGTH = 29;
+
+/** A part of a rule, for both families, or for the one whose tool reads the flag. */
+interface Words {
+  readonly flag: "" | "-4" | "-6";
+  readonly text: string;
+}
+
+/**
+ * The policy as the table `filter`. Lines that begin with `-4` or `-6` are read by the tool of that
+ * family only. Sound without any loss of `verdict`.
+ */
+export function exportIptables(policy: Policy): Exported {
+  const losses: Loss[] = policy.rules.flatMap((rule) => logLoss(rule) ?? []);
+  const said = sayRules(
+    policy,
+    (rule) => matchesOf((family) => iptablesMatches(policy, rule, family)),
+    (rule) => matchesOf((family) => iptablesMatches(policy, rule, family, "widen")),
+    losses,
+  );
+  const chains: string[] = [];
+  const lines: string[] = [];
+  for (const [hook, rules] of said) {
+    const [last] = rules.at(-1)!;
+    chains.push(`:${BUILT_IN[hook]} ${last.verdict.name === "accept" ? "ACCEPT" : "DROP"} [0:0]`);
+    for (const [rule, matches] of rules) {
+      // What the chain's own policy does needs no rule.
+      if (rule === last && !rule.log && rule.verdict.name !== "reject") continue;
+      if (matches.length === 0) continue;
+      const effects = effectsOf(rule);
+      const verdicts = verdictsOf(rule);
+      let targets = [...effects, ...verdicts];
+      if (effects.length + (verdicts.length > 0 ? 1 : 0) > 1) {
+        // Several targets take a chain: what was matched once must not be asked for again.
+        const own = `rule-${chains.length}`;
+        chains.push(`:${own} - [0:0]`);
+        lines.push(...targets.map(({ flag, text }) => line(flag, own, text)));
+        targets = [{ flag: "", text: `-j ${own}` }];
+      }
+      if (targets.length === 0) targets = [{ flag: "", text: "" }];
+      lines.push(...matches.flatMap((match) =>
+        targets.flatMap((target) => {
+          const flag = match.flag || target.flag;
+          if (target.flag && flag !== target.flag) return [];
+          // A reset says that it is for TCP by itself where it stands alone.
+          const text = target.text.replace(/^-p tcp /, match.text.includes("-p tcp") ? "" : "$&");
+          return line(flag, BUILT_IN[hook], match.text, comment(rule.name), text);
+        })
+      ));
+    }
+  }
+  return { text: ["*filter", ...chains, ...lines, "COMMIT", ""].join("\n"), losses };
+}
+
+/** The matches of both families, those that are the same once. */
+function matchesOf(
+  of: (family: Family) => readonly string[] | Inexpressible,
+): Said<Words> {
+  const [four, six] = [of("ipv4"), of("ipv6")];
+  if ("why" in four) return four;
+  if ("why" in six) return six;
+  return [
+    ...four.map((text) => ({ flag: six.includes(text) ? "" as const : "-4" as const, text })),
+    ...six.filter((text) => !four.includes(text)).map((text) => ({ flag: "-6" as const, text })),
+  ];
+}
+
+function effectsOf({ log, mark }: Rule): Words[] {
+  const rate = log && logRate(log.everyNs);
+  const limit = rate ? `-m limit --limit ${rate} --limit-burst 1 ` : "";
+  const prefix = log?.prefix ? ` --log-prefix ${quoted(log.prefix.slice(0, PREFIX_LENGTH))}` : "";
+  const hex = (bits: number) => `0x${bits.toString(16)}`;
+  return [
+    ...(log ? [`${limit}-j LOG${prefix}`] : []),
+    ...(mark ? [`-j MARK --set-xmark ${hex(mark.value)}/${hex(mark.clear)}`] : []),
+  ].map((text) => ({ flag: "", text }));
+}
+
+function verdictsOf({ verdict: { name, reject } }: Rule): Words[] {
+  if (name === "next") return [];
+  if (name !== "reject") return [{ flag: "", text: `-j ${name.toUpperCase()}` }];
+  const refuse = (family: Family) =>
+    `-j REJECT --reject-with ${REJECT_WITH[family][reject as Exclude<RejectKind, "auto">]}`;
+  if (reject === "tcp_reset") return [{ flag: "", text: `-p tcp ${refuse("ipv4")}` }];
+  return [{ flag: "-4", text: refuse("ipv4") }, { flag: "-6", text: refuse("ipv6") }];
+}
+
+function line(flag: Words["flag"], chain: string, ...words: readonly string[]): string {
+  return [flag, `-A ${chain}`, ...words].filter((word) => word !== "").join(" ");
+}
+
+function comment(name: string): string {
+  const fits = new TextEncoder().encode(name).length <= COMMENT_BYTES;
+  return fits ? `-m comment --comment ${quoted(name)}` : "";
+}
