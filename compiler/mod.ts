@@ -35,6 +35,7 @@ export type { Exported, Loss } from "./port/export.ts";
 export { exportIptables } from "./port/export_iptables.ts";
 export { exportNft } from "./port/export_nft.ts";
 export { addressText, readPrefix } from "./policy/address.ts";
+export { type Carry, carry } from "./policy/carry.ts";
 export { durationNs } from "./policy/dynamic.ts";
 export { PacketError, packetText, readPacket } from "./policy/packet.ts";
 export { fieldWord, regionText } from "./policy/text.ts";

@@ -43,16 +43,51 @@ void fw_decider_clear(struct fw_decider *d)
 	*d = (struct fw_decider){ 0 };
 }
 
-int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools, bool by_rules)
+static int make_parts(struct fw_decider *d)
 {
 	const uint32_t parts = fw_parts(d->tables);
 
-	if (by_rules && parts > 1) {
-		d->part_rules = calloc((size_t)parts * d->batch, sizeof *d->part_rules);
-		if (!d->part_rules)
-			return -ENOMEM;
-	}
-	return fw_pool_new(threads, pools, &d->pool);
+	if (!d->by_rules || parts < 2)
+		return 0;
+	d->part_rules = calloc((size_t)parts * d->batch, sizeof *d->part_rules);
+	return d->part_rules ? 0 : -ENOMEM;
+}
+
+int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools, bool by_rules)
+{
+	d->by_rules = by_rules;
+	const int error = make_parts(d);
+	return error ? error : fw_pool_new(threads, pools, &d->pool);
+}
+
+int fw_decider_like(struct fw_decider *d, const struct fw_decider *old,
+		    const struct fw_tables *tables, struct fw_dynamic *dynamic)
+{
+	int error = fw_decider_init(d, tables, dynamic, old->batch);
+
+	if (error)
+		return error;
+	d->by_rules = old->by_rules;
+	error = make_parts(d);
+	if (error)
+		fw_decider_clear(d);
+	return error;
+}
+
+void fw_decider_succeed(struct fw_decider *d, struct fw_decider *old)
+{
+	uint64_t totals[FW_STAT_COUNT] = { 0 };
+
+	fw_counts_add_stats(old->counts, totals);
+	for (uint32_t i = 0; i < FW_STAT_COUNT; i++)
+		fw_count(&d->counts->stats[i], totals[i]);
+	d->pool = old->pool;
+	old->pool = NULL;
+}
+
+bool fw_decider_take_log(struct fw_decider *d, union fw_log_slot *slot)
+{
+	return d->log.data && fw_ring_take(&d->log, slot->words);
 }
 
 static uint32_t state_in(const struct fw_tables *t, uint32_t mark)

@@ -54,6 +54,7 @@ struct fw_decider {
 	uint32_t batch; /* packets at once, at most */
 	struct fw_pool *pool; /* NULL: the caller's thread alone */
 	uint32_t *part_rules; /* a batch for each part of the rules; NULL: split by packets */
+	bool by_rules; /* what was asked for, whether the tables have parts or not */
 };
 
 /*
@@ -70,6 +71,18 @@ void fw_decider_clear(struct fw_decider *d);
  * all the same. Once.
  */
 int fw_decider_share(struct fw_decider *d, uint32_t threads, uint32_t pools, bool by_rules);
+
+/*
+ * A decider's work goes to another, with other tables: fw_decider_like() makes one that can do it,
+ * -ENOMEM; fw_decider_succeed() gives that the pool and the totals of `old` in between two batches,
+ * and cannot fail. The counters of the rules stay with the old one, and so do the lines of its log.
+ */
+int fw_decider_like(struct fw_decider *d, const struct fw_decider *old,
+		    const struct fw_tables *tables, struct fw_dynamic *dynamic);
+void fw_decider_succeed(struct fw_decider *d, struct fw_decider *old);
+
+/* By one thread: takes the oldest line of the log; false if there is none. */
+bool fw_decider_take_log(struct fw_decider *d, union fw_log_slot *slot);
 
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	       struct fw_decision *decisions);

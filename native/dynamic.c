@@ -26,10 +26,17 @@ struct rule_log {
 	uint32_t suppressed;
 };
 
+/* A limit, and whether it has another owner now, who frees it. */
+struct limit {
+	struct fw_limit *limit;
+	bool lent;
+};
+
 struct fw_dynamic {
-	pthread_mutex_t lock;
+	pthread_mutex_t *lock; /* that of all it shares limits with */
+	bool lent_lock;
 	const struct fw_tables *tables;
-	struct fw_limit *limits; /* one a literal, used where that is a limit */
+	struct limit *limits; /* one a literal, used where that is a limit */
 	struct fw_set_table *sets;
 	struct rule_log *logs; /* one a rule */
 	uint64_t *asked; /* one a literal: number of the last packet times 2, plus what it was */
@@ -48,21 +55,32 @@ uint64_t fw_time_now(void)
 	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
-static int fill_sets(struct fw_dynamic *d)
+/* The members that a set is declared with. */
+static int declare(const struct fw_tables *t, uint32_t set, struct fw_set_table *out, uint64_t now)
 {
-	const struct fw_tables *t = d->tables;
-	const uint64_t now = fw_time_now();
+	const struct fw_set *s = &t->sets[set];
+	const int error = fw_set_init(out, s->size);
 
-	for (uint32_t i = 0; i < t->header->set_count; i++) {
-		const struct fw_set *s = &t->sets[i];
-		const int error = fw_set_init(&d->sets[i], s->size);
-		if (error)
-			return error;
-		for (uint32_t m = s->first; m < s->first + s->count; m++)
-			fw_set_add(&d->sets[i], &t->members[m], s->timeout ? now + s->timeout : 0,
-				   now);
-	}
+	if (error)
+		return error;
+	for (uint32_t m = s->first; m < s->first + s->count; m++)
+		fw_set_add(out, &t->members[m], s->timeout ? now + s->timeout : 0, now);
 	return 0;
+}
+
+static int new_limit(const struct fw_literal *rate, struct limit *out)
+{
+	out->limit = calloc(1, sizeof *out->limit);
+	return out->limit ? fw_limit_init(out->limit, rate, FW_LIMIT_KEYS) : -ENOMEM;
+}
+
+static void free_limit(struct limit *l)
+{
+	if (l->limit && !l->lent) {
+		fw_limit_clear(l->limit);
+		free(l->limit);
+	}
+	l->limit = NULL;
 }
 
 int fw_dynamic_new(const struct fw_tables *t, struct fw_dynamic **out)
@@ -72,26 +90,29 @@ int fw_dynamic_new(const struct fw_tables *t, struct fw_dynamic **out)
 
 	if (!d)
 		return -ENOMEM;
-	pthread_mutex_init(&d->lock, NULL);
 	d->tables = t;
 	d->packet_number = 1;
 	int error = -ENOMEM;
+	d->lock = malloc(sizeof *d->lock);
 	d->limits = calloc(h->literal_count + 1, sizeof *d->limits);
 	d->asked = calloc(h->literal_count + 1, sizeof *d->asked);
 	d->sets = calloc(h->set_count + 1, sizeof *d->sets);
 	d->logs = calloc(h->rule_count, sizeof *d->logs);
-	if (!d->limits || !d->asked || !d->sets || !d->logs)
+	if (!d->lock || !d->limits || !d->asked || !d->sets || !d->logs)
 		goto fail;
+	pthread_mutex_init(d->lock, NULL);
 	for (uint32_t i = 0; i < h->literal_count; i++) {
 		if (t->literals[i].kind != FW_LITERAL_LIMIT)
 			continue;
-		error = fw_limit_init(&d->limits[i], &t->literals[i], FW_LIMIT_KEYS);
+		error = new_limit(&t->literals[i], &d->limits[i]);
 		if (error)
 			goto fail;
 	}
-	error = fill_sets(d);
-	if (error)
-		goto fail;
+	for (uint32_t i = 0; i < h->set_count; i++) {
+		error = declare(t, i, &d->sets[i], fw_time_now());
+		if (error)
+			goto fail;
+	}
 	fw_dynamic_refresh_self(d, 1);
 	*out = d;
 	return 0;
@@ -100,30 +121,108 @@ fail:
 	return error;
 }
 
+static void free_lock(struct fw_dynamic *d)
+{
+	if (!d->lock || d->lent_lock)
+		return;
+	pthread_mutex_destroy(d->lock);
+	free(d->lock);
+}
+
 void fw_dynamic_free(struct fw_dynamic *d)
 {
 	if (!d)
 		return;
 	for (uint32_t i = 0; d->limits && i < d->tables->header->literal_count; i++)
-		fw_limit_clear(&d->limits[i]);
+		free_limit(&d->limits[i]);
 	for (uint32_t i = 0; d->sets && i < d->tables->header->set_count; i++)
 		fw_set_clear(&d->sets[i]);
 	free(d->limits);
 	free(d->asked);
 	free(d->sets);
 	free(d->logs);
-	pthread_mutex_destroy(&d->lock);
+	free_lock(d);
 	free(d);
+}
+
+/* Each at most once: a bucket cannot serve two rules that had one each. */
+static int check_literals(const struct fw_tables *t, const struct fw_tables *old,
+			  const uint32_t *literals)
+{
+	const uint32_t count = old->header->literal_count;
+	bool *taken = calloc(count + 1, sizeof *taken);
+	int error = taken ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < t->header->literal_count && !error; i++) {
+		const uint32_t n = literals[i];
+		if (n == FW_NO_RULE)
+			continue;
+		if (n >= count || taken[n] || t->literals[i].kind != FW_LITERAL_LIMIT ||
+		    memcmp(&t->literals[i], &old->literals[n], sizeof *t->literals) != 0)
+			error = -EINVAL;
+		else
+			taken[n] = true;
+	}
+	free(taken);
+	return error;
+}
+
+static int carry_set(struct fw_dynamic *d, uint32_t set, const struct fw_dynamic *from, uint32_t old)
+{
+	const uint64_t now = fw_time_now();
+	struct fw_set_table declared;
+
+	if (old >= from->tables->header->set_count || set == d->tables->header->self_set)
+		return -EINVAL;
+	int error = declare(from->tables, old, &declared, now);
+	if (error)
+		return error;
+	error = fw_set_carry(&d->sets[set], &from->sets[old], &declared, now);
+	fw_set_clear(&declared);
+	return error;
+}
+
+int fw_dynamic_carry(struct fw_dynamic *d, struct fw_dynamic *from, const struct fw_carry *carry)
+{
+	const struct fw_header *h = d->tables->header;
+	int error = check_literals(d->tables, from->tables, carry->literals);
+
+	for (uint32_t i = 0; i < h->rule_count && !error; i++)
+		if (carry->rules[i] != FW_NO_RULE &&
+		    carry->rules[i] >= from->tables->header->rule_count)
+			error = -EINVAL;
+	fw_dynamic_begin(from);
+	for (uint32_t i = 0; i < h->set_count && !error; i++)
+		if (carry->sets[i] != FW_NO_RULE)
+			error = carry_set(d, i, from, carry->sets[i]);
+	for (uint32_t i = 0; i < h->rule_count && !error; i++)
+		if (carry->rules[i] != FW_NO_RULE)
+			d->logs[i] = from->logs[carry->rules[i]];
+	fw_dynamic_end(from);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < h->literal_count; i++) {
+		if (carry->literals[i] == FW_NO_RULE)
+			continue;
+		struct limit *old = &from->limits[carry->literals[i]];
+		free_limit(&d->limits[i]);
+		d->limits[i].limit = old->limit;
+		old->lent = true;
+	}
+	free_lock(d);
+	d->lock = from->lock;
+	from->lent_lock = true;
+	return 0;
 }
 
 void fw_dynamic_begin(struct fw_dynamic *d)
 {
-	pthread_mutex_lock(&d->lock);
+	pthread_mutex_lock(d->lock);
 }
 
 void fw_dynamic_end(struct fw_dynamic *d)
 {
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_unlock(d->lock);
 }
 
 void fw_dynamic_packet(struct fw_dynamic *d, const struct fw_key *key, uint64_t packet_time)
@@ -167,7 +266,7 @@ static bool ask(struct fw_dynamic *d, uint32_t literal)
 
 	switch (l->kind) {
 	case FW_LITERAL_LIMIT:
-		return fw_limit_take(&d->limits[literal], d->key, d->time);
+		return fw_limit_take(d->limits[literal].limit, d->key, d->time);
 	case FW_LITERAL_TIME:
 		return in_hours(l, wall_now(d));
 	case FW_LITERAL_UNTIL:

@@ -16,7 +16,23 @@ struct fw_dynamic;
 
 /* The tables are the caller's, and outlive it. -ENOMEM. */
 int fw_dynamic_new(const struct fw_tables *t, struct fw_dynamic **out);
+/* Not before whatever it was carried from. */
 void fw_dynamic_free(struct fw_dynamic *d);
+
+/* For each literal, set and rule of new tables, its number in the old ones; FW_NO_RULE for none. */
+struct fw_carry {
+	const uint32_t *literals;
+	const uint32_t *sets;
+	const uint32_t *rules;
+};
+
+/*
+ * Gives `d`, which nobody uses yet, what `from` has come to know: the members of its sets, when its
+ * logs may speak, and its buckets, which both share from then on. Once. -EINVAL: a number is out of
+ * range, given twice, or the literal of one limit is not that of the other; -ENOSPC: a set is too
+ * small now; -ENOMEM. After a failure `d` can only be freed.
+ */
+int fw_dynamic_carry(struct fw_dynamic *d, struct fw_dynamic *from, const struct fw_carry *carry);
 
 void fw_dynamic_begin(struct fw_dynamic *d);
 void fw_dynamic_end(struct fw_dynamic *d);

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "proc.h"
 #include "pump.h"
@@ -22,14 +23,22 @@ struct queue {
 	struct fw_engine *engine;
 	struct fw_pump *pump;
 	pthread_t thread;
+	bool running; /* under the engine's lock */
+};
+
+/* What is decided by. Nothing of it but the counters and the log changes once it is in force. */
+struct policy {
+	struct fw_tables *tables; /* NULL: there is none */
+	struct fw_dynamic *dynamic;
+	struct fw_counter *sums; /* one a rule, to add counters up in */
+	struct fw_decider replay;
+	struct fw_decider left[MAX_QUEUES]; /* of a policy in the past: those that the pumps had */
 };
 
 struct fw_engine {
-	/* Used by the caller's thread; pumps and tables do not change once started. */
-	struct fw_tables *tables;
-	struct fw_dynamic *dynamic;
-	struct fw_decider replay;
-	struct fw_counter *sums; /* one a rule, to add counters up in */
+	/* Used by the caller's thread; the pumps do not change once started. */
+	struct policy policy; /* in force */
+	struct policy past; /* the one before, until it is forgotten */
 	struct fw_watch watch;
 	struct queue queues[MAX_QUEUES];
 	uint32_t queue_count;
@@ -49,6 +58,38 @@ uint32_t fw_layout_hash(void)
 	return FW_LAYOUT_HASH;
 }
 
+static void clear_policy(struct policy *p)
+{
+	if (!p->tables)
+		return;
+	for (uint32_t i = 0; i < MAX_QUEUES; i++)
+		fw_decider_clear(&p->left[i]);
+	fw_decider_clear(&p->replay);
+	fw_dynamic_free(p->dynamic);
+	free(p->sums);
+	fw_tables_free(p->tables);
+	*p = (struct policy){ 0 };
+}
+
+static int load_policy(struct policy *p, const uint8_t *image, uint32_t size)
+{
+	*p = (struct policy){ 0 };
+	int error = fw_tables_new(image, size, &p->tables);
+	if (error)
+		return error;
+	error = fw_dynamic_new(p->tables, &p->dynamic);
+	if (error)
+		goto fail;
+	error = -ENOMEM;
+	p->sums = calloc(p->tables->header->rule_count, sizeof *p->sums);
+	if (!p->sums)
+		goto fail;
+	return 0;
+fail:
+	clear_policy(p);
+	return error;
+}
+
 int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **out)
 {
 	struct fw_engine *e = calloc(1, sizeof *e);
@@ -57,18 +98,12 @@ int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **ou
 		return -ENOMEM;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->ended, NULL);
-	int error = fw_tables_new(image, size, &e->tables);
+	struct policy *p = &e->policy;
+	int error = load_policy(p, image, size);
 	if (error)
 		goto fail;
-	error = fw_dynamic_new(e->tables, &e->dynamic);
+	error = fw_decider_init(&p->replay, p->tables, p->dynamic, REPLAY_BATCH);
 	if (error)
-		goto fail;
-	error = fw_decider_init(&e->replay, e->tables, e->dynamic, REPLAY_BATCH);
-	if (error)
-		goto fail;
-	error = -ENOMEM;
-	e->sums = calloc(e->tables->header->rule_count, sizeof *e->sums);
-	if (!e->sums)
 		goto fail;
 	*out = e;
 	return 0;
@@ -89,13 +124,93 @@ int32_t fw_engine_free(struct fw_engine *e)
 	fw_watch_stop(&e->watch);
 	for (uint32_t i = 0; i < e->queue_count; i++)
 		fw_pump_free(e->queues[i].pump);
-	fw_decider_clear(&e->replay);
-	fw_dynamic_free(e->dynamic);
-	fw_tables_free(e->tables);
-	free(e->sums);
+	clear_policy(&e->past);
+	clear_policy(&e->policy);
 	pthread_cond_destroy(&e->ended);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
+	return 0;
+}
+
+/* A decider of the new policy for each there is, one that nobody has yet. */
+static int make_deciders(struct fw_engine *e, struct policy *p)
+{
+	int error = fw_decider_like(&p->replay, &e->policy.replay, p->tables, p->dynamic);
+
+	for (uint32_t i = 0; i < e->queue_count && !error; i++)
+		error = fw_decider_like(&p->left[i], fw_pump_decider(e->queues[i].pump), p->tables,
+					p->dynamic);
+	return error;
+}
+
+/* Until a pump has taken what it was offered: as long as a batch takes. One that has ended never does. */
+static void wait_until_taken(struct fw_engine *e, struct queue *q)
+{
+	const struct timespec pause = { .tv_nsec = 20000 };
+
+	while (!fw_pump_has_taken(q->pump)) {
+		pthread_mutex_lock(&e->lock);
+		const bool running = q->running;
+		pthread_mutex_unlock(&e->lock);
+		if (running)
+			nanosleep(&pause, NULL);
+		else
+			fw_pump_take(q->pump);
+	}
+}
+
+int32_t fw_engine_swap(struct fw_engine *e, const uint8_t *image, uint32_t size,
+		       const uint8_t *carry, uint32_t carry_size)
+{
+	struct policy next;
+	uint32_t *numbers = NULL;
+
+	if (e->past.tables)
+		return -EBUSY;
+	int error = load_policy(&next, image, size);
+	if (error)
+		return error;
+	const struct fw_header *h = next.tables->header;
+	const uint64_t count = (uint64_t)h->literal_count + h->set_count + h->rule_count;
+	error = -EINVAL;
+	if (carry_size != count * sizeof *numbers)
+		goto fail;
+	error = make_deciders(e, &next);
+	if (error)
+		goto fail;
+	error = -ENOMEM;
+	numbers = malloc(carry_size);
+	if (!numbers)
+		goto fail;
+	memcpy(numbers, carry, carry_size);
+	/* Last: from here on both share what they have in common. */
+	error = fw_dynamic_carry(next.dynamic, e->policy.dynamic,
+				 &(struct fw_carry){
+					 .literals = numbers,
+					 .sets = numbers + h->literal_count,
+					 .rules = numbers + h->literal_count + h->set_count,
+				 });
+	free(numbers);
+	if (error)
+		goto fail;
+	for (uint32_t i = 0; i < e->queue_count; i++)
+		fw_pump_offer(e->queues[i].pump, &next.left[i]);
+	for (uint32_t i = 0; i < e->queue_count; i++)
+		wait_until_taken(e, &e->queues[i]);
+	fw_decider_succeed(&next.replay, &e->policy.replay);
+	e->past = e->policy;
+	memcpy(e->past.left, next.left, sizeof next.left);
+	memset(next.left, 0, sizeof next.left);
+	e->policy = next;
+	return 0;
+fail:
+	clear_policy(&next);
+	return error;
+}
+
+int32_t fw_engine_forget(struct fw_engine *e)
+{
+	clear_policy(&e->past);
 	return 0;
 }
 
@@ -140,11 +255,11 @@ int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t c
 				.gid = p.gid,
 				.mac = p.mac,
 				.time = p.time,
-				.in = fw_in_class(e->tables, names + p.in * FW_NAME_SIZE),
-				.out = fw_out_class(e->tables, names + p.out * FW_NAME_SIZE),
+				.in = fw_in_class(e->policy.tables, names + p.in * FW_NAME_SIZE),
+				.out = fw_out_class(e->policy.tables, names + p.out * FW_NAME_SIZE),
 			};
 		}
-		fw_decide(&e->replay, seen, n, decided);
+		fw_decide(&e->policy.replay, seen, n, decided);
 		memcpy(decisions + (size_t)first * sizeof *decided, decided, n * sizeof *decided);
 	}
 	return 0;
@@ -162,7 +277,7 @@ int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint
 	    (coalesce > MAX_COALESCE && coalesce != FW_COALESCE_AUTO))
 		return -EINVAL;
 	struct queue *q = &e->queues[e->queue_count];
-	const int error = fw_pump_new(e->tables, e->dynamic, &e->watch, &options, &q->pump);
+	const int error = fw_pump_new(e->policy.tables, e->policy.dynamic, &e->watch, &options, &q->pump);
 	if (error)
 		return error;
 	q->engine = e;
@@ -176,7 +291,7 @@ int32_t fw_engine_share(struct fw_engine *e, uint32_t workers, uint32_t by_rules
 		return -EINVAL;
 	e->shared = true;
 	if (e->queue_count == 0)
-		return fw_decider_share(&e->replay, workers, 1, by_rules != 0);
+		return fw_decider_share(&e->policy.replay, workers, 1, by_rules != 0);
 	for (uint32_t i = 0; i < e->queue_count; i++) {
 		const int error = fw_pump_share(e->queues[i].pump, workers, e->queue_count,
 						by_rules != 0);
@@ -203,6 +318,7 @@ static void *queue_main(void *argument)
 	pthread_mutex_lock(&e->lock);
 	if (!e->failure)
 		e->failure = error;
+	q->running = false;
 	e->running--;
 	pthread_cond_broadcast(&e->ended);
 	pthread_mutex_unlock(&e->lock);
@@ -212,6 +328,7 @@ static void *queue_main(void *argument)
 static int start_queue(struct fw_engine *e, struct queue *q)
 {
 	pthread_mutex_lock(&e->lock);
+	q->running = true;
 	e->running++;
 	pthread_mutex_unlock(&e->lock);
 	const int error = fw_thread_start(&q->thread, "barrage/queue", queue_main, q);
@@ -220,6 +337,7 @@ static int start_queue(struct fw_engine *e, struct queue *q)
 		return 0;
 	}
 	pthread_mutex_lock(&e->lock);
+	q->running = false;
 	e->running--;
 	pthread_mutex_unlock(&e->lock);
 	return error;
@@ -262,15 +380,29 @@ int32_t fw_engine_stop(struct fw_engine *e)
 	return 0;
 }
 
-int32_t fw_engine_counters(struct fw_engine *e, uint8_t *counters, uint32_t count)
+/* The i-th decider of a policy: one a queue, and the replays' last. NULL: there are no more. */
+static struct fw_decider *decider_of(struct fw_engine *e, bool past, uint32_t i)
 {
-	if (count != e->tables->header->rule_count)
+	struct policy *p = past ? &e->past : &e->policy;
+
+	if (!p->tables || i > e->queue_count)
+		return NULL;
+	if (i == e->queue_count)
+		return &p->replay;
+	return past ? &p->left[i] : fw_pump_decider(e->queues[i].pump);
+}
+
+int32_t fw_engine_counters(struct fw_engine *e, uint32_t past, uint8_t *counters, uint32_t count)
+{
+	const struct policy *p = past ? &e->past : &e->policy;
+	const struct fw_decider *d;
+
+	if (!p->tables || count != p->tables->header->rule_count)
 		return -EINVAL;
-	memset(e->sums, 0, count * sizeof *e->sums);
-	fw_counts_add_rules(e->replay.counts, e->sums);
-	for (uint32_t i = 0; i < e->queue_count; i++)
-		fw_pump_add_rules(e->queues[i].pump, e->sums);
-	memcpy(counters, e->sums, count * sizeof *e->sums);
+	memset(p->sums, 0, count * sizeof *p->sums);
+	for (uint32_t i = 0; (d = decider_of(e, past, i)); i++)
+		fw_counts_add_rules(d->counts, p->sums);
+	memcpy(counters, p->sums, count * sizeof *p->sums);
 	return 0;
 }
 
@@ -280,7 +412,7 @@ int32_t fw_engine_stats(struct fw_engine *e, uint8_t *totals, uint32_t count)
 
 	if (count != FW_STAT_COUNT)
 		return -EINVAL;
-	fw_counts_add_stats(e->replay.counts, sums);
+	fw_counts_add_stats(e->policy.replay.counts, sums);
 	for (uint32_t i = 0; i < e->queue_count; i++)
 		fw_pump_add_stats(e->queues[i].pump, sums);
 	memcpy(totals, sums, sizeof sums);
@@ -298,12 +430,12 @@ int32_t fw_engine_queues(struct fw_engine *e, uint8_t *queues, uint32_t count)
 	return 0;
 }
 
-static bool take_log(struct fw_engine *e, union fw_log_slot *slot)
+static bool take_log(struct fw_engine *e, bool past, union fw_log_slot *slot)
 {
-	if (e->replay.log.data && fw_ring_take(&e->replay.log, slot->words))
-		return true;
-	for (uint32_t i = 0; i < e->queue_count; i++)
-		if (fw_pump_take_log(e->queues[i].pump, slot))
+	struct fw_decider *d;
+
+	for (uint32_t i = 0; (d = decider_of(e, past, i)); i++)
+		if (fw_decider_take_log(d, slot))
 			return true;
 	return false;
 }
@@ -317,12 +449,12 @@ static void name_interface(uint32_t index, uint64_t *words)
 		memcpy(words, name, sizeof name);
 }
 
-int32_t fw_engine_read_log(struct fw_engine *e, uint8_t *lines, uint32_t room)
+int32_t fw_engine_read_log(struct fw_engine *e, uint32_t past, uint8_t *lines, uint32_t room)
 {
 	union fw_log_slot slot;
 	uint32_t count = 0;
 
-	for (; count < room && take_log(e, &slot); count++) {
+	for (; count < room && take_log(e, past, &slot); count++) {
 		name_interface(slot.line.log.in, &slot.line.log.in_0);
 		name_interface(slot.line.log.out, &slot.line.log.out_0);
 		memcpy(lines + (size_t)count * sizeof slot, &slot, sizeof slot);
@@ -342,14 +474,14 @@ int32_t fw_engine_set_add(struct fw_engine *e, uint32_t set, const uint8_t *memb
 {
 	const struct fw_member m = member_at(member);
 
-	return fw_dynamic_add(e->dynamic, set, &m, fw_time_now());
+	return fw_dynamic_add(e->policy.dynamic, set, &m, fw_time_now());
 }
 
 int32_t fw_engine_set_del(struct fw_engine *e, uint32_t set, const uint8_t *member)
 {
 	const struct fw_member m = member_at(member);
 
-	return fw_dynamic_del(e->dynamic, set, &m, fw_time_now());
+	return fw_dynamic_del(e->policy.dynamic, set, &m, fw_time_now());
 }
 
 int32_t fw_engine_set_list(struct fw_engine *e, uint32_t set, uint8_t *members, uint32_t room)
@@ -358,7 +490,7 @@ int32_t fw_engine_set_list(struct fw_engine *e, uint32_t set, uint8_t *members, 
 
 	if (!list)
 		return -ENOMEM;
-	const int64_t count = fw_dynamic_list(e->dynamic, set, list, room, fw_time_now());
+	const int64_t count = fw_dynamic_list(e->policy.dynamic, set, list, room, fw_time_now());
 	if (count > 0)
 		memcpy(members, list, (count < room ? (size_t)count : room) * sizeof *list);
 	free(list);

@@ -72,8 +72,25 @@ FW_EXPORT int32_t fw_engine_wait(struct fw_engine *engine);
  */
 FW_EXPORT int32_t fw_engine_stop(struct fw_engine *engine);
 
-/* Writes one struct fw_counter a rule. -EINVAL unless count is the image's rule_count. */
-FW_EXPORT int32_t fw_engine_counters(struct fw_engine *engine, uint8_t *counters, uint32_t count);
+/*
+ * Puts another image in force in the place of the one that is. Each queue thread takes it between two
+ * batches; when this returns all have, and no packet was decided by parts of both. `carry` holds
+ * 32-bit numbers: for each literal, set and rule of the new image that of the old one whose bucket,
+ * members and log it goes on with, or FW_NO_RULE. Totals go on; the old rules' counters and log can
+ * still be read as those of the `past`, until fw_engine_forget() frees it.
+ * Nothing has changed on failure: as fw_engine_new(); -EBUSY: there is a past already; -EINVAL: the
+ * carry does not fit the images; -ENOSPC: a set is too small for its members.
+ */
+FW_EXPORT int32_t fw_engine_swap(struct fw_engine *engine, const uint8_t *image, uint32_t size,
+				 const uint8_t *carry, uint32_t carry_size);
+FW_EXPORT int32_t fw_engine_forget(struct fw_engine *engine);
+
+/*
+ * Writes one struct fw_counter a rule in force, or of the past. -EINVAL unless count is that image's
+ * rule_count.
+ */
+FW_EXPORT int32_t fw_engine_counters(struct fw_engine *engine, uint32_t past, uint8_t *counters,
+				     uint32_t count);
 
 /* Writes FW_STAT_COUNT totals, see enum fw_stat. -EINVAL if count differs. */
 FW_EXPORT int32_t fw_engine_stats(struct fw_engine *engine, uint8_t *totals, uint32_t count);
@@ -82,10 +99,11 @@ FW_EXPORT int32_t fw_engine_stats(struct fw_engine *engine, uint8_t *totals, uin
 FW_EXPORT int32_t fw_engine_queues(struct fw_engine *engine, uint8_t *queues, uint32_t count);
 
 /*
- * Takes up to `room` lines of the log, oldest of each queue first; how many. A line is a struct fw_log
+ * Takes up to `room` lines of the log in force, or of the past's, oldest of each queue first; how many. A line is a struct fw_log
  * followed by FW_LOG_BYTES bytes, of which `captured` are the packet's.
  */
-FW_EXPORT int32_t fw_engine_read_log(struct fw_engine *engine, uint8_t *lines, uint32_t room);
+FW_EXPORT int32_t fw_engine_read_log(struct fw_engine *engine, uint32_t past, uint8_t *lines,
+				     uint32_t room);
 
 /*
  * Adds a struct fw_member to a run-time set, or gives it a new time to stay (`left`; 0 is the set's

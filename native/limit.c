@@ -10,7 +10,7 @@ enum { BY_SOURCE = 1, BY_DESTINATION = 2, BY_SPORT = 4, BY_DPORT = 8 };
 
 int fw_limit_init(struct fw_limit *l, const struct fw_literal *rate, uint32_t capacity)
 {
-	*l = (struct fw_limit){ .rate = rate, .capacity = rate->keys ? capacity : 0 };
+	*l = (struct fw_limit){ .rate = *rate, .capacity = rate->keys ? capacity : 0 };
 	l->buckets = calloc(l->capacity + 1, sizeof *l->buckets);
 	l->chains = calloc(l->capacity + 1, sizeof *l->chains);
 	if (!l->buckets || !l->chains) {
@@ -125,7 +125,7 @@ static struct fw_bucket *bucket_of(struct fw_limit *l, const struct fw_key *pack
 {
 	if (l->capacity == 0)
 		return &l->buckets[0];
-	const struct fw_bucket_key key = key_of(l->rate, packet);
+	const struct fw_bucket_key key = key_of(&l->rate, packet);
 	uint32_t *chain = chain_of(l, &key);
 	for (uint32_t n = *chain; n; n = l->buckets[n].next_in_chain) {
 		struct fw_bucket *b = &l->buckets[n];
@@ -144,8 +144,8 @@ static struct fw_bucket *bucket_of(struct fw_limit *l, const struct fw_key *pack
 
 bool fw_limit_take(struct fw_limit *l, const struct fw_key *key, uint64_t now)
 {
-	const uint64_t interval = l->rate->interval;
-	const uint64_t whole = interval * l->rate->burst;
+	const uint64_t interval = l->rate.interval;
+	const uint64_t whole = interval * l->rate.burst;
 	struct fw_bucket *b = bucket_of(l, key);
 
 	/* A clock that was set back must not keep a bucket empty for longer than it takes to fill. */

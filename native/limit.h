@@ -30,7 +30,7 @@ struct fw_bucket {
 };
 
 struct fw_limit {
-	const struct fw_literal *rate;
+	struct fw_literal rate;
 	uint64_t seed; /* of the hash, so that nobody can choose keys that collide */
 	struct fw_bucket *buckets; /* number 0 is no key's: it is the ring of ages, and a keyless limit's */
 	uint32_t *chains;
@@ -38,7 +38,7 @@ struct fw_limit {
 	uint32_t used;
 };
 
-/* The literal is the caller's, and outlives it. capacity: keys at once, a power of 2. -ENOMEM. */
+/* capacity: keys at once, a power of 2. -ENOMEM. */
 int fw_limit_init(struct fw_limit *l, const struct fw_literal *rate, uint32_t capacity);
 void fw_limit_clear(struct fw_limit *l);
 

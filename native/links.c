@@ -97,15 +97,23 @@ void fw_watch_stop(struct fw_watch *w)
 
 int fw_links_init(struct fw_links *l, const struct fw_tables *t, const struct fw_watch *w)
 {
-	static const uint8_t no_name[FW_NAME_SIZE];
 	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
-	*l = (struct fw_links){ .tables = t, .watch = w, .fd = fd };
+	*l = (struct fw_links){ .watch = w, .fd = fd };
+	fw_links_use(l, t);
+	return 0;
+}
+
+void fw_links_use(struct fw_links *l, const struct fw_tables *t)
+{
+	static const uint8_t no_name[FW_NAME_SIZE];
+
+	memset(l->known, 0, sizeof l->known);
+	l->tables = t;
 	l->none.in = fw_in_class(t, no_name);
 	l->none.out = fw_out_class(t, no_name);
-	return 0;
 }
 
 void fw_links_clear(struct fw_links *l)

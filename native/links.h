@@ -50,6 +50,8 @@ struct fw_links {
 
 int fw_links_init(struct fw_links *l, const struct fw_tables *t, const struct fw_watch *w);
 void fw_links_clear(struct fw_links *l);
+/* Forgets all: other tables have other classes. */
+void fw_links_use(struct fw_links *l, const struct fw_tables *t);
 
 /*
  * Forgets all if links have changed. Before each batch. The generation of links and addresses in

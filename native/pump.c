@@ -23,6 +23,7 @@ struct fw_pump {
 	/* Written by others, seldom. */
 	_Alignas(64) _Atomic bool stop;
 	_Atomic bool over;
+	_Atomic(struct fw_decider *) offered;
 };
 
 int fw_pump_new(const struct fw_tables *tables, struct fw_dynamic *dynamic,
@@ -145,15 +146,52 @@ static void gather(const struct fw_pump *p)
 	nanosleep(&pause, NULL);
 }
 
+void fw_pump_offer(struct fw_pump *p, struct fw_decider *other)
+{
+	/* Release: pairs with the acquire in fw_pump_take(). */
+	atomic_store_explicit(&p->offered, other, memory_order_release);
+	fw_netlink_wake(p->nfq.fd);
+}
+
+bool fw_pump_has_taken(const struct fw_pump *p)
+{
+	/* Acquire: pairs with the release in fw_pump_take(). */
+	return !atomic_load_explicit(&p->offered, memory_order_acquire);
+}
+
+void fw_pump_take(struct fw_pump *p)
+{
+	/* Acquire: pairs with the release in fw_pump_offer(). */
+	struct fw_decider *other = atomic_load_explicit(&p->offered, memory_order_acquire);
+
+	if (!other)
+		return;
+	const struct fw_decider old = p->decider;
+	p->decider = *other;
+	*other = old;
+	fw_decider_succeed(&p->decider, other);
+	fw_links_use(&p->links, p->decider.tables);
+	/* Release: pairs with the acquire in fw_pump_has_taken(). */
+	atomic_store_explicit(&p->offered, NULL, memory_order_release);
+}
+
+struct fw_decider *fw_pump_decider(struct fw_pump *p)
+{
+	return &p->decider;
+}
+
 /* Takes one batch from the kernel. The number of packets, or as fw_nfq_receive(). */
 static int turn(struct fw_pump *p, bool wait)
 {
-	struct fw_counts *counts = p->decider.counts;
 	const uint64_t errors_before = p->nfq.verdict_errors;
+
 	if (wait && fw_coalesce_wanted(&p->coalesce))
 		gather(p);
 	const int n = fw_nfq_receive(&p->nfq, wait, p->queued);
 
+	/* What was received is decided by the tables that are in force now. */
+	fw_pump_take(p);
+	struct fw_counts *counts = p->decider.counts;
 	fw_count(&counts->stats[FW_STAT_VERDICT_ERRORS], p->nfq.verdict_errors - errors_before);
 	if (n == -ENOBUFS) {
 		fw_count(&counts->stats[FW_STAT_OVERRUNS], 1);
@@ -238,14 +276,4 @@ void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals)
 	own[FW_STAT_USER_DROPPED] = q.user_dropped;
 	for (uint32_t i = 0; i < FW_STAT_COUNT; i++)
 		totals[i] += own[i];
-}
-
-void fw_pump_add_rules(const struct fw_pump *p, struct fw_counter *counters)
-{
-	fw_counts_add_rules(p->decider.counts, counters);
-}
-
-bool fw_pump_take_log(struct fw_pump *p, union fw_log_slot *slot)
-{
-	return p->decider.log.data && fw_ring_take(&p->decider.log, slot->words);
 }

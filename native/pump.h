@@ -31,13 +31,22 @@ int fw_pump_run(struct fw_pump *p);
 /* From any thread, any number of times. */
 void fw_pump_stop(struct fw_pump *p);
 
-/* From any thread: add the pump's figures to the caller's. */
-void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals);
+/*
+ * Offers a decider with other tables, see fw_decider_like(), and wakes the pump, which takes it before
+ * its next batch and leaves its own in it. Then fw_pump_has_taken() says so, and the caller has what
+ * was left; until then nothing of the pump may be read, and nothing else be offered.
+ */
+void fw_pump_offer(struct fw_pump *p, struct fw_decider *other);
+bool fw_pump_has_taken(const struct fw_pump *p);
+/* Takes what was offered, if it still is, in the place of a pump that does not run. */
+void fw_pump_take(struct fw_pump *p);
+/* That it decides by: its counters and its log are for any thread, one at a time. */
+struct fw_decider *fw_pump_decider(struct fw_pump *p);
+
 /* From any thread: how its queue fares. */
 struct fw_queue fw_pump_queue(const struct fw_pump *p);
-void fw_pump_add_rules(const struct fw_pump *p, struct fw_counter *counters);
 
-/* By one thread: takes the oldest line of the pump's log; false if there is none. */
-bool fw_pump_take_log(struct fw_pump *p, union fw_log_slot *slot);
+/* From any thread: adds the pump's totals to the caller's. */
+void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals);
 
 #endif

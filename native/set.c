@@ -163,6 +163,31 @@ bool fw_set_has(const struct fw_set_table *s, struct fw_address a, uint32_t fami
 	return false;
 }
 
+bool fw_set_lists(const struct fw_set_table *s, const struct fw_member *m)
+{
+	return *find(s, (struct fw_address){ m->hi, m->lo }, m->family, m->length) != 0;
+}
+
+int fw_set_carry(struct fw_set_table *s, const struct fw_set_table *from,
+		 const struct fw_set_table *declared, uint64_t now)
+{
+	int error = 0;
+
+	for (uint32_t i = 1; i <= declared->size; i++) {
+		const struct fw_set_entry *e = &declared->entries[i];
+		if (e->used && !fw_set_lists(from, &e->member))
+			(void)fw_set_del(s, &e->member, now);
+	}
+	for (uint32_t i = 1; i <= from->size && !error; i++) {
+		const struct fw_set_entry *e = &from->entries[i];
+		const struct fw_member *m = &e->member;
+		if (!e->used || gone(e, now) || (fw_set_lists(declared, m) && !fw_set_lists(s, m)))
+			continue;
+		error = fw_set_add(s, m, m->left, now);
+	}
+	return error;
+}
+
 uint32_t fw_set_list(const struct fw_set_table *s, struct fw_member *out, uint32_t room, uint64_t now)
 {
 	uint32_t count = 0;

@@ -43,7 +43,18 @@ int fw_set_del(struct fw_set_table *s, const struct fw_member *m, uint64_t now);
 /* Takes every member away. */
 void fw_set_empty(struct fw_set_table *s);
 
+/* Whether this very prefix is a member. */
+bool fw_set_lists(const struct fw_set_table *s, const struct fw_member *m);
+
 bool fw_set_has(const struct fw_set_table *s, struct fw_address a, uint32_t family, uint64_t now);
+
+/*
+ * What becomes of a set when its declared members change: `s`, which holds what is declared now, is
+ * given the members of `from`, save those that only `declared`, what was declared before, can
+ * account for. What was declared before and is no longer in `from` does not come back. -ENOSPC.
+ */
+int fw_set_carry(struct fw_set_table *s, const struct fw_set_table *from,
+		 const struct fw_set_table *declared, uint64_t now);
 
 /* Writes up to `room` members, `left` the time they still stay; how many there are. */
 uint32_t fw_set_list(const struct fw_set_table *s, struct fw_member *out, uint32_t room, uint64_t now);

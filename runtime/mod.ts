@@ -25,6 +25,15 @@ export {
   probeBackend,
   removeLeftovers,
 } from "./hooks/mod.ts";
-export { Engine, LibraryError, type Member, NativeError, type Stats } from "./native.ts";
+export {
+  type Carry,
+  type Counter,
+  Engine,
+  LibraryError,
+  type Member,
+  NativeError,
+  type Past,
+  type Stats,
+} from "./native.ts";
 export { type Outcome, packetsOf, replay, type Scene } from "./replay.ts";
 export { type Service, type ServiceConfig, ServiceError, startService } from "./service.ts";

@@ -10,6 +10,7 @@ import {
   LAYOUT_HASH,
   LISTS,
   LOG_BYTES,
+  NO_RULE,
   readRecord,
   RECORDS,
   writeRecord,
@@ -31,10 +32,12 @@ export const symbols = {
   fw_engine_start: { parameters: ["pointer"], result: "i32" },
   fw_engine_wait: { parameters: ["pointer"], result: "i32", nonblocking: true },
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
-  fw_engine_counters: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_swap: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  fw_engine_forget: { parameters: ["pointer"], result: "i32" },
+  fw_engine_counters: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
   fw_engine_stats: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_queues: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
-  fw_engine_read_log: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  fw_engine_read_log: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
   fw_engine_set_add: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
   fw_engine_set_del: { parameters: ["pointer", "u32", "buffer"], result: "i32" },
   fw_engine_set_list: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
@@ -190,10 +193,29 @@ export interface Packets {
   readonly names: Uint8Array<ArrayBuffer>;
 }
 
+/** Of what each part of a new image is the continuation: its number in the old one, or undefined. */
+export interface Carry {
+  /** A limit goes on with the buckets of one that is the same to the last number; others are new. */
+  readonly literals: readonly (number | undefined)[];
+  readonly sets: readonly (number | undefined)[];
+  readonly rules: readonly (number | undefined)[];
+}
+
+/** What is left of an image that is no longer in force. */
+export interface Past extends Disposable {
+  counters(): Counter[];
+  readLog(room: number): Uint8Array<ArrayBuffer>;
+}
+
+function ruleCount(image: Uint8Array<ArrayBuffer>): number {
+  return new DataView(image.buffer, image.byteOffset)
+    .getUint32(RECORDS.header.fields.rule_count.at, true);
+}
+
 /** A packet engine with the tables of one image. Dispose it: threads are not garbage. */
 export class Engine implements AsyncDisposable {
   readonly #lib = native();
-  readonly #rules: number;
+  #rules: number;
   #handle: Deno.PointerObject | null;
   #ended: Promise<number> | undefined;
   #bound = 0;
@@ -203,8 +225,32 @@ export class Engine implements AsyncDisposable {
     const out = new BigUint64Array(1);
     check("load the table image", this.#lib.fw_engine_new(image, image.byteLength, out));
     this.#handle = Deno.UnsafePointer.create(out[0]!);
-    this.#rules = new DataView(image.buffer, image.byteOffset)
-      .getUint32(RECORDS.header.fields.rule_count.at, true);
+    this.#rules = ruleCount(image);
+  }
+
+  /**
+   * Puts another image in force between two batches. What the old one has counted and logged can
+   * be read from what this returns, which must be disposed of before the next swap. Nothing has
+   * changed on NativeError: as of the constructor, EINVAL, ENOSPC (a set is too small now).
+   */
+  swap(image: Uint8Array<ArrayBuffer>, carry: Carry): Past {
+    const numbers = Uint32Array.from(
+      [...carry.literals, ...carry.sets, ...carry.rules],
+      (number) => number ?? NO_RULE,
+    );
+    const bytes = new Uint8Array(numbers.buffer);
+    const handle = this.#live();
+    check(
+      "put the tables in force",
+      this.#lib.fw_engine_swap(handle, image, image.byteLength, bytes, bytes.byteLength),
+    );
+    const rules = this.#rules;
+    this.#rules = ruleCount(image);
+    return {
+      counters: () => this.#counters(1, rules),
+      readLog: (room) => this.#readLog(1, room),
+      [Symbol.dispose]: () => check("forget the tables", this.#lib.fw_engine_forget(handle)),
+    };
   }
 
   /** Decides packets without the kernel: one `decision` record for each. */
@@ -263,13 +309,17 @@ export class Engine implements AsyncDisposable {
     check("stop the queue threads", this.#lib.fw_engine_stop(this.#live()));
   }
 
-  /** Hits of each rule, by rule number. */
+  /** Hits of each rule, by rule number, since its image is in force. */
   counters(): Counter[] {
+    return this.#counters(0, this.#rules);
+  }
+
+  #counters(past: number, rules: number): Counter[] {
     const { size, fields } = RECORDS.counter;
-    const buffer = new Uint8Array(this.#rules * size);
-    check("read counters", this.#lib.fw_engine_counters(this.#live(), buffer, this.#rules));
+    const buffer = new Uint8Array(rules * size);
+    check("read counters", this.#lib.fw_engine_counters(this.#live(), past, buffer, rules));
     const view = new DataView(buffer.buffer);
-    return Array.from({ length: this.#rules }, (_, i) => ({
+    return Array.from({ length: rules }, (_, i) => ({
       packets: view.getBigUint64(i * size + fields.packets.at, true),
       bytes: view.getBigUint64(i * size + fields.bytes.at, true),
       lastNs: view.getBigUint64(i * size + fields.last.at, true),
@@ -298,8 +348,12 @@ export class Engine implements AsyncDisposable {
 
   /** Takes lines of the log, up to `room`: a `log` record and LOG_BYTES bytes each. */
   readLog(room: number): Uint8Array<ArrayBuffer> {
+    return this.#readLog(0, room);
+  }
+
+  #readLog(past: number, room: number): Uint8Array<ArrayBuffer> {
     const lines = new Uint8Array(room * LOG_LINE);
-    const count = this.#lib.fw_engine_read_log(this.#live(), lines, room);
+    const count = this.#lib.fw_engine_read_log(this.#live(), past, lines, room);
     check("read the log", count);
     return lines.subarray(0, count * LOG_LINE);
   }

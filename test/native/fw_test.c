@@ -50,7 +50,7 @@ static void replays_and_counts(struct fw_engine *e)
 		memcpy(&d, decisions + 1 + i * sizeof d, sizeof d);
 		CHECK(d.rule == rule_of_kind[i % 4] && d.malformed == 0);
 	}
-	CHECK(fw_engine_counters(e, counters + 1, SAMPLE_RULES) == 0);
+	CHECK(fw_engine_counters(e, 0, counters + 1, SAMPLE_RULES) == 0);
 	/* Rule 4 is `match in "lo"`; what no rule before it decides has the second name. */
 	memcpy(&counter, counters + 1 + 4 * sizeof counter, sizeof counter);
 	CHECK(counter.packets == PACKETS / 4 && counter.bytes == PACKETS / 4 * PACKET_SIZE);

@@ -20,6 +20,7 @@
 #include "sample.h"
 
 enum { QUEUE = 7, BATCH = 64, COPY = 128, DEPTH = 4096, PACKETS = 20000, EACH = 100, IDLE_ROUNDS = 30 };
+enum { SWAPS = 200 };
 
 /* The reject's mark is dropped where REJECT would stand, so that its packets can be told. */
 static const char rules[] = "*mangle\n"
@@ -143,7 +144,7 @@ static void stops_during_traffic_with_every_packet_answered(void)
 	while (stats[FW_STAT_RECEIVED] < PACKETS) {
 		drain_receivers(&traffic);
 		read_stats(e, stats);
-		CHECK(fw_engine_counters(e, (uint8_t *)counters, SAMPLE_RULES) == 0);
+		CHECK(fw_engine_counters(e, 0, (uint8_t *)counters, SAMPLE_RULES) == 0);
 		CHECK(stats[FW_STAT_RECEIVED] <= stats[FW_STAT_KERNEL_QUEUED]);
 	}
 	CHECK(fw_engine_free(e) == -EBUSY);
@@ -170,7 +171,7 @@ static void stops_during_traffic_with_every_packet_answered(void)
 	CHECK(queue.number == QUEUE && queue.received == received && queue.waiting == 0);
 	CHECK(fw_engine_queues(e, (uint8_t *)&queue, 2) == -EINVAL);
 
-	CHECK(fw_engine_counters(e, (uint8_t *)counters, SAMPLE_RULES) == 0);
+	CHECK(fw_engine_counters(e, 0, (uint8_t *)counters, SAMPLE_RULES) == 0);
 	CHECK(counters[0].packets == received);
 	CHECK(counters[1].packets == stats[FW_STAT_ACCEPTED]);
 	CHECK(counters[2].packets + counters[5].packets == stats[FW_STAT_DROPPED]);
@@ -182,6 +183,89 @@ static void stops_during_traffic_with_every_packet_answered(void)
 		CHECK(counters[i].packets > 0);
 	for (int i = 0; i < PORTS; i++)
 		close(traffic.receivers[i]);
+	CHECK(fw_engine_free(e) == 0);
+}
+
+/* All of the one goes on in the other: the limit's bucket, the set, and when the rules may log. */
+static int swap_image(struct fw_engine *e, const struct sample *s)
+{
+	uint32_t carry[FW_LITERAL_COUNT + 1 + SAMPLE_RULES] = { 0 };
+
+	for (uint32_t i = 0; i < FW_LITERAL_COUNT; i++)
+		carry[i] = i == FW_LITERAL_LIMIT ? i : FW_NO_RULE;
+	for (uint32_t i = 0; i < SAMPLE_RULES; i++)
+		carry[FW_LITERAL_COUNT + 1 + i] = i;
+	return fw_engine_swap(e, s->bytes, s->size, (const uint8_t *)carry, sizeof carry);
+}
+
+static void add_past(struct fw_engine *e, struct fw_counter *sums)
+{
+	struct fw_counter counters[SAMPLE_RULES];
+
+	CHECK(fw_engine_counters(e, 1, (uint8_t *)counters, SAMPLE_RULES) == 0);
+	CHECK(fw_engine_forget(e) == 0);
+	for (uint32_t i = 0; i < SAMPLE_RULES; i++)
+		sums[i].packets += counters[i].packets;
+}
+
+/* Two queues, of which one idles, and images that differ in what becomes of a port. */
+static void swaps_tables_during_traffic_with_every_packet_answered_once(void)
+{
+	static struct sample other;
+	struct traffic traffic = { .stop = false };
+	uint64_t stats[FW_STAT_COUNT] = { 0 };
+	struct fw_counter sums[SAMPLE_RULES] = { 0 };
+	struct fw_engine *e = new_engine();
+	pthread_t sender;
+	uint64_t decided = 0;
+
+	sample_image(&other);
+	struct fw_rule *rule = (void *)(other.bytes + other.header.rules_at);
+	rule[2].verdict = FW_VERDICT_ACCEPT;
+	sample_seal(other.bytes, other.size);
+	open_receivers(&traffic);
+	CHECK(bind_queue(e) == 0);
+	CHECK(fw_engine_bind(e, QUEUE + 1, BATCH, COPY, DEPTH, 0, 0) == 0);
+	CHECK(fw_engine_share(e, 2, 0) == 0);
+	netns_shell("iptables-restore", rules);
+	/* One that is not started yet can be given others, too. */
+	CHECK(swap_image(e, &other) == 0);
+	CHECK(swap_image(e, &sample) == -EBUSY);
+	add_past(e, sums);
+	CHECK(fw_engine_swap(e, other.bytes, other.size, NULL, 0) == -EINVAL);
+	CHECK(fw_engine_start(e) == 0);
+	pthread_create(&sender, NULL, send_traffic, &traffic);
+	for (uint32_t i = 0; i < SWAPS || stats[FW_STAT_RECEIVED] < PACKETS; i++) {
+		CHECK(swap_image(e, i % 2 ? &other : &sample) == 0);
+		add_past(e, sums);
+		drain_receivers(&traffic);
+		read_stats(e, stats);
+		CHECK(stats[FW_STAT_RECEIVED] <= stats[FW_STAT_KERNEL_QUEUED]);
+	}
+	netns_shell("iptables -t mangle -F INPUT", "");
+	CHECK(fw_engine_stop(e) == 0);
+	CHECK(fw_engine_wait(e) == 0);
+	atomic_store(&traffic.stop, true);
+	pthread_join(sender, NULL);
+	/* Nor does it matter that the pumps have ended. */
+	CHECK(swap_image(e, &other) == 0);
+	add_past(e, sums);
+
+	read_stats(e, stats);
+	for (uint32_t i = 0; i < SAMPLE_RULES; i++)
+		decided += i == 0 || i == 4 ? 0 : sums[i].packets;
+	CHECK(stats[FW_STAT_RECEIVED] == stats[FW_STAT_KERNEL_QUEUED]);
+	CHECK(stats[FW_STAT_RECEIVED] ==
+	      stats[FW_STAT_ACCEPTED] + stats[FW_STAT_DROPPED] + stats[FW_STAT_REJECTED]);
+	CHECK(decided == stats[FW_STAT_RECEIVED]);
+	CHECK(sums[0].packets == stats[FW_STAT_RECEIVED]);
+	CHECK(stats[FW_STAT_ACCEPTED] > sums[1].packets);
+	CHECK(stats[FW_STAT_ACCEPTED] < sums[1].packets + sums[2].packets);
+	CHECK(stats[FW_STAT_KERNEL_WAITING] == 0);
+	CHECK(stats[FW_STAT_VERDICT_ERRORS] == 0);
+	for (int i = 0; i < PORTS; i++)
+		close(traffic.receivers[i]);
+	netns_shell("iptables -F INPUT", "");
 	CHECK(fw_engine_free(e) == 0);
 }
 
@@ -262,7 +346,7 @@ static void misuse_is_refused(void)
 	CHECK(fw_engine_start(e) == 0);
 	CHECK(fw_engine_start(e) == -EINVAL);
 	CHECK(fw_engine_bind(e, QUEUE + 2, BATCH, COPY, DEPTH, 0, 0) == -EINVAL);
-	CHECK(fw_engine_counters(e, NULL, SAMPLE_RULES + 1) == -EINVAL);
+	CHECK(fw_engine_counters(e, 0, NULL, SAMPLE_RULES + 1) == -EINVAL);
 	CHECK(fw_engine_stats(e, NULL, 1) == -EINVAL);
 	CHECK(fw_engine_free(e) == -EBUSY);
 	CHECK(fw_engine_stop(e) == 0);
@@ -307,5 +391,7 @@ int main(void)
 	stops_idle_at_once();
 	what_was_queued_before_the_stop_goes_where_its_rule_says();
 	stops_during_traffic_with_every_packet_answered();
+	netns_shell("iptables -F INPUT", "");
+	swaps_tables_during_traffic_with_every_packet_answered_once();
 	return 0;
 }
