@@ -17,6 +17,7 @@ export type Bench = (options: Options, signal: AbortSignal) => Promise<void>;
 const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   analysis: () => import("./analysis.ts"),
   classify: () => import("./classify.ts"),
+  front: () => import("./front.ts"),
   queue: () => import("./queue.ts"),
   sync: () => import("./sync.ts"),
 };

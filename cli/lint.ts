@@ -39,15 +39,11 @@ export async function lint(args: Arguments): Promise<number> {
     if (performance.now() - started > PATIENCE_MS && Deno.stderr.isTerminal()) {
       console.error(`lint: ${i} of ${operands.length} files`);
     }
-    let text = await readText(path);
-    let checked = examine(path, text, wanted);
+    let checked = examine(path, await readText(path), wanted);
     if (options.fix && path !== "-") {
-      const better = fixed(text, checked.diagnostics);
-      if (better !== text) {
-        await writeFile(path, new TextEncoder().encode(better));
-        text = better;
-        checked = examine(path, text, wanted);
-      }
+      const mended = fixed(checked.sources, checked.diagnostics);
+      for (const { name, text } of mended) await writeFile(name, new TextEncoder().encode(text));
+      if (mended.length > 0) checked = examine(path, await readText(path), wanted);
     }
     const { sources, diagnostics } = checked;
     findings.push(...diagnostics.map((diagnostic) => ({ diagnostic, sources })));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CODES, type Diagnostic, severityOf, type Sources, type Span } from "../compiler/mod.ts";
+import { type Diagnostic, severityOf, type Sources, type Span } from "../compiler/mod.ts";
 
 /** Characters of a source line that are shown around what is meant. */
 const WINDOW = 120;
@@ -29,20 +29,27 @@ export function render(diagnostic: Diagnostic, sources: Sources, colour: boolean
     `${paint(`${severity}[${diagnostic.code}]`)}: ${printable(diagnostic.message)}`,
     `${pad}--> ${at.source.name}:${at.line}:${at.column}`,
     `${pad} |`,
-    ...lines.flatMap((line) => excerpt(line, sources, width, paint)),
+    ...lines.flatMap((line, i) => excerpt(line, lines[i - 1]?.spans[0], sources, width, paint)),
     ...(diagnostic.note ? [`${pad} = note: ${diagnostic.note}`] : []),
     ...(diagnostic.help ? [`${pad} = help: ${printable(diagnostic.help)}`] : []),
   ].join("\n");
 }
 
-/** The source line of some spans, and a line of marks under it. */
+/**
+ * The source line of some spans, and a line of marks under it. The source line is not shown again
+ * below `above`, which is on it; in another file than that, the place stands first.
+ */
 function excerpt(
   { spans, label, mark }: { spans: readonly Span[]; label: string; mark: string },
+  above: Span | undefined,
   sources: Sources,
   width: number,
   paint: (text: string) => string,
 ): string[] {
-  const { line, column } = sources.position(spans[0]!.start);
+  const { source, line, column } = sources.position(spans[0]!.start);
+  const last = above && sources.position(above.start);
+  const elsewhere = last !== undefined && last.source !== source;
+  const sameLine = !elsewhere && last?.line === line && last.column <= WINDOW && column <= WINDOW;
   const start = spans[0]!.start - (column - 1);
   const from = column > WINDOW ? column - 1 - WINDOW / 3 : 0;
   const { text, more } = sources.excerpt(start + from, WINDOW);
@@ -57,7 +64,8 @@ function excerpt(
   const pad = " ".repeat(width);
   const [, indent = "", rest = ""] = /^(\s*)(.*)$/s.exec(marks)!;
   return [
-    `${String(line).padStart(width)} | ${shown}${more ? "…" : ""}`.trimEnd(),
+    ...(elsewhere ? [`${pad}::: ${source.name}:${line}:${column}`, `${pad} |`] : []),
+    ...(sameLine ? [] : [`${String(line).padStart(width)} | ${shown}${more ? "…" : ""}`.trimEnd()]),
     `${pad} | ${indent}${paint(rest)}${label ? ` ${label}` : ""}`,
   ];
 }
@@ -73,7 +81,7 @@ function printable(text: string): string {
 /** "1 error, 2 warnings", or "clean". */
 export function tally(diagnostics: readonly Diagnostic[]): string {
   const parts = (["error", "warning", "info"] as const).flatMap((severity) => {
-    const count = diagnostics.filter((d) => CODES[d.code].severity === severity).length;
+    const count = diagnostics.filter((d) => severityOf(d) === severity).length;
     return count === 0
       ? []
       : [`${count} ${severity}${count === 1 || severity === "info" ? "" : "s"}`];

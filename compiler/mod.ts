@@ -10,7 +10,7 @@ import { checkRelations, type Wanted } from "./analysis/shadow.ts";
 import { hygiene } from "./analysis/hygiene.ts";
 import { safety } from "./analysis/safety.ts";
 import { suppress } from "./analysis/suppress.ts";
-import { type Diagnostic, type Report, severityOf } from "./diagnostic.ts";
+import { type Diagnostic, type Edit, type Report, severityOf } from "./diagnostic.ts";
 import type { Options } from "./policy/options.ts";
 import type { Policy } from "./policy/policy.ts";
 import { resolve } from "./policy/resolve.ts";
@@ -113,7 +113,7 @@ export function lint(name: string, text: string, wanted: LintWanted = {}): Check
   const found = policy
     ? [
       ...checked.diagnostics,
-      ...hygiene(file, wanted.today),
+      ...hygiene(file, written, wanted.today),
       ...safety(policy),
       ...checkRelations(policy, wanted).filter((found) => wanted.correlated || isGrave(found)),
       ...layout(written, text),
@@ -153,13 +153,33 @@ export function formatted(
   return { sources, file, diagnostics, ...(!file.lost && { text: format(text, file) }) };
 }
 
-/** A text with the fixes of diagnostics made; a fix that overlaps an earlier one waits. */
-export function fixed(text: string, diagnostics: readonly Diagnostic[]): string {
-  const edits = diagnostics.flatMap(({ fix }) => fix ?? [])
-    .toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
-  let result = "", at = 0;
-  for (const { span, text: put } of edits) {
-    if (span.start < at) continue;
+/**
+ * The files that change when the fixes of diagnostics are made, and what they become. A fix that
+ * overlaps an earlier one waits.
+ */
+export function fixed(
+  sources: Sources,
+  diagnostics: readonly Diagnostic[],
+): readonly { readonly name: string; readonly text: string }[] {
+  // By name, for a file may be included twice.
+  const files = new Map<string, { text: string; edits: Edit[] }>();
+  for (const { span, text: put } of diagnostics.flatMap(({ fix }) => fix ?? [])) {
+    const { source: { name, text, base } } = sources.position(span.start);
+    const file = files.get(name) ?? { text, edits: [] };
+    files.set(name, file);
+    file.edits.push({ span: { start: span.start - base, end: span.end - base }, text: put });
+  }
+  return [...files].map(([name, { text, edits }]) => ({ name, text: edited(text, edits) }));
+}
+
+function edited(text: string, edits: readonly Edit[]): string {
+  const order = edits.toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+  let result = "", at = 0, last: Edit | undefined;
+  for (const edit of order) {
+    const { span, text: put } = edit;
+    const again = last?.span.start === span.start && last.text === put;
+    if (span.start < at || again) continue;
+    last = edit;
     result += text.slice(at, span.start) + put;
     at = span.end;
     // A line that held nothing else goes too.

@@ -24,14 +24,18 @@ const MAX_PREFIX = 63;
 /** Days ahead that an `until` is pointed out. */
 const SOON = 14;
 
-/** Findings about a sound file. `today` is a day as `2030-12-31`; without it no rule expires. */
-export function hygiene(file: File, today?: string): Diagnostic[] {
+/**
+ * Findings about a sound file. `written` is the file as it was before anything was included.
+ * `today` is a day as `2030-12-31`; without it no rule expires.
+ */
+export function hygiene(file: File, written: File, today?: string): Diagnostic[] {
   const chains = file.items.filter((item) => item.kind === "chain");
   const sets = file.items.filter((item) => item.kind === "set");
   const rules = chains.flatMap(({ body }) => rulesOf(body));
   return [
-    ...unused(file),
-    ...sets.flatMap(members),
+    ...unused(file, written),
+    ...sets.flatMap(emptySet),
+    ...listsOf(file).flatMap(members),
     ...logs(chains, rules),
     ...(today === undefined ? [] : rules.flatMap((rule) => expiry(rule, today))),
   ];
@@ -55,10 +59,11 @@ function clausesOf(body: readonly Statement[]): Clause[] {
   );
 }
 
-/** FW201 and FW203: constants, sets and subroutines that nothing, or one thing only, names. */
-function unused(file: File): Diagnostic[] {
-  // What an included file uses is not known here.
-  if (file.items.some((item) => item.kind === "include")) return [];
+/**
+ * FW201 and FW203: constants, sets and subroutines that nothing, or one thing only, names. What an
+ * included file defines may be for others that include it.
+ */
+function unused(file: File, written: File): Diagnostic[] {
   const uses = new Map<string, number>();
   const use = (name: string) => uses.set(name, (uses.get(name) ?? 0) + 1);
   const elements = (list: readonly Element[]) => {
@@ -83,7 +88,7 @@ function unused(file: File): Diagnostic[] {
       for (const { verb } of rulesOf(item.body)) if (verb.target) use(`jump ${verb.target.text}`);
     }
   }
-  return file.items.flatMap((item): Diagnostic[] => {
+  return written.items.flatMap((item): Diagnostic[] => {
     if (item.kind !== "define" && item.kind !== "set" && item.kind !== "chain") return [];
     if (item.kind === "chain" && item.default) return [];
     const name = { define: "$", set: "@", chain: "jump " }[item.kind] + item.name.text;
@@ -108,18 +113,39 @@ function unused(file: File): Diagnostic[] {
   });
 }
 
-/** FW202, FW204 to FW206: the members of a set among themselves. */
-function members(set: SetDefinition): Diagnostic[] {
-  const { elements } = set;
-  if (!elements) return [];
-  if (elements.length === 0 && !set.timeout && !set.size) {
-    return [{
-      code: "FW202",
-      message: `\`@${set.name.text}\` has no members, so nothing matches it`,
-      span: set.name.span,
-      help: "add members, or remove it and its rules",
-    }];
-  }
+/** FW202 */
+function emptySet({ name, elements, timeout, size }: SetDefinition): Diagnostic[] {
+  if (!elements || elements.length > 0 || timeout || size) return [];
+  return [{
+    code: "FW202",
+    message: `\`@${name.text}\` has no members, so nothing matches it`,
+    span: name.span,
+    help: "add members, or remove it and its rules",
+  }];
+}
+
+/** The lists that a file has in sets, constants and clauses; not those that are files themselves. */
+function listsOf({ items }: File): (readonly Element[])[] {
+  const operands = (clauses: readonly Clause[]) =>
+    clauses.flatMap((clause) => clause.kind === "field" ? [clause.operand.elements] : []);
+  return items.flatMap((item) => {
+    switch (item.kind) {
+      case "set":
+        return item.elements && !item.file ? [item.elements] : [];
+      case "define":
+        return [item.value.elements];
+      case "chain":
+        return operands(clausesOf(item.body));
+      case "test":
+        return item.expectations.flatMap(({ clauses }) => operands(clauses));
+      default:
+        return [];
+    }
+  });
+}
+
+/** FW204 to FW206: the members of a list among themselves. */
+function members(elements: readonly Element[]): Diagnostic[] {
   const read = elements.flatMap((element, i) => {
     const interval = element.parts.length === 1 ? intervalOf(element.parts[0]!) : undefined;
     return interval ? [{ ...interval, element, i }] : [];
@@ -135,7 +161,7 @@ function members(set: SetDefinition): Diagnostic[] {
       if (member.lo === cover!.hi + 1n && merge(cover!, member)) {
         found.push({
           code: "FW206",
-          message: `this member and the one after \`${textOf(cover!.element)}\` are one range`,
+          message: `\`${textOf(cover!.element)}\` and \`${textOf(member.element)}\` are one range`,
           span: member.element.span,
           related: [{ span: cover!.element.span, message: "its neighbour" }],
         });
@@ -146,9 +172,11 @@ function members(set: SetDefinition): Diagnostic[] {
     const same = member.lo === cover!.lo && member.hi === cover!.hi;
     found.push({
       code: same ? "FW204" : "FW205",
-      message: same ? "this member is there twice" : "another member covers this one",
+      message: same
+        ? `\`${textOf(member.element)}\` is in this list twice`
+        : `\`${textOf(cover!.element)}\` covers \`${textOf(member.element)}\``,
       span: member.element.span,
-      related: [{ span: cover!.element.span, message: same ? "first here" : "covers it" }],
+      related: [{ span: cover!.element.span, message: same ? "first here" : "the wider one" }],
       help: "remove it",
       fix: [removal(elements, member.i)],
     });
@@ -236,8 +264,10 @@ function expiry(rule: Rule, today: string): Diagnostic[] {
     if (Number.isNaN(days) || days > SOON) return [];
     const { span } = clause;
     if (days < 0) {
-      return [{ code: "FW702", message: "this rule has expired", span, help: "remove it" }];
+      const help = "remove the rule, or give it a new day";
+      return [{ code: "FW702", message: "this rule has expired", span, help }];
     }
-    return [{ code: "FW703", message: `this rule expires in ${Math.ceil(days)} days`, span }];
+    const when = days === 0 ? "today" : days === 1 ? "tomorrow" : `in ${days} days`;
+    return [{ code: "FW703", message: `this rule expires ${when}`, span }];
   });
 }

@@ -237,7 +237,7 @@ function management({ hook, accepting }: Chain): Diagnostic[] {
     const names = open.map(({ lo }) => `${MANAGEMENT[Number(lo)]} (${lo})`);
     return [{
       code: "FW411",
-      message: `${names.join(", ")} is open to any address`,
+      message: `${names.join(", ")} ${names.length > 1 ? "are" : "is"} open to any address`,
       span: rule.span,
       help: "add `from` with the addresses that manage this host, or `in on`",
     }];

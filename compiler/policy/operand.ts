@@ -181,7 +181,7 @@ export class Operands {
   }
 
   #members(elements: readonly Element[], type: ValueType): IntervalSet | undefined {
-    const intervals: Interval[] = [];
+    const intervals: IntervalSet[] = [];
     let good = true;
     for (const element of elements) {
       const [atom, ...more] = element.parts;
@@ -194,10 +194,10 @@ export class Operands {
         });
       }
       const values = atom && more.length === 0 ? this.#atom(atom, type) : undefined;
-      if (values) intervals.push(...values);
+      if (values) intervals.push(values);
       else good = false;
     }
-    return good ? setOf(intervals) : undefined;
+    return good ? setOf(intervals.flat()) : undefined;
   }
 
   #atom(atom: Atom, type: ValueType): IntervalSet | undefined {

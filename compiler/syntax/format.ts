@@ -39,7 +39,7 @@ export function format(text: string, file: File): string {
   const emit = (lines: readonly string[], breaks: number) => {
     if ((breaks > 1 || (afterBlock && breaks > 0)) && !fresh) out.push("");
     afterBlock = false;
-    out.push(...lines);
+    for (const line of lines) out.push(line);
     fresh = empty = false;
   };
   const flush = () => {

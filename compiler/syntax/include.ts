@@ -23,7 +23,7 @@ export type Read = (
 /** Mistakes of one set file that are told one by one. */
 const MAX_BAD_LINES = 10;
 
-/** A file's tree with everything that it includes in place. */
+/** A file's tree with everything that it includes in place, and the comments of all of it. */
 export function follow(
   file: Ast.File,
   source: Source,
@@ -31,10 +31,14 @@ export function follow(
   read: Read,
   report: Report,
 ): Ast.File {
-  return new Follower(sources, read, report).file(file, [source.name]);
+  const follower = new Follower(sources, read, report);
+  const whole = follower.file(file, [source.name]);
+  return { ...whole, comments: follower.comments };
 }
 
 class Follower {
+  readonly comments: Ast.Word[] = [];
+
   constructor(
     private readonly sources: Sources,
     private readonly read: Read,
@@ -44,6 +48,7 @@ class Follower {
   /** `path` names the files that lead here, the innermost last. */
   file(file: Ast.File, path: readonly string[]): Ast.File {
     const lost = [...file.lost ?? []];
+    this.#note(file.comments);
     const items = file.items.flatMap((item): readonly Ast.Item[] => {
       switch (item.kind) {
         case "include":
@@ -68,7 +73,9 @@ class Follower {
       switch (statement.kind) {
         case "include":
           return this.#opened(statement, path).flatMap(({ source, inner }) => {
-            return this.#body(parseStatements(source, this.report), inner);
+            const { body, comments } = parseStatements(source, this.report);
+            this.#note(comments);
+            return this.#body(body, inner);
           });
         case "when":
           return [{ ...statement, body: this.#body(statement.body, path) }];
@@ -76,6 +83,10 @@ class Follower {
           return [statement];
       }
     });
+  }
+
+  #note(comments: readonly Ast.Word[]): void {
+    for (const comment of comments) this.comments.push(comment);
   }
 
   /** The files that an include names, but those that it already stands in. */

@@ -39,8 +39,16 @@ export function parse(source: Source, report: Report): File {
 }
 
 /** As `parse`, for a file that a chain's body includes: it holds rules. */
-export function parseStatements(source: Source, report: Report): readonly Statement[] {
-  return read(source, report, (grammar, ...input) => grammar.readStatements(...input)).tree;
+export function parseStatements(
+  source: Source,
+  report: Report,
+): { body: readonly Statement[]; comments: readonly Word[] } {
+  const { tree: body, comments } = read(
+    source,
+    report,
+    (grammar, ...input) => grammar.readStatements(...input),
+  );
+  return { body, comments };
 }
 
 function read<N>(
