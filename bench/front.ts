@@ -27,7 +27,8 @@ const INPUTS: Readonly<Record<string, { sizes: number[]; make: (lines: number) =
 const STAGES: Readonly<Record<string, (input: Input) => void>> = {
   "lex (floor)": ({ text, read }) => {
     lexer.tokenize(text);
-    read("", "");
+    const files = read("", "");
+    if (typeof files !== "string") files.map((file) => file.text.split("\n"));
   },
   "lex, parse": ({ text }) => {
     parse(new Sources().add("x.fw", text), () => {});
