@@ -10,6 +10,7 @@ import {
 import { type Arguments, VERSION } from "./commands.ts";
 import { type Finding, type Format, FORMATS, github, json, sarif, short } from "./formats.ts";
 import { show } from "./policy.ts";
+import { sessionHere } from "./session.ts";
 import { readFrom } from "./read.ts";
 import { tally } from "./render.ts";
 import { readText, UsageError, writeFile } from "./report.ts";
@@ -30,6 +31,7 @@ export async function lint(args: Arguments): Promise<number> {
     : count("max-warnings", String(options["max-warnings"]));
   const wanted = {
     today: new Date().toISOString().slice(0, 10),
+    session: sessionHere(),
     correlated: options.all === true,
     read: readFrom,
   };

@@ -67,6 +67,7 @@ export const CODES = {
   FW301: { severity: "error", title: "clause not possible in this chain" },
   FW302: { severity: "error", title: "clauses that contradict" },
   FW401: { severity: "warning", title: "everything is accepted" },
+  FW402: { severity: "warning", title: "the session that manages this host is denied" },
   FW403: { severity: "warning", title: "replies are denied" },
   FW404: { severity: "warning", title: "invalid packets are accepted" },
   FW405: { severity: "warning", title: "IPv6 forgotten" },

@@ -58,6 +58,8 @@ IPv4 address.`,
   FW302: `Each clause narrows the rule, and these two leave nothing: no packet is both.`,
   FW401: `A rule without clauses, or a default of accept on input or forward, lets everything
 through that was not thought of. Deny by default and accept what is wanted.`,
+  FW402: `You are connected to this host over SSH, and this policy denies that connection, or that
+you come back once it has ended. \`run\`, \`reload\` and \`apply\` refuse it without --force.`,
   FW403: `With a default of drop and no rule for established flows, the replies to this host's own
 connections are dropped. Begin with \`accept state established, related\`.`,
   FW404: `State invalid is what conntrack could make nothing of. Accepting it lets forged and

@@ -8,6 +8,7 @@
  */
 import { checkRelations, type Wanted } from "./analysis/shadow.ts";
 import { hygiene } from "./analysis/hygiene.ts";
+import { lockout, type Session } from "./analysis/lockout.ts";
 import { safety } from "./analysis/safety.ts";
 import { suppress } from "./analysis/suppress.ts";
 import { type Diagnostic, type Edit, type Report, severityOf } from "./diagnostic.ts";
@@ -24,6 +25,7 @@ import { plan, TooLarge } from "./tables/plan.ts";
 
 export { diff, type Difference, Incomparable } from "./analysis/diff.ts";
 export { explain, type Explanation, type Step } from "./analysis/explain.ts";
+export { lockout, readSession, type Session } from "./analysis/lockout.ts";
 export { reach, type Reached } from "./analysis/reach.ts";
 export { OutOfBudget } from "./analysis/ruleset.ts";
 export { type RuleShare, ruleShares } from "./analysis/share.ts";
@@ -103,6 +105,8 @@ export function check(
 export interface LintWanted extends Wanted {
   /** The day, as 2026-12-31: without it nothing is said of rules that expire. */
   readonly today?: string;
+  /** Whoever manages this host is connected by it. */
+  readonly session?: Session | undefined;
   readonly read?: Read;
 }
 
@@ -115,6 +119,7 @@ export function lint(name: string, text: string, wanted: LintWanted = {}): Check
       ...checked.diagnostics,
       ...hygiene(file, written, wanted.today),
       ...safety(policy),
+      ...(wanted.session ? lockout(policy, wanted.session) : []),
       ...checkRelations(policy, wanted).filter((found) => wanted.correlated || isGrave(found)),
       ...layout(written, text),
     ]
