@@ -179,6 +179,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (args) => await (await import("./export.ts")).exportRules(args),
   },
   {
+    name: "import",
+    summary: "write the rules of iptables or nft as a rule file, and say what became of each",
+    operands: ["iptables-save|nft-json", "FILE..."],
+    options: [
+      { name: "output", value: "FILE", summary: "write the rule file here (also -o)" },
+      { name: "json", summary: "report as JSON" },
+      { name: "allow-loss", summary: "exit code 0 though packets may get another verdict" },
+    ],
+    needs: ({ options }) => [READ, ...(options.output ? [WRITE] : [])],
+    run: async (args) => await (await import("./import.ts")).importRules(args),
+  },
+  {
     name: "replay",
     summary: "decide the packets of a capture file, without root or kernel",
     operands: ["RULES"],

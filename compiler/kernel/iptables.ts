@@ -232,8 +232,13 @@ function protocols(tests: Tests, { six }: Context): string[] | Inexpressible {
   const others = valuesOf(subtract(DOMAIN.proto, proto));
   if (others.length === 1) return [`! -p ${protocolText(others[0]!)}`];
   const texts: string[] = [];
+  if (others.length < 240) {
+    return { why: "iptables takes one `! -p` a rule, and this rule leaves out more" };
+  }
   for (const number of valuesOf(proto)) {
-    if (six && HEADERS.includes(number)) continue;
+    if (six && HEADERS.includes(number)) {
+      return { why: `${number} is no protocol in IPv6, but an extension header` };
+    }
     if (number === 0n) return { why: "protocol 0 stands for every protocol in iptables" };
     const name = protocolText(number);
     const ways = header(tests, number, six);

@@ -46,6 +46,9 @@ const COMMENT_BYTES = 255;
 /** Longest prefix that a log line takes. */
 const PREFIX_LENGTH = 29;
 
+/** First line of a file that is for both families, even if no line of it says so. */
+export const BOTH_FAMILIES = "# Generated for iptables-restore and for ip6tables-restore";
+
 /** A part of a rule, for both families, or for the one whose tool reads the flag. */
 interface Words {
   readonly flag: "" | "-4" | "-6";
@@ -95,7 +98,7 @@ export function exportIptables(policy: Policy): Exported {
       ));
     }
   }
-  return { text: ["*filter", ...chains, ...lines, "COMMIT", ""].join("\n"), losses };
+  return { text: [BOTH_FAMILIES, "*filter", ...chains, ...lines, "COMMIT", ""].join("\n"), losses };
 }
 
 /** The matches of both families, those that are the same once. */

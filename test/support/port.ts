@@ -1,0 +1,43 @@
+/**
+ * Random policies that a kernel tool can say, and the comparison of what came back.
+ *
+ * @module
+ */
+import { check, diff, packetText, type Policy, type Rule, settled } from "../../compiler/mod.ts";
+import { HOOKS } from "../../compiler/policy/field.ts";
+import { span } from "../../compiler/policy/interval.ts";
+import { Random, randomRules } from "./policy.ts";
+
+/** A random policy, without the rules that `lost` names: those that the tool cannot say. */
+export function sayablePolicy(
+  seed: number,
+  rules: number,
+  lost: (policy: Policy) => ReadonlySet<string>,
+): Policy | undefined {
+  // No service can listen on port 0, and the file's own check says so by a warning only.
+  const { policy } = check("random.fw", randomRules(new Random(seed), rules));
+  if (!policy) return undefined;
+  const without = lost(policy);
+  return { ...policy, rules: policy.rules.filter((rule) => !without.has(rule.name)) };
+}
+
+/** What a policy and its way there and back decide differently, in words; undefined if nothing. */
+export function firstDifference(policy: Policy, text: string): string | undefined {
+  const { policy: back, diagnostics } = check("back.fw", text);
+  if (!back) return `${diagnostics[0]!.message}\n${text}`;
+  // A chain that accepts everything needs no chain.
+  const gone = policy.hooks.filter((hook) => !back.hooks.includes(hook));
+  const open = gone.map((hook): Rule => {
+    const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
+    return { ...policy.rules[0]!, name: hook, hook, verdict: { name: "accept" }, regions };
+  });
+  const [row] = diff({ ...policy, rules: policy.rules.flatMap(settled) }, {
+    ...back,
+    hooks: [...back.hooks, ...gone],
+    rules: [...back.rules, ...open],
+    markBits: back.markBits || policy.markBits,
+  });
+  if (!row) return undefined;
+  const by = (rule: typeof row.before) => rule ? `${rule.verdict.name} by ${rule.name}` : "nobody";
+  return `${packetText(row.packet)}: ${by(row.before)}, now ${by(row.after)}`;
+}
