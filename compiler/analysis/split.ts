@@ -250,8 +250,8 @@ class Proof {
   }
 
   #ofMalformed(step: Step): Flaw | undefined {
-    // To be counted does no harm: it is only that the kernel must not look too deep.
-    const harmless = step.does === "count" || step.does === this.policy.options.malformed;
+    // Some steps do it no harm: only that the kernel must not look too deep.
+    const harmless = ["queue", "count", this.policy.options.malformed].includes(step.does);
     if (harmless && !isDeep(step.region)) return undefined;
     const boxes = this.#space.boxes(both(shallow(step.region), UNREAD));
     const what = "takes a packet that may be malformed";
