@@ -57,6 +57,7 @@ const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
   { name: "coalesce", value: "auto|off|US", summary: "let packets gather under load" },
   { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
+  { name: "push-down", value: "on|off|N", summary: "kernel rules in front of the queue" },
 ];
 
 export const VERSION = "0.1.0";
@@ -215,11 +216,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "hooks",
     summary: "show the commands that send packets to the queue",
     operands: ["RULES"],
-    options: [...POLICY_OPTIONS, {
-      name: "print",
-      summary: "print them, change nothing (the default)",
-    }],
-    needs: () => [READ, HOOK_TOOLS],
+    options: [
+      ...POLICY_OPTIONS,
+      { name: "print", summary: "print them, change nothing (the default)" },
+      { name: "tool", value: "NAME", summary: "nft, iptables or iptables-legacy, usable or not" },
+    ],
+    needs: ({ options }) => options.tool ? [READ] : [READ, HOOK_TOOLS],
     run: async (args) => await (await import("./hooks.ts")).hooks(args),
   },
   {

@@ -74,7 +74,9 @@ export function show(
 function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
   for (
-    const name of ["queue", "batch", "workers", "split", "copy", "coalesce", "fail", "control"]
+    const name of [
+      ...["queue", "batch", "workers", "split", "copy", "coalesce", "fail", "push-down", "control"],
+    ]
   ) {
     const text = options[name];
     if (typeof text !== "string") continue;

@@ -1,4 +1,11 @@
-import { type Policy, rejectsOf, runTests, severityOf, usesState } from "../compiler/mod.ts";
+import {
+  type Policy,
+  pushDown,
+  rejectsOf,
+  runTests,
+  severityOf,
+  usesState,
+} from "../compiler/mod.ts";
 import {
   COALESCE_AUTO,
   ControlError,
@@ -46,6 +53,7 @@ export async function run(args: Arguments): Promise<number> {
       await service.stop();
       log?.stop();
     }
+    await running.refresh();
     console.log(summary(running));
     return 0;
   } finally {
@@ -113,7 +121,7 @@ export function hookPlan(policy: Policy): HookPlan {
     bypass: options["fail-listener"] === "open",
     state: usesState(policy),
     rejects: [...new Set(rejects)],
-    pushed: [],
+    pushed: pushDown(policy).flatMap(({ kernel }) => kernel),
     markMask: options["mark-mask"],
   };
 }

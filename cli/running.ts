@@ -5,7 +5,7 @@
  * @module
  */
 import type { Hook, Policy } from "../compiler/mod.ts";
-import type { Engine, Service, Stats } from "../runtime/mod.ts";
+import type { Counter, Engine, Service, Stats } from "../runtime/mod.ts";
 
 /** What a rule has counted; a rule of a subroutine has one row a hook, however many jumps. */
 export interface RuleCount {
@@ -16,7 +16,12 @@ export interface RuleCount {
   readonly bytes: number;
   /** When the last packet was seen, in milliseconds since 1970; 0 for never. */
   readonly lastMs: number;
+  /** Of these packets, those that the kernel took care of in front of the queue. */
+  readonly pushed: number;
 }
+
+/** What the kernel has counted by rule number, and when that was first seen to be so many. */
+type Pushed = ReadonlyMap<number, Counter & { readonly seenMs: number }>;
 
 /** A policy in force, and its counters since the start. */
 export class Running {
@@ -24,6 +29,8 @@ export class Running {
   /** Policies that were put in force after the first. */
   reloads = 0;
   #policy: Policy;
+  /** What the kernel had counted by the policy in force at the last `refresh`. */
+  #pushed: Pushed = new Map();
   /** What rules counted under earlier policies, by chain and name. */
   #past = new Map<string, RuleCount>();
 
@@ -49,21 +56,35 @@ export class Running {
   stats(): Stats {
     return this.engine.stats();
   }
+  /** Reads what the kernel has counted, for `rules` to include. */
+  async refresh(): Promise<void> {
+    const now = Date.now();
+    const entries = [...await this.service.pushed()].map(([rule, counter]) => {
+      const { packets, seenMs } = this.#pushed.get(rule) ?? { packets: 0n, seenMs: 0 };
+      return [rule, { ...counter, seenMs: counter.packets > packets ? now : seenMs }] as const;
+    });
+    this.#pushed = new Map(entries);
+  }
   /** Hits since the start, in the order of the policy in force. */
   rules(): RuleCount[] {
-    return [...sum(rowsOf(this.#policy, this.engine), [...this.#past.values()]).values()];
+    const rows = rowsOf(this.#policy, this.engine, this.#pushed);
+    return [...sum(rows, [...this.#past.values()]).values()];
   }
 }
 
-function rowsOf({ rules }: Policy, engine: Engine): RuleCount[] {
-  return engine.counters().map(({ packets, bytes, lastNs }, i) => ({
-    rule: rules[i]!.name,
-    chain: rules[i]!.hook,
-    verdict: rules[i]!.verdict.name === "next" ? "match" : rules[i]!.verdict.name,
-    packets: Number(packets),
-    bytes: Number(bytes),
-    lastMs: Number(lastNs / 1_000_000n),
-  }));
+function rowsOf({ rules }: Policy, engine: Engine, pushed: Pushed): RuleCount[] {
+  return engine.counters().map(({ packets, bytes, lastNs }, i) => {
+    const kernel = pushed.get(i) ?? { packets: 0n, bytes: 0n, seenMs: 0 };
+    return {
+      rule: rules[i]!.name,
+      chain: rules[i]!.hook,
+      verdict: rules[i]!.verdict.name === "next" ? "match" : rules[i]!.verdict.name,
+      packets: Number(packets + kernel.packets),
+      bytes: Number(bytes + kernel.bytes),
+      lastMs: Math.max(Number(lastNs / 1_000_000n), kernel.seenMs),
+      pushed: Number(kernel.packets),
+    };
+  });
 }
 
 /** Rows of one chain and name added up, in the order in which they first come. */
@@ -77,6 +98,7 @@ function sum(...lists: (readonly RuleCount[])[]): Map<string, RuleCount> {
       packets: (first?.packets ?? 0) + row.packets,
       bytes: (first?.bytes ?? 0) + row.bytes,
       lastMs: Math.max(first?.lastMs ?? 0, row.lastMs),
+      pushed: (first?.pushed ?? 0) + row.pushed,
     });
   }
   return sums;

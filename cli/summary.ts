@@ -6,27 +6,56 @@
 import type { Stats } from "../runtime/mod.ts";
 import type { RuleCount, Running } from "./running.ts";
 
-/** The summary as a table, or as one JSON object: `{rules: [...], totals: {...}}`. */
+/**
+ * The summary as a table, or as one JSON object: `{rules: [...], totals: {...}}`. Rules count what
+ * the kernel took care of in front of the queue, too; totals are those of the queue, and `pushed_*`.
+ */
 export function summary(running: Running): string {
   const rules = running.rules();
   const stats = running.stats();
   if (running.policy.options.report === "json") {
     const totals = Object.fromEntries(Object.entries(stats).map(([k, v]) => [k, Number(v)]));
-    return JSON.stringify({ rules, totals });
+    const inFront = Object.entries(pushed(rules)).map(([verdict, n]) => [`pushed_${verdict}`, n]);
+    return JSON.stringify({ rules, totals: { ...totals, ...Object.fromEntries(inFront) } });
   }
-  return [table(rules), "", totals(stats)].join("\n");
+  return [table(rules), "", totals(stats), ...inFront(rules)].join("\n");
+}
+
+/** Packets by what became of them in front of the queue. */
+function pushed(
+  rules: readonly RuleCount[],
+): { accepted: number; dropped: number; rejected: number } {
+  const sum = (verdict: string) =>
+    rules.reduce((sum, rule) => rule.verdict === verdict ? sum + rule.pushed : sum, 0);
+  return { accepted: sum("accept"), dropped: sum("drop"), rejected: sum("reject") };
+}
+
+function inFront(rules: readonly RuleCount[]): string[] {
+  const { accepted, dropped, rejected } = pushed(rules);
+  const all = accepted + dropped + rejected;
+  if (all === 0) return [];
+  return [
+    `${all} more in the kernel, in front of the queue: ${accepted} accepted, ${dropped} dropped, ` +
+    `${rejected} rejected`,
+  ];
 }
 
 function table(rules: readonly RuleCount[]): string {
-  const rows = [
-    ["packets", "bytes", "verdict", "rule"],
-    ...rules.map((r) => [String(r.packets), String(r.bytes), r.verdict, r.rule]),
+  const columns: [string, "start" | "end", (rule: RuleCount) => string | number][] = [
+    ["packets", "start", ({ packets }) => packets],
+    ["in kernel", "start", ({ pushed }) => pushed],
+    ["bytes", "start", ({ bytes }) => bytes],
+    ["verdict", "end", ({ verdict }) => verdict],
+    ["rule", "end", ({ rule }) => rule],
   ];
-  const width = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map(([packets, bytes, verdict, rule]) =>
-    `${packets!.padStart(width[0]!)}  ${bytes!.padStart(width[1]!)}  ` +
-    `${verdict!.padEnd(width[2]!)}  ${rule}`
-  ).join("\n");
+  if (rules.every(({ pushed }) => pushed === 0)) columns.splice(1, 1);
+  const padded = columns.map(([head, side, valueOf]) => {
+    const cells = [head, ...rules.map((rule) => String(valueOf(rule)))];
+    const width = Math.max(...cells.map(({ length }) => length));
+    return cells.map((cell) => side === "start" ? cell.padStart(width) : cell.padEnd(width));
+  });
+  return padded[0]!.map((_, row) => padded.map((column) => column[row]).join("  ").trimEnd())
+    .join("\n");
 }
 
 function totals(stats: Stats): string {

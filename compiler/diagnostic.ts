@@ -78,6 +78,7 @@ export const CODES = {
   FW412: { severity: "warning", title: "fragments pass by port rules" },
   FW501: { severity: "warning", title: "log without a rate" },
   FW503: { severity: "info", title: "log prefix long or not unique" },
+  FW506: { severity: "info", title: "nothing could be pushed down to the kernel" },
   FW702: { severity: "warning", title: "rule has expired" },
   FW703: { severity: "info", title: "rule expires soon" },
   FW705: { severity: "info", title: "not formatted" },

@@ -80,6 +80,9 @@ accepted. Drop fragments, or use \`state\`, which has the kernel reassemble firs
     `Whoever can send packets can then fill the disk. \`every 10s\` writes one line with a count
 of those left out.`,
   FW503: `A prefix should tell which rule wrote the line, and the kernel's own log keeps 63 bytes.`,
+  FW506: `The rules that a chain begins with are given to the kernel where it can carry them out, so
+that most packets never come to the queue. A rule that logs, has a limit, depends on the time or asks
+a set that changes ends that, and here it is the first. If order allows, put after it what is rare.`,
   FW702: `The rule matches no packet any more. Remove it, or set a new day.`,
   FW703: `The rule will stop to match soon; whoever relies on it should know.`,
   FW704: `Newlines mean nothing, so \`tcp dport 22 accept\` continues the rule above with

@@ -12,6 +12,7 @@ import { lockout, type Session } from "./analysis/lockout.ts";
 import { safety } from "./analysis/safety.ts";
 import { suppress } from "./analysis/suppress.ts";
 import { type Diagnostic, type Edit, type Report, severityOf } from "./diagnostic.ts";
+import { notPushed } from "./kernel/front.ts";
 import type { Options } from "./policy/options.ts";
 import type { Policy } from "./policy/policy.ts";
 import { resolve } from "./policy/resolve.ts";
@@ -39,6 +40,7 @@ export { exportNft } from "./port/export_nft.ts";
 export { importIptables } from "./port/import_iptables.ts";
 export { ImportError } from "./port/ruleset.ts";
 export type { Imported, Row } from "./port/write.ts";
+export { type Front, type FrontRule, pushDown } from "./kernel/front.ts";
 export { addressText, readPrefix } from "./policy/address.ts";
 export { type Carry, carry } from "./policy/carry.ts";
 export { durationNs } from "./policy/dynamic.ts";
@@ -123,6 +125,7 @@ export function lint(name: string, text: string, wanted: LintWanted = {}): Check
       ...hygiene(file, written, wanted.today),
       ...safety(policy),
       ...(wanted.session ? lockout(policy, wanted.session) : []),
+      ...notPushed(policy),
       ...checkRelations(policy, wanted).filter((found) => wanted.correlated || isGrave(found)),
       ...layout(written, text),
     ]

@@ -19,7 +19,9 @@ export { followLog, type LogLine } from "./log.ts";
 export { pcapngHeader, pcapngPacket } from "./pcapng.ts";
 export {
   type Backend,
+  backendNamed,
   commandText,
+  type Counter,
   HookError,
   type HookPlan,
   probeBackend,

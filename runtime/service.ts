@@ -6,7 +6,13 @@
  *
  * @module
  */
-import { type Backend, type HookPlan, installHooks, probeBackend } from "./hooks/mod.ts";
+import {
+  type Backend,
+  type Counter,
+  type HookPlan,
+  installHooks,
+  probeBackend,
+} from "./hooks/mod.ts";
 import { type Binding, Engine, NativeError, queueOwner, type Sharing } from "./native.ts";
 
 export interface ServiceConfig {
@@ -23,6 +29,8 @@ export interface Service {
   /** "nft" or "iptables", undefined when the hooks are left to the user. */
   readonly backend: string | undefined;
   readonly engine: Engine;
+  /** What the rules in front of the queue have counted, by the numbers of the plan; to the end. */
+  pushed(): Promise<ReadonlyMap<number, Counter>>;
   /** Rejects when a queue thread fails; resolves when all have ended. */
   readonly ended: Promise<void>;
   /** Ends in order; every packet that was queued has its verdict. Figures stay readable. */
@@ -52,15 +60,18 @@ export async function startService(config: ServiceConfig): Promise<Service> {
     const installed = hooks && backend && await installHooks(hooks, backend);
     const ended = engine.ended();
     let stopping: Promise<void> | undefined;
+    let last: ReadonlyMap<number, Counter> | undefined;
+    const pushed = async () => last ?? await installed?.counters() ?? new Map();
     const stop = async () => {
       try {
         await installed?.detach();
+        last = await pushed();
       } finally {
         engine.stop();
         await ended.finally(() => installed?.remove());
       }
     };
-    return { backend: backend?.name, engine, ended, stop: () => stopping ??= stop() };
+    return { backend: backend?.name, engine, pushed, ended, stop: () => stopping ??= stop() };
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;

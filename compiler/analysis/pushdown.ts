@@ -125,7 +125,8 @@ class Builder {
     const counted = this.#counting.map((other) => this.policy.rules[other]!);
     const looksDeep = isDeep(region) || counted.some((other) => other.regions.some(isDeep));
     if (looksDeep || rule.verdict.name !== this.policy.options.malformed) {
-      const guard = both(shallow(region), UNREAD);
+      // One guard will do for all rules that look deep; for another, no more than its packets.
+      const guard = both(looksDeep ? { hook: region.hook! } : shallow(region), UNREAD);
       const needed = !emptyField(guard) && !this.#covers(this.#sound, guard);
       const why = needed ? this.#add({ region: guard, does: "queue", rule: number }) : undefined;
       if (why) return why;

@@ -149,7 +149,9 @@ class Proof {
       this.#counted.push({ step, boxes });
       return flaw;
     }
-    const flaw = step.does === "queue" ? this.#ofQueue(boxes) : this.#ofDecision(step, boxes);
+    const flaw = step.does === "queue"
+      ? this.#ofQueue(boxes) ?? this.#ofMalformed(step)
+      : this.#ofDecision(step, boxes);
     this.#ended.push(...boxes);
     if (endsMalformed(this.policy, step)) this.#sound.push(...boxes);
     return flaw;

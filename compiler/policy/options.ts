@@ -31,6 +31,8 @@ export interface Options {
   readonly malformed: "accept" | "drop";
   /** Contiguous bits of the packet mark that are Barrage's, at least four. */
   readonly "mark-mask": number;
+  /** Kernel rules a chain, at most, in front of the queue; 0 leaves every packet to it. */
+  readonly "push-down": number;
   /** Whether `run` installs what sends packets to the queue. */
   readonly hooks: boolean;
   /** Where the log goes: "stderr", or a file. */
@@ -54,6 +56,7 @@ export const DEFAULTS: Options = {
   "fail-overflow": "closed",
   malformed: "drop",
   "mark-mask": 0xff000000,
+  "push-down": 64,
   hooks: true,
   log: "stderr",
   pcap: "barrage.pcapng",
@@ -63,7 +66,7 @@ export const DEFAULTS: Options = {
 
 /** Options that LANGUAGE names and that are not there yet. */
 export const FUTURE_OPTIONS: readonly string[] = [
-  ...["fail-error", "push-down", "metrics", "dry-run"],
+  ...["fail-error", "metrics", "dry-run"],
 ];
 
 /** What each option takes, in words, and its reading of a text: undefined if it is not that. */
@@ -131,6 +134,15 @@ const READERS: Readonly<
         0xffffffff,
         (mask) => isContiguous(mask, 4) ? { "mark-mask": mask } : undefined,
       ),
+  },
+  "push-down": {
+    takes: "on, off, or the kernel rules that a chain may take, from 1 to 4096",
+    read: (text) =>
+      text === "on"
+        ? { "push-down": DEFAULTS["push-down"] }
+        : text === "off"
+        ? { "push-down": 0 }
+        : number(text, 1, 4096, (most) => ({ "push-down": most })),
   },
   hooks: {
     takes: "on or off",

@@ -16,7 +16,7 @@ import type { Counter, HookPlan } from "./plan.ts";
 export type { Backend } from "./backend.ts";
 export { type Command, commandText, HookError } from "./command.ts";
 export type { Counter, Hook, HookPlan, PushedRule, RejectKind } from "./plan.ts";
-export { probeBackend } from "./probe.ts";
+export { backendNamed, probeBackend } from "./probe.ts";
 
 /** Hooks that are in the kernel. All but `replace` may be called again, and in any order. */
 export interface InstalledHooks {

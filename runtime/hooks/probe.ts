@@ -39,6 +39,19 @@ export async function probeBackend(): Promise<Backend> {
   );
 }
 
+/** The tool of that name, whether it is of any use here or not; undefined if there is none. */
+export function backendNamed(name: string): Backend | undefined {
+  switch (name) {
+    case "nft":
+      return nft;
+    case "iptables":
+    case "iptables-legacy":
+      return iptables(name);
+    default:
+      return undefined;
+  }
+}
+
 async function probeNft(): Promise<Backend> {
   await run("nft cannot queue", PROBE);
   return nft;

@@ -21,6 +21,7 @@ export interface Summary {
     readonly verdict: string;
     readonly packets: number;
     readonly bytes: number;
+    readonly pushed: number;
   }[];
   readonly totals: Readonly<Record<string, number>>;
 }
@@ -34,11 +35,18 @@ export class Barrage implements AsyncDisposable {
     readonly control: string,
   ) {}
 
-  /** Puts a policy in force in a namespace; resolves when it filters. */
+  /**
+   * Puts a policy in force in a namespace; resolves when it filters. Every packet goes through the
+   * queue, unless the arguments or the policy say otherwise.
+   */
   static async start(host: Host, text: string, ...args: string[]): Promise<Barrage> {
     const rules = await ruleFile(text);
     const control = `${rules}.sock`;
-    const own = /^ *option control/m.test(text) ? [] : ["--control", control];
+    const own = [["control", control], ["push-down", "off"]].flatMap(([name, value]) =>
+      new RegExp(`^ *option ${name}`, "m").test(text) || args.includes(`--${name}`)
+        ? []
+        : [`--${name}`, value!]
+    );
     const process = host.start(fw(rules, "--json", ...own, ...args));
     await process.line(/^barrage: filtering/);
     return new Barrage(process, rules, control);

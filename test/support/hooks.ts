@@ -11,9 +11,12 @@
  * @module
  */
 import { type Backend, HookError, type HookPlan, installHooks } from "../../runtime/hooks/mod.ts";
-import { type InstalledHooks, probeBackend, removeLeftovers } from "../../runtime/hooks/mod.ts";
-import { iptables } from "../../runtime/hooks/iptables.ts";
-import { nft } from "../../runtime/hooks/nft.ts";
+import {
+  backendNamed,
+  type InstalledHooks,
+  probeBackend,
+  removeLeftovers,
+} from "../../runtime/hooks/mod.ts";
 import type { Host } from "./netns.ts";
 
 export interface HooksReport {
@@ -51,11 +54,7 @@ export async function hooks(
 
 async function main(name: string, plan: HookPlan, steps: readonly string[]): Promise<HooksReport> {
   try {
-    const backend = name === "probe"
-      ? await probeBackend()
-      : name === "nft"
-      ? nft
-      : iptables(name === "iptables" ? "iptables" : "iptables-legacy");
+    const backend = name === "probe" ? await probeBackend() : backendNamed(name)!;
     let installed: InstalledHooks | undefined;
     let removed: string[] = [];
     const counted: Required<HooksReport>["counted"][number][] = [];
