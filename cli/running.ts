@@ -5,7 +5,7 @@
  * @module
  */
 import type { Hook, Policy } from "../compiler/mod.ts";
-import type { Counter, Engine, Service, Stats } from "../runtime/mod.ts";
+import type { Engine, PushedCount, Service, Stats } from "../runtime/mod.ts";
 
 /** What a rule has counted; a rule of a subroutine has one row a hook, however many jumps. */
 export interface RuleCount {
@@ -21,7 +21,7 @@ export interface RuleCount {
 }
 
 /** What the kernel has counted by rule number, and when that was first seen to be so many. */
-type Pushed = ReadonlyMap<number, Counter & { readonly seenMs: number }>;
+type Pushed = ReadonlyMap<number, PushedCount & { readonly seenMs: number }>;
 
 /** A policy in force, and its counters since the start. */
 export class Running {

@@ -21,10 +21,10 @@ export {
   type Backend,
   backendNamed,
   commandText,
-  type Counter,
   HookError,
   type HookPlan,
   probeBackend,
+  type PushedCount,
   removeLeftovers,
 } from "./hooks/mod.ts";
 export {

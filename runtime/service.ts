@@ -8,10 +8,10 @@
  */
 import {
   type Backend,
-  type Counter,
   type HookPlan,
   installHooks,
   probeBackend,
+  type PushedCount,
 } from "./hooks/mod.ts";
 import { type Binding, Engine, NativeError, queueOwner, type Sharing } from "./native.ts";
 
@@ -30,7 +30,7 @@ export interface Service {
   readonly backend: string | undefined;
   readonly engine: Engine;
   /** What the rules in front of the queue have counted, by the numbers of the plan; to the end. */
-  pushed(): Promise<ReadonlyMap<number, Counter>>;
+  pushed(): Promise<ReadonlyMap<number, PushedCount>>;
   /** Rejects when a queue thread fails; resolves when all have ended. */
   readonly ended: Promise<void>;
   /** Ends in order; every packet that was queued has its verdict. Figures stay readable. */
@@ -60,7 +60,7 @@ export async function startService(config: ServiceConfig): Promise<Service> {
     const installed = hooks && backend && await installHooks(hooks, backend);
     const ended = engine.ended();
     let stopping: Promise<void> | undefined;
-    let last: ReadonlyMap<number, Counter> | undefined;
+    let last: ReadonlyMap<number, PushedCount> | undefined;
     const pushed = async () => last ?? await installed?.counters() ?? new Map();
     const stop = async () => {
       try {

@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import type { Counter, HookPlan } from "./plan.ts";
+import type { HookPlan, PushedCount } from "./plan.ts";
 
 /** One tool that can tell the kernel what to queue. Every promise may be rejected with HookError. */
 export interface Backend {
@@ -32,7 +32,7 @@ export interface Backend {
    * What the rules that an installation pushed down have counted, by the caller's numbers. Final
    * once a later installation has taken its place, or queueing has ended.
    */
-  counters(plan: HookPlan, generation: number): Promise<ReadonlyMap<number, Counter>>;
+  counters(plan: HookPlan, generation: number): Promise<ReadonlyMap<number, PushedCount>>;
 
   /** Ends queueing, and keeps counters and what acts on packets that are queued already. */
   detach(): Promise<void>;

@@ -15,10 +15,10 @@ import type { Backend } from "./backend.ts";
 import { type Command, run } from "./command.ts";
 import {
   addCount,
-  type Counter,
   hex,
   type HookPlan,
   type Line,
+  type PushedCount,
   pushedLines,
   type RejectKind,
   rejectMark,
@@ -153,7 +153,7 @@ function generationOf({ name }: Chain): number {
 }
 
 /** What the rules of a chain have counted, in order, as iptables-save -c prints it. */
-function countsIn(saved: string, chain: string): Counter[] {
+function countsIn(saved: string, chain: string): PushedCount[] {
   const [, mangle = ""] = /^\*mangle\n([^]*?)^COMMIT/m.exec(saved) ?? [];
   return [...mangle.matchAll(/^\[(\d+):(\d+)\] -A (\S+)/gm)]
     .filter(([, , , name]) => name === chain)
@@ -280,7 +280,7 @@ export function iptables(variant: Variant, families: readonly Family[] = FAMILIE
       });
     },
     async counters(plan, generation) {
-      const totals = new Map<number, Counter>();
+      const totals = new Map<number, PushedCount>();
       for (const family of families) {
         const saved = await save(family, "-c", "-t", "mangle");
         for (const hook of plan.hooks) {

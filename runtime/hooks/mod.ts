@@ -11,23 +11,23 @@ import type { Backend } from "./backend.ts";
 import { HookError } from "./command.ts";
 import { FAMILIES, iptables, type Variant } from "./iptables.ts";
 import { nft } from "./nft.ts";
-import type { Counter, HookPlan } from "./plan.ts";
+import type { HookPlan, PushedCount } from "./plan.ts";
 
 export type { Backend } from "./backend.ts";
 export { type Command, commandText, HookError } from "./command.ts";
-export type { Counter, Hook, HookPlan, PushedRule, RejectKind } from "./plan.ts";
+export type { Hook, HookPlan, PushedCount, PushedRule, RejectKind } from "./plan.ts";
 export { backendNamed, probeBackend } from "./probe.ts";
 
 /** Hooks that are in the kernel. All but `replace` may be called again, and in any order. */
 export interface InstalledHooks {
   /** What the rules pushed down have counted, by the plan's numbers. Final after `detach`. */
-  counters(): Promise<ReadonlyMap<number, Counter>>;
+  counters(): Promise<ReadonlyMap<number, PushedCount>>;
   /**
    * Puts another plan in its place: every packet meets one of the two, whole, and packets that are
    * queued stay so. Returns what the old plan's rules have counted in all. On failure the old one
    * stays, and HookError says why.
    */
-  replace(plan: HookPlan): Promise<ReadonlyMap<number, Counter>>;
+  replace(plan: HookPlan): Promise<ReadonlyMap<number, PushedCount>>;
   /** Ends queueing; packets that are queued already can still be answered, and rejected. */
   detach(): Promise<void>;
   /** Removes the rest. With nft this drops what is still queued. */

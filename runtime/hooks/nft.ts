@@ -12,10 +12,10 @@ import type { Backend } from "./backend.ts";
 import { type Command, run } from "./command.ts";
 import {
   addCount,
-  type Counter,
   hex,
   type HookPlan,
   type Line,
+  type PushedCount,
   pushedLines,
   type RejectKind,
   rejectMark,
@@ -166,7 +166,7 @@ export const nft: Backend = {
     await run("cannot clean up", transaction(old.map((name) => `delete chain ${TABLE} ${name}`)));
   },
   async counters(plan, generation) {
-    const totals = new Map<number, Counter>();
+    const totals = new Map<number, PushedCount>();
     const table = await ourTable() ?? "";
     for (const hook of plan.hooks) {
       const start = table.indexOf(`\tchain front-${hook}-${generation} {\n`);

@@ -46,7 +46,7 @@ export interface PushedRule {
   readonly counts?: number;
 }
 
-export interface Counter {
+export interface PushedCount {
   readonly packets: bigint;
   readonly bytes: bigint;
 }
@@ -80,9 +80,9 @@ export function pushedLines(
 
 /** Adds what the kernel has counted at a line to what its packets are counted under. */
 export function addCount(
-  totals: Map<number, Counter>,
+  totals: Map<number, PushedCount>,
   { counts }: Line,
-  counter: Counter | undefined,
+  counter: PushedCount | undefined,
 ): void {
   if (counts === undefined || !counter) return;
   const { packets, bytes } = totals.get(counts) ?? { packets: 0n, bytes: 0n };
