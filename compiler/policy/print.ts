@@ -4,12 +4,10 @@
  *
  * @module
  */
-import { addressText, prefixesOf } from "./address.ts";
-import { DOMAIN, type Field, FIELDS, HOOKS } from "./field.ts";
-import { type IntervalSet, subtract } from "./interval.ts";
+import { HOOKS } from "./field.ts";
 import { conditionsOf, type Literal, type Policy, type Rule } from "./policy.ts";
 import type { Region } from "./region.ts";
-import { valueText } from "./text.ts";
+import { regionText } from "./text.ts";
 
 /** Values of one field before the rest is only counted. */
 const MOST_VALUES = 8;
@@ -37,7 +35,7 @@ function ruleLines(policy: Policy, rule: Rule, number: number): string[] {
     `label ${name}`,
   ].join(" ");
   const verb = (verdict.name === "next" ? "match" : verdict.name) + how;
-  const regions = rule.regions.slice(0, MOST_REGIONS).map((region) => regionText(policy, region));
+  const regions = rule.regions.slice(0, MOST_REGIONS).map((region) => askedText(policy, region));
   const more = rule.regions.length - regions.length;
   const head = `  ${String(number).padStart(5)}  ${verb}`;
   if (regions.length === 0) return [`${head} nothing: no packet gets here  ${does}`];
@@ -48,48 +46,14 @@ function ruleLines(policy: Policy, rule: Rule, number: number): string[] {
   ];
 }
 
-/** A region in the words of the language. */
-function regionText(policy: Policy, region: Region): string {
-  const fields = FIELDS.filter((field) => field !== "hook" && region[field]);
-  const words = [
-    ...fields.map((field) => `${WORDS[field] ?? field} ${setText(field, region[field]!)}`),
-    ...conditionsOf(policy, region).map(([literal, wanted]) => {
-      return literalText(policy, policy.literals[literal]!, wanted);
-    }),
-  ];
-  return words.join(" ") || "any";
-}
-
-const WORDS: Readonly<Partial<Record<Field, string>>> = {
-  src: "from",
-  dst: "to",
-  in: "in on",
-  out: "out on",
-};
-
-/** The values of a field, by what it leaves out where that is shorter. */
-function setText(field: Field, set: IntervalSet): string {
-  const rest = subtract(DOMAIN[field], set);
-  const negated = rest.length > 0 && rest.length < set.length;
-  const values = valuesText(field, negated ? rest : set);
-  const shown = values.slice(0, MOST_VALUES).join(", ");
-  const more = values.length > MOST_VALUES ? `, … ${values.length - MOST_VALUES} more` : "";
-  const text = values.length === 1 ? shown : `{ ${shown}${more} }`;
-  return negated ? `! ${text}` : text;
-}
-
-function valuesText(field: Field, set: IntervalSet): string[] {
-  if (field === "src" || field === "dst") {
-    return prefixesOf(set).map(({ six, bits, length }) =>
-      addressText(six, bits) + (length === (six ? 128 : 32) ? "" : `/${length}`)
-    );
-  }
-  return set.map(({ lo, hi }) => {
-    if (lo === hi) return valueText(field, lo);
-    // The names that begin alike are an interval.
-    if (field === "in" || field === "out") return `${valueText(field, lo)}*`;
-    return `${valueText(field, lo)}-${valueText(field, hi)}`;
-  });
+/** What a region asks of a packet, and of the time; its hook is the chain it stands in. */
+function askedText(policy: Policy, { hook: _, ...region }: Region): string {
+  const conditions = conditionsOf(policy, region).map(([literal, wanted]) =>
+    literalText(policy, policy.literals[literal]!, wanted)
+  );
+  const clauses = regionText(region, MOST_VALUES);
+  if (conditions.length === 0) return clauses;
+  return [...clauses === "any" ? [] : [clauses], ...conditions].join(" ");
 }
 
 function literalText({ sets }: Policy, literal: Literal, wanted: boolean): string {

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { v4Text, v6Text } from "./address.ts";
+import { addressText, prefixesOf, v4Text, v6Text } from "./address.ts";
 import {
   DOMAIN,
   EXTENSIONS,
   type Field,
+  FIELDS,
   FRAGMENT,
   HOOKS,
   ICMPV6_BASE,
@@ -24,7 +25,7 @@ import {
   TCP_FLAGS,
   V6_BASE,
 } from "./field.ts";
-import { span, subtract } from "./interval.ts";
+import { type IntervalSet, span, subtract } from "./interval.ts";
 import type { Region } from "./region.ts";
 
 /** One value of a field. */
@@ -103,36 +104,59 @@ export function fieldWord(field: Field): string {
   return WORDS[field] ?? field;
 }
 
-/** A region as clauses; a list of more than four members is cut short with `…`. */
-export function regionText(region: Region): string {
-  const fields = (Object.keys(region) as Field[]).filter((field) => region[field]);
-  return fields.map((field) => {
-    const set = region[field]!;
-    const names = field === "in" || field === "out";
-    // Most names but a few: the few are what says something.
-    const most = names && set.at(-1)!.hi === DOMAIN[field].at(-1)!.hi;
-    const shown = most ? subtract(span(NO_INTERFACE + 1n, set.at(-1)!.hi), set) : set;
-    if (shown.length === 0) return `${fieldWord(field)} any`;
-    const members = shown.map(({ lo, hi }) =>
-      names
-        ? `${valueText(field, lo)}${lo === hi ? "" : "*"}`
-        : lo === hi
-        ? valueText(field, lo)
-        : rangeText(field, lo, hi)
-    );
-    const list = members.length > 4 ? [...members.slice(0, 4), "…"] : members;
-    const text = `${most ? "! " : ""}${list.length === 1 ? list[0]! : `{ ${list.join(", ")} }`}`;
-    return field === "hook" || field === "family" ? text : `${fieldWord(field)} ${text}`;
-  }).join(" ");
+/** A region as clauses of the language, "any" if it asks nothing; at most so many values a list. */
+export function regionText(region: Region, most = 4): string {
+  const fields = FIELDS.filter((field) => region[field]);
+  const clauses = fields.map((field) => {
+    const text = setText(field, region[field]!, most);
+    const bare = BARE.includes(field) || (field === "proto" && text in PROTO);
+    return bare ? text : `${fieldWord(field)} ${text}`;
+  });
+  return clauses.join(" ") || "any";
 }
 
-/** `10.0.0.0/8` where a range of addresses is a network, else `a-b`. */
-function rangeText(field: Field, lo: bigint, hi: bigint): string {
-  const size = hi - lo + 1n;
-  const network = (size & (size - 1n)) === 0n && lo % size === 0n;
-  if ((field === "src" || field === "dst") && network) {
-    const width = lo < V6_BASE ? 32 : 128;
-    return `${valueText(field, lo)}/${width - (size.toString(2).length - 1)}`;
+/** Their values are clauses by themselves, as the names of protocols are. */
+const BARE: readonly Field[] = ["hook", "family"];
+
+/** The values of a field, by those it leaves out where that is shorter. */
+function setText(field: Field, set: IntervalSet, most: number): string {
+  const none = NONE[field];
+  const named = none === undefined ? DOMAIN[field] : subtract(DOMAIN[field], span(none));
+  const rest = subtract(named, set);
+  const negated = rest.length < set.length && subtract(set, named).length === 0;
+  if (negated && rest.length === 0) return "any";
+  const values = valuesText(field, negated ? rest : set);
+  const list = values.slice(0, most);
+  if (values.length > most) list.push(`… ${values.length - most} more`);
+  // States stand in a row; what else is a list has braces.
+  const text = list.length === 1 || field === "state" ? list.join(", ") : `{ ${list.join(", ")} }`;
+  return negated ? `! ${text}` : text;
+}
+
+/** What stands for "there is none" in the fields that not every packet has. */
+const NONE: Readonly<Partial<Record<Field, bigint>>> = {
+  sport: NO_PORT,
+  dport: NO_PORT,
+  type: NO_TYPE,
+  code: NO_TYPE,
+  in: NO_INTERFACE,
+  out: NO_INTERFACE,
+  mac: NO_MAC,
+  uid: NO_ID,
+  gid: NO_ID,
+};
+
+function valuesText(field: Field, set: IntervalSet): string[] {
+  if (field === "src" || field === "dst") {
+    return prefixesOf(set).map(({ six, bits, length }) =>
+      addressText(six, bits) + (length === (six ? 128 : 32) ? "" : `/${length}`)
+    );
   }
-  return `${valueText(field, lo)}-${valueText(field, hi)}`;
+  return set.flatMap(({ lo, hi }) => {
+    if (field === "state") return STATES.slice(Number(lo), Number(hi) + 1);
+    if (lo === hi) return valueText(field, lo);
+    // The names that begin alike are an interval.
+    if (field === "in" || field === "out") return `${valueText(field, lo)}*`;
+    return `${valueText(field, lo)}-${valueText(field, hi)}`;
+  });
 }

@@ -22,9 +22,9 @@ Deno.test("rules are printed as what is left when everything was carried out", (
   assertEquals(printRules(policy!), [
     "chain input",
     "      0  drop from @bad  label bad",
-    "      1  accept proto tcp from { 10.0.0.0/8, fd00::/8 } dport 22 in on { br-lan, wg* }" +
+    "      1  accept tcp from { 10.0.0.0/8, fd00::/8 } dport 22 in on { br-lan, wg* }" +
     " limit 1/6s burst 5 per source/24|64  set mark 0x1/0xf label ssh",
-    "      2  accept family ipv4 proto icmp time 22:00-06:00 days fri until 2030-12-31  label night",
+    "      2  accept ipv4 icmp time 22:00-06:00 days fri until 2030-12-31  label night",
     '      3  drop any  log "in " label input:default',
   ]);
 });
