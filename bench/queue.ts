@@ -22,6 +22,7 @@ import { CONTESTANTS, type Manner } from "./queue/contestants.ts";
 import { Policy } from "./queue/policy.ts";
 import { type Case, conclude } from "./queue/report.ts";
 import {
+  AHEAD,
   CONTESTANT_CORE,
   prepare,
   type Scenario,
@@ -88,7 +89,8 @@ async function compete(
 ): Promise<Case> {
   const { scenario, rules } = at;
   const policy = new Policy(scenario.hook, rules, scenario.state);
-  const manner: Manner = { core: scenario.pinned ? CONTESTANT_CORE : undefined, batch, coalesce };
+  const pin = scenario.pinned ? ["taskset", "-c", CONTESTANT_CORE] : [];
+  const manner: Manner = { prefix: [...AHEAD, ...pin], batch, coalesce };
   const samples = new Map(scenario.contestants.map((name) => [name, [] as (readonly number[])[]]));
   for (let round = 0; round < rounds; round++) {
     for (const name of shuffled(scenario.contestants, random)) {

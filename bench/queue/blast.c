@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SIZE = 64, SEGMENTS = 32, MESSAGES = 8, FLOWS = 8, PORTS = 64 };
+enum { SIZE = 64, SEGMENTS = 8, MESSAGES = 8, FLOWS = 8, PORTS = 64 };
 
 static volatile sig_atomic_t stopped;
 

@@ -11,8 +11,8 @@ const BUILD = new URL("build/", import.meta.url).pathname;
 
 /** How the user of a queue is run. */
 export interface Manner {
-  /** The core that it has for itself; undefined: any. */
-  readonly core: string | undefined;
+  /** What its command line begins with: where it runs. */
+  readonly prefix: readonly string[];
   readonly batch: string;
   readonly coalesce: string;
 }
@@ -68,9 +68,12 @@ const barrage = onQueue("barrage", (rules, { batch, coalesce }) => ({
 /** With its own hooks, which leave to the kernel what the kernel can decide as well. */
 const pushed: Contestant = {
   name: "barrage, its own hooks",
-  start: async (host, policy, { batch, coalesce }) => {
+  start: async (host, policy, { prefix, batch, coalesce }) => {
     const rules = await ruleFile(policy.barrage());
-    const process = host.start(fw(rules, "--json", "--batch", batch, "--coalesce", coalesce));
+    const process = host.start([
+      ...prefix,
+      ...fw(rules, "--json", "--batch", batch, "--coalesce", coalesce),
+    ]);
     await process.line(/^barrage: filtering/);
     return running(process.pid, async () => {
       await process.stop("SIGINT");
@@ -99,10 +102,9 @@ function onQueue(
     start: async (host, policy, manner) => {
       const rules = await ruleFile(policy.barrage());
       const { argv, ready } = program(rules, manner);
-      const pinned = manner.core === undefined ? argv : ["taskset", "-c", manner.core, ...argv];
       const rule = `-A ${policy.hook.toUpperCase()} -j NFQUEUE --queue-num 0`;
       await host.run(["iptables-restore"], `*mangle\n${rule}\nCOMMIT\n`);
-      const process = host.start(pinned);
+      const process = host.start([...manner.prefix, ...argv]);
       await process.line(ready);
       return running(process.pid, async () => {
         await host.run(["iptables-restore"], "*mangle\nCOMMIT\n");

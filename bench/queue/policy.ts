@@ -58,7 +58,7 @@ export class Policy {
     );
     const first = this.state ? ["ct state established,related accept"] : [];
     const head = `type filter hook ${this.hook} priority 0; policy drop;`;
-    return `table ip bench { chain all { ${head}\n${[...first, ...rules].join("\n")}\n} }\n`;
+    return `table ip bench { chain filter { ${head}\n${[...first, ...rules].join("\n")}\n}\n}\n`;
   }
 
   /** As input of `iptables-restore`. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Host, Network } from "../../test/support/netns.ts";
+import type { Background, Host, Network } from "../../test/support/netns.ts";
 import { cpuNs, elapse } from "../process.ts";
 import { CONNECT_PORT, type Hook, PORTS, TCP_PORT } from "./policy.ts";
 
@@ -11,7 +11,10 @@ const BUILD = new URL("build/", import.meta.url).pathname;
 const WARM_UP_MS = 300;
 const PING_INTERVAL_S = "0.002";
 /** Where measurements need a core for the generator and one for the contestant. */
-export const GENERATOR_CORE = "0", CONTESTANT_CORE = "1";
+export const CONTESTANT_CORE = "1";
+const GENERATOR_CORE = "0";
+/** Ahead of whatever else runs there. */
+export const AHEAD: readonly string[] = ["nice", "-n", "-15"];
 
 /** The namespaces that all scenarios share: a sender, the host that filters, one behind it. */
 export interface Stage {
@@ -77,11 +80,8 @@ const LOAD: readonly Column[] = [
 /** Datagrams of all ports in turn: as many as go, or so many a second. */
 function load(rate?: number): Scenario["measure"] {
   return async (stage, hook, pid, windowMs, signal) => {
-    const sender = stage.net.host("sender");
-    await segment(sender, false);
-    const to = [targetOf(stage, hook).v4, PORTS.join(), ...rate ? [`${rate}`] : []];
-    const generator = sender.start(["taskset", "-c", GENERATOR_CORE, `${BUILD}blast`, ...to]);
-    await generator.line(/ready/);
+    const to = targetOf(stage, hook).v4;
+    const generator = await startBlast(stage.net.host("sender"), to, rate);
     await elapse(WARM_UP_MS, signal);
     const before = figures(stage.witness, pid);
     await elapse(windowMs, signal);
@@ -94,6 +94,16 @@ function load(rate?: number): Scenario["measure"] {
     const cpu = pid === undefined ? NaN : (after.cpuNs - before.cpuNs) / decided;
     return [decided / (after.at - before.at), cpu, full / arrived * 100, unread];
   };
+}
+
+/** Sends datagrams of all ports, and has begun to. */
+async function startBlast(sender: Host, to: string, rate?: number): Promise<Background> {
+  await segment(sender, false);
+  const pinned = [...AHEAD, "taskset", "-c", GENERATOR_CORE];
+  const where = [to, PORTS.join(), ...rate ? [`${rate}`] : []];
+  const blast = sender.start([...pinned, `${BUILD}blast`, ...where]);
+  await blast.line(/ready/);
+  return blast;
 }
 
 /** Whether the sender's link takes large messages uncut. */
@@ -121,20 +131,8 @@ const LATENCY: readonly Column[] = [
 function ping(rate?: number): Scenario["measure"] {
   return async (stage, hook, _, windowMs, signal) => {
     const sender = stage.net.host("sender"), { v4 } = targetOf(stage, hook);
-    await segment(sender, false);
-    const generator = rate
-      ? sender.start([
-        "taskset",
-        "-c",
-        GENERATOR_CORE,
-        `${BUILD}blast`,
-        v4,
-        PORTS.join(),
-        `${rate}`,
-      ])
-      : undefined;
-    await generator?.line(/ready/);
-    const pings = sender.start(["ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4]);
+    const generator = rate ? await startBlast(sender, v4, rate) : undefined;
+    const pings = sender.start([...AHEAD, "ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4]);
     await elapse(windowMs, signal);
     const { stdout } = await pings.stop("SIGINT");
     await generator?.stop("SIGTERM");
@@ -149,21 +147,29 @@ function ping(rate?: number): Scenario["measure"] {
 const stream: Scenario["measure"] = async (stage, hook, _, windowMs) => {
   const sender = stage.net.host("sender"), target = targetOf(stage, hook);
   await segment(sender, true);
-  const server = target.start(["iperf3", "-s", "-1", "-p", `${TCP_PORT}`, "--forceflush"]);
+  const server = target.start([
+    ...AHEAD,
+    "iperf3",
+    "-s",
+    "-1",
+    "-p",
+    `${TCP_PORT}`,
+    "--forceflush",
+  ]);
   await server.line(/listening/);
   const seconds = `${Math.max(1, Math.round(windowMs / 1000))}`;
-  const client = ["iperf3", "-c", target.v4, "-p", `${TCP_PORT}`, "-t", seconds, "-J"];
+  const client = [...AHEAD, "iperf3", "-c", target.v4, "-p", `${TCP_PORT}`, "-t", seconds, "-J"];
   const { end } = JSON.parse(await sender.run(client));
-  await server.stop("SIGTERM");
+  await server.ended;
   return [end.sum_received.bits_per_second / 1e9];
 };
 
 /** Connections that are opened, 32 at a time, and reset. */
 const connections: Scenario["measure"] = async (stage, hook, _, windowMs, signal) => {
   const sender = stage.net.host("sender"), target = targetOf(stage, hook);
-  const server = target.start([`${BUILD}connect`, `${CONNECT_PORT}`]);
+  const server = target.start([...AHEAD, `${BUILD}connect`, `${CONNECT_PORT}`]);
   await server.line(/ready/);
-  const client = sender.start([`${BUILD}connect`, target.v4, `${CONNECT_PORT}`]);
+  const client = sender.start([...AHEAD, `${BUILD}connect`, target.v4, `${CONNECT_PORT}`]);
   await client.line(/ready/);
   const start = performance.now();
   await elapse(windowMs, signal);

@@ -155,9 +155,7 @@ export function advise(
   const ahead = own.median / score(second, goal) - 1;
   const percent = (part: number) => `${(part * 100).toFixed(0)} %`;
   const repeats = best!.samples.length;
-  const verdict = repeats > 1 && ahead > spread
-    ? "a clear winner"
-    : "about as good, so neither is wrong";
+  const verdict = repeats > 1 && ahead > spread ? "a clear winner" : "too close to be sure";
   return {
     best: best!.setting,
     sure:

@@ -67,6 +67,20 @@ rootTest("bench sync reports, and its charts are legible on any page", async () 
   await isLegible(`${BENCH}sync/build/report.html`);
 });
 
+rootTest("bench queue compares contestants, and its charts are legible on any page", async () => {
+  const few = "--only input,ping --rules 24 --rounds 1 --seconds 0.1".split(" ");
+  const text = await run(`${BENCH}main.ts`, "queue", ...few);
+  const lines = text.split("\n").filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));
+  const six = ["no firewall", "nftables", "iptables", "canonical", "null engine", "barrage"];
+  for (const scenario of ["input", "ping"]) {
+    const own = lines.filter((line) => line.scenario === scenario);
+    assertEquals(own.map((line) => line.contestant), six);
+  }
+  for (const { contestant, kpps } of lines.slice(0, 6)) assert(kpps.median > 0, contestant);
+  await isLegible(`${BENCH}queue/build/report.html`);
+});
+
 /** Tunes a policy with these options; what was said, and the rule file afterwards. */
 async function tune(...args: string[]): Promise<{ text: string; rules: string }> {
   const path = await Deno.makeTempFile({ suffix: ".fw" });
