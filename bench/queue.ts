@@ -19,7 +19,7 @@ import { requirePackages } from "../native/build.ts";
 import type { Options } from "./main.ts";
 import { succeed } from "./process.ts";
 import { CONTESTANTS, type Manner } from "./queue/contestants.ts";
-import { Policy } from "./queue/policy.ts";
+import { policyOf } from "./queue/policy.ts";
 import { type Case, conclude } from "./queue/report.ts";
 import {
   AHEAD,
@@ -88,7 +88,7 @@ async function compete(
   signal: AbortSignal,
 ): Promise<Case> {
   const { scenario, rules } = at;
-  const policy = new Policy(scenario.hook, rules, scenario.state);
+  const policy = policyOf(scenario.hook, rules, scenario.state);
   const pin = scenario.pinned ? ["taskset", "-c", CONTESTANT_CORE] : [];
   const manner: Manner = { prefix: [...AHEAD, ...pin], batch, coalesce };
   const samples = new Map(scenario.contestants.map((name) => [name, [] as (readonly number[])[]]));

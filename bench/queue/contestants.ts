@@ -5,7 +5,7 @@
  */
 import { fw, ruleFile } from "../../test/support/barrage.ts";
 import type { Host } from "../../test/support/netns.ts";
-import type { Policy } from "./policy.ts";
+import type { BenchPolicy } from "./policy.ts";
 
 const BUILD = new URL("build/", import.meta.url).pathname;
 
@@ -25,7 +25,7 @@ export interface Running extends AsyncDisposable {
 
 export interface Contestant {
   readonly name: string;
-  readonly start: (host: Host, policy: Policy, manner: Manner) => Promise<Running>;
+  readonly start: (host: Host, policy: BenchPolicy, manner: Manner) => Promise<Running>;
 }
 
 const none: Contestant = {
@@ -36,15 +36,15 @@ const none: Contestant = {
 const nft: Contestant = {
   name: "nftables",
   start: async (host, policy) => {
-    await host.run(["nft", "-f", "-"], policy.nft());
-    return running(undefined, () => host.run(["nft", "delete", "table", "ip", "bench"]));
+    await host.run(["nft", "-f", "-"], policy.nft);
+    return running(undefined, () => host.run(["nft", "delete", "table", "inet", "barrage-export"]));
   },
 };
 
 const iptables: Contestant = {
   name: "iptables",
   start: async (host, policy) => {
-    await host.run(["iptables-restore"], policy.iptables());
+    await host.run(["iptables-restore"], policy.iptables);
     const empty = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\nCOMMIT\n";
     return running(undefined, () => host.run(["iptables-restore"], empty));
   },
@@ -69,7 +69,7 @@ const barrage = onQueue("barrage", (rules, { batch, coalesce }) => ({
 const pushed: Contestant = {
   name: "barrage, its own hooks",
   start: async (host, policy, { prefix, batch, coalesce }) => {
-    const rules = await ruleFile(policy.barrage());
+    const rules = await ruleFile(policy.barrage);
     const process = host.start([
       ...prefix,
       ...fw(rules, "--json", "--batch", batch, "--coalesce", coalesce),
@@ -100,7 +100,7 @@ function onQueue(
   return {
     name,
     start: async (host, policy, manner) => {
-      const rules = await ruleFile(policy.barrage());
+      const rules = await ruleFile(policy.barrage);
       const { argv, ready } = program(rules, manner);
       const rule = `-A ${policy.hook.toUpperCase()} -j NFQUEUE --queue-num 0`;
       await host.run(["iptables-restore"], `*mangle\n${rule}\nCOMMIT\n`);

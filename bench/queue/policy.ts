@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { check, exportIptables, exportNft } from "../../compiler/mod.ts";
 import { Random } from "../../test/support/policy.ts";
 
 /** Where datagrams go, and all but the last of these are accepted: mixed verdicts. */
@@ -14,74 +15,40 @@ export const TCP_PORT = 5201, CONNECT_PORT = 5202;
 
 export type Hook = "input" | "forward";
 
-interface Rule {
-  readonly verdict: "accept" | "drop";
-  readonly proto: "tcp" | "udp" | "icmp";
-  readonly from?: string;
-  readonly to?: string;
-  readonly dport?: number;
-}
-
-/** One policy of `size` rules, the same for the same size; with `state`, established comes first. */
-export class Policy {
-  readonly #rules: readonly Rule[];
-
-  constructor(readonly hook: Hook, readonly size: number, readonly state: boolean = false) {
-    const random = new Random(size);
-    const byte = () => random.below(256);
-    const others = Array.from({ length: size - TAIL.length - (state ? 1 : 0) }, (): Rule => ({
-      verdict: random.chance(4) ? "drop" : "accept",
-      proto: random.pick(["tcp", "tcp", "udp"]),
-      // Not the networks of the bench, so that every packet goes on to the end.
-      ...random.chance(3) ? {} : { from: `172.${16 + random.below(16)}.${byte()}.0/24` },
-      to: `198.${18 + random.below(2)}.${byte()}.${byte()}/32`,
-      dport: 1 + random.below(65535),
-    }));
-    this.#rules = [...others, ...TAIL];
-  }
-
+/** One policy, in each contestant's words. */
+export interface BenchPolicy {
+  readonly hook: Hook;
   /** As a rule file. */
-  barrage(): string {
-    const rules = this.#rules.map(({ verdict, proto, from, to, dport }) =>
-      `  ${verdict} ${proto}${from ? ` from ${from}` : ""}${to ? ` to ${to}` : ""}` +
-      `${dport ? ` dport ${dport}` : ""}`
-    );
-    const first = this.state ? ["  accept state established,related"] : [];
-    return `chain ${this.hook} default drop {\n${[...first, ...rules].join("\n")}\n}\n`;
-  }
-
-  /** As a script of `nft -f`. */
-  nft(): string {
-    const rules = this.#rules.map(({ verdict, proto, from, to, dport }) =>
-      `${from ? `ip saddr ${from} ` : ""}${to ? `ip daddr ${to} ` : ""}` +
-      `${dport ? `${proto} dport ${dport}` : `meta l4proto ${proto}`} ${verdict}`
-    );
-    const first = this.state ? ["ct state established,related accept"] : [];
-    const head = `type filter hook ${this.hook} priority 0; policy drop;`;
-    return `table ip bench { chain filter { ${head}\n${[...first, ...rules].join("\n")}\n}\n}\n`;
-  }
-
+  readonly barrage: string;
+  /** As a script of `nft -f`: the table `inet barrage-export`. */
+  readonly nft: string;
   /** As input of `iptables-restore`. */
-  iptables(): string {
-    const chain = this.hook.toUpperCase();
-    const rules = this.#rules.map(({ verdict, proto, from, to, dport }) =>
-      `-A ${chain}${from ? ` -s ${from}` : ""}${to ? ` -d ${to}` : ""} -p ${proto}` +
-      `${dport ? ` --dport ${dport}` : ""} -j ${verdict.toUpperCase()}`
-    );
-    const first = this.state
-      ? [`-A ${chain} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`]
-      : [];
-    return `*filter\n:${chain} DROP\n${[...first, ...rules].join("\n")}\nCOMMIT\n`;
-  }
+  readonly iptables: string;
 }
 
-const TAIL: readonly Rule[] = [
-  { verdict: "accept", proto: "icmp" },
-  { verdict: "accept", proto: "tcp", dport: TCP_PORT },
-  { verdict: "accept", proto: "tcp", dport: CONNECT_PORT },
-  ...PORTS.map((dport): Rule => ({
-    verdict: dport === DROPPED_PORT ? "drop" : "accept",
-    proto: "udp",
-    dport,
-  })),
-];
+/** The policy of `size` rules, always the same; with `state`, established connections come first. */
+export function policyOf(hook: Hook, size: number, state: boolean): BenchPolicy {
+  const first = state ? ["accept state established,related"] : [];
+  const last = [
+    "accept icmp",
+    `accept tcp dport ${TCP_PORT}`,
+    `accept tcp dport ${CONNECT_PORT}`,
+    ...PORTS.map((port) => `${port === DROPPED_PORT ? "drop" : "accept"} udp dport ${port}`),
+  ];
+  const random = new Random(size);
+  const others = Array.from({ length: size - first.length - last.length }, () => passed(random));
+  const rules = [...first, ...others, ...last].map((rule) => `  ${rule}\n`).join("");
+  const barrage = `chain ${hook} default drop {\n${rules}}\n`;
+  const { policy, diagnostics } = check("bench.fw", barrage);
+  if (!policy) throw new Error(diagnostics[0]!.message);
+  return { hook, barrage, nft: exportNft(policy).text, iptables: exportIptables(policy).text };
+}
+
+/** A rule that no packet of the bench meets: it is about other networks. */
+function passed(random: Random): string {
+  const byte = () => random.below(256);
+  const verdict = random.chance(4) ? "drop" : "accept", proto = random.pick(["tcp", "tcp", "udp"]);
+  const from = random.chance(3) ? "" : ` from 172.${16 + random.below(16)}.${byte()}.0/24`;
+  const to = `198.${18 + random.below(2)}.${byte()}.${byte()}/32`;
+  return `${verdict} ${proto}${from} to ${to} dport ${1 + random.below(65535)}`;
+}
