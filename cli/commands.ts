@@ -60,6 +60,12 @@ const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "push-down", value: "on|off|N", summary: "kernel rules in front of the queue" },
 ];
 
+const CONTROL: OptionSpec = {
+  name: "control",
+  value: "PATH",
+  summary: "the service's socket (`option control`)",
+};
+
 export const VERSION = "0.1.0";
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -72,6 +78,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: "no-test", summary: "do not prove the file's expectations first" },
       { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
       { name: "control", value: "PATH", summary: "the socket to be asked by, or `off`" },
+      { name: "metrics", value: "ADDR:PORT", summary: "serve metrics and a live page there" },
       { name: "json", summary: "print the summary as JSON" },
     ],
     needs: ({ options }) => [READ, FFI, ...(options["no-hooks"] ? [] : [HOOK_TOOLS])],
@@ -225,12 +232,28 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (args) => await (await import("./hooks.ts")).hooks(args),
   },
   {
+    name: "status",
+    summary: "say how a running service fares; exit code 1 if it does not",
+    operands: [],
+    options: [CONTROL],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./status.ts")).status(args),
+  },
+  {
+    name: "stats",
+    summary: "print what every rule of a running service has done up to now",
+    operands: [],
+    options: [{ name: "json", summary: "with all that is known, as JSON" }, CONTROL],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./status.ts")).stats(args),
+  },
+  {
     name: "set",
     summary: "change or list a set of addresses of a running service",
     operands: ["add|del|list", "NAME", "[ADDR]"],
     options: [
       { name: "for", value: "TIME", summary: "how long ADDR stays, as in 10m" },
-      { name: "control", value: "PATH", summary: "the service's socket (`option control`)" },
+      CONTROL,
     ],
     needs: () => [READ, WRITE],
     run: async (args) => await (await import("./set.ts")).set(args),

@@ -7,6 +7,7 @@ import {
   usesState,
 } from "../compiler/mod.ts";
 import {
+  type Answer,
   COALESCE_AUTO,
   ControlError,
   type Handler,
@@ -18,6 +19,7 @@ import {
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
 import { startLog } from "./log.ts";
+import { observe, type Observer } from "./observe/observer.ts";
 import { Running } from "./running.ts";
 import { setHandler } from "./set.ts";
 import { summary } from "./summary.ts";
@@ -42,14 +44,19 @@ export async function run(args: Arguments): Promise<number> {
     const service = await startService(serviceConfig(policy, image));
     await using engine = service.engine;
     const running = new Running(args.operands[0]!, policy, service);
+    const observer = observe(running);
     let log: { stop(): void } | undefined, control: { stop(): void } | undefined;
+    let metrics: { stop(): Promise<void> } | undefined;
     try {
-      log = startLog(policy, engine);
-      control = await startControl(policy.options.control, handlers(running));
+      log = startLog(policy, engine, observer.heard);
+      control = await startControl(policy.options.control, handlers(running, observer));
+      metrics = await startMetrics(policy.options.metrics, observer);
       console.error(banner(policy, service.backend));
       await Promise.race([interrupted.promise, service.ended]);
     } finally {
       control?.stop();
+      observer.stop();
+      await metrics?.stop();
       await service.stop();
       log?.stop();
     }
@@ -62,8 +69,34 @@ export async function run(args: Arguments): Promise<number> {
 }
 
 /** What can be asked of a run over its control socket. */
-function handlers(running: Running): Readonly<Record<string, Handler>> {
-  return { set: setHandler(running) };
+function handlers(running: Running, observer: Observer): Readonly<Record<string, Handler>> {
+  return {
+    set: setHandler(running),
+    stats: () => ({ ...observer.snapshot() }),
+    watch: ({ interval }) => news(observer, Math.max(100, Number(interval) || 1000)),
+  };
+}
+
+async function* news(observer: Observer, intervalMs: number): AsyncGenerator<Answer> {
+  for await (const news of observer.follow(intervalMs)) yield { ...news };
+}
+
+/** A run whose metrics cannot be served filters all the same. */
+async function startMetrics(
+  address: string,
+  observer: Observer,
+): Promise<{ stop(): Promise<void> } | undefined> {
+  if (address === "off") return undefined;
+  const { serve, ServeError } = await import("./observe/serve.ts");
+  try {
+    const server = serve(address, observer);
+    console.error(`barrage: metrics and a live page at ${server.url}`);
+    return server;
+  } catch (error) {
+    if (!(error instanceof ServeError)) throw error;
+    console.error(`barrage: ${error.message}; it runs without`);
+    return undefined;
+  }
 }
 
 /** A run that cannot be asked filters all the same: its rules matter more. */
