@@ -37,8 +37,9 @@ export function observe(running: Running): Observer {
     let last: Snapshot | undefined, lastHeard = 0;
     while (!stopped.signal.aborted) {
       const now = snapshot();
-      yield { ...now, rules: hitSince(last, now), log: linesAfter(lastHeard) };
+      const news = { ...now, rules: hitSince(last, now), log: linesAfter(lastHeard) };
       [last, lastHeard] = [now, heard];
+      yield news;
       await pause(intervalMs, stopped.signal);
     }
   }
