@@ -75,7 +75,18 @@ function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
   for (
     const name of [
-      ...["queue", "batch", "workers", "split", "copy", "coalesce", "fail", "push-down", "control", "metrics"],
+      ...[
+        "queue",
+        "batch",
+        "workers",
+        "split",
+        "copy",
+        "coalesce",
+        "fail",
+        "push-down",
+        "control",
+        "metrics",
+      ],
     ]
   ) {
     const text = options[name];

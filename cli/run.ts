@@ -72,7 +72,7 @@ export async function run(args: Arguments): Promise<number> {
 function handlers(running: Running, observer: Observer): Readonly<Record<string, Handler>> {
   return {
     set: setHandler(running),
-    stats: () => ({ ...observer.snapshot() }),
+    stats: async () => ({ ...await observer.snapshot() }),
     watch: ({ interval }) => news(observer, Math.max(100, Number(interval) || 1000)),
   };
 }

@@ -27,7 +27,7 @@ export function metricsText(snapshot: Snapshot): string {
     counter("reloads_total", "Policies put in force after the first.", one(snapshot.reloads)),
     counter(
       "packets_total",
-      "Packets by chain and verdict.",
+      "Packets of the queues by chain and verdict.",
       chains.map(({ chain, verdict, packets }) => [{ chain, verdict }, packets]),
     ),
     counter(
@@ -44,6 +44,11 @@ export function metricsText(snapshot: Snapshot): string {
       "rule_bytes_total",
       "Bytes of the IP packets that a rule matched.",
       rules.map((rule) => [ofRule(rule), rule.bytes]),
+    ),
+    counter(
+      "rule_pushed_packets_total",
+      "Of these packets, those that the kernel took care of in front of the queue.",
+      rules.map((rule) => [ofRule(rule), rule.pushed]),
     ),
     gauge(
       "rule_last_hit_timestamp_seconds",

@@ -14,7 +14,7 @@ export interface News extends Snapshot {
 }
 
 export interface Observer {
-  snapshot(): Snapshot;
+  snapshot(): Promise<Snapshot>;
   /** Snapshots at an interval, the first at once, until the observer stops or the reader leaves. */
   follow(intervalMs: number): AsyncGenerator<News>;
   /** Takes note of a line of the log. */
@@ -22,13 +22,25 @@ export interface Observer {
   stop(): void;
 }
 
+/** What the kernel has counted is asked for by a command, and so no more often than this. */
+const REFRESH_MS = 900;
+
 /** Lines of the log that are kept for those who come later. */
 const KEPT_LINES = 100;
 
 export function observe(running: Running): Observer {
   const watch = watchQueues(() => running.engine.queues());
   const stopped = new AbortController();
-  const snapshot = () => takeSnapshot(running, watch.health());
+  let refreshed = Promise.resolve(), refreshedMs = 0;
+  const snapshot = async () => {
+    if (Date.now() - refreshedMs >= REFRESH_MS) {
+      refreshedMs = Date.now();
+      // What cannot be read now is as it was.
+      refreshed = running.refresh().catch(() => {});
+    }
+    await refreshed;
+    return takeSnapshot(running, watch.health());
+  };
   let lines: readonly string[] = [];
   let heard = 0;
   /** Those that came after the first `before`, of those that are kept. */
@@ -36,7 +48,7 @@ export function observe(running: Running): Observer {
   async function* follow(intervalMs: number): AsyncGenerator<News> {
     let last: Snapshot | undefined, lastHeard = 0;
     while (!stopped.signal.aborted) {
-      const now = snapshot();
+      const now = await snapshot();
       const news = { ...now, rules: hitSince(last, now), log: linesAfter(lastHeard) };
       [last, lastHeard] = [now, heard];
       yield news;

@@ -64,7 +64,7 @@ export function serve(address: string, observer: Observer): { url: string; stop(
 }
 
 /** What is answered to a request. */
-export function answer(request: Request, observer: Observer): Response {
+export async function answer(request: Request, observer: Observer): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (!isOurName(request.headers.get("host") ?? "")) {
     return text(421, "ask by address, by localhost or by this host's own name\n");
@@ -76,9 +76,9 @@ export function answer(request: Request, observer: Observer): Response {
   if (file) return text(200, file[1], { "content-type": `${file[0]}; charset=utf-8` });
   switch (pathname) {
     case "/metrics":
-      return text(200, metricsText(observer.snapshot()), { "content-type": CONTENT_TYPE });
+      return text(200, metricsText(await observer.snapshot()), { "content-type": CONTENT_TYPE });
     case "/health": {
-      const { health } = observer.snapshot();
+      const { health } = await observer.snapshot();
       return text(health.ok ? 200 : 503, `${JSON.stringify(health)}\n`, {
         "content-type": "application/json",
       });

@@ -20,6 +20,7 @@ export function observed(text: string): Observed {
   if (!(image instanceof Uint8Array)) throw new Error("the policy does not compile");
   const engine = new Engine(image);
   const service = { backend: "nft", engine, ended: engine.ended(), stop: () => Promise.resolve() };
+
   return {
     running: new Running("observed.fw", policy!, service),
     show(...sketches) {
