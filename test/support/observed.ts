@@ -5,7 +5,7 @@
  */
 import { Running } from "../../cli/running.ts";
 import { check, compile } from "../../compiler/mod.ts";
-import { Engine, readCapture, replay } from "../../runtime/mod.ts";
+import { Engine, readCapture, replay, type Service } from "../../runtime/mod.ts";
 import { capturePackets, type Sketch } from "./capture.ts";
 
 /** A run of a policy, and a way to show its engine packets of the input hook. */
@@ -19,7 +19,13 @@ export function observed(text: string): Observed {
   const image = policy && compile(policy);
   if (!(image instanceof Uint8Array)) throw new Error("the policy does not compile");
   const engine = new Engine(image);
-  const service = { backend: "nft", engine, ended: engine.ended(), stop: () => Promise.resolve() };
+  const service: Service = {
+    backend: "nft",
+    engine,
+    pushed: () => Promise.resolve(new Map()),
+    ended: engine.ended(),
+    stop: () => Promise.resolve(),
+  };
 
   return {
     running: new Running("observed.fw", policy!, service),
