@@ -1,4 +1,4 @@
-import { type Imported, ImportError, importIptables } from "../compiler/mod.ts";
+import { type Imported, ImportError, importIptables, importNft } from "../compiler/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { readText, UsageError, writeFile } from "./report.ts";
 
@@ -7,6 +7,7 @@ const FORMATS: Readonly<
   Record<string, { most: number; read: (files: { name: string; text: string }[]) => Imported }>
 > = {
   "iptables-save": { most: 2, read: importIptables },
+  "nft-json": { most: 1, read: importNft },
 };
 
 /**

@@ -38,6 +38,7 @@ export type { Exported, Loss } from "./port/export.ts";
 export { exportIptables } from "./port/export_iptables.ts";
 export { exportNft } from "./port/export_nft.ts";
 export { importIptables } from "./port/import_iptables.ts";
+export { importNft } from "./port/import_nft.ts";
 export { ImportError } from "./port/ruleset.ts";
 export type { Imported, Row } from "./port/write.ts";
 export { type Front, type FrontRule, pushDown } from "./kernel/front.ts";

@@ -37,8 +37,12 @@ export interface Statement {
   readonly verb: Verb;
   readonly label?: string;
   readonly fidelity: Fidelity;
-  /** Why it is not exact. */
+  /** Why it is not exact, or what else is lost. */
   readonly why?: string;
+  /** It is left out, and no packet gets another verdict for it. */
+  readonly harmless?: boolean;
+  /** It is a further part of the rule before it. */
+  readonly further?: boolean;
 }
 
 /** Where packets enter a chain. */
@@ -73,8 +77,9 @@ export interface Ruleset {
 }
 
 /** A rule that is not carried over. */
-export function leftOut(source: string, why: string): Statement {
-  return { source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "left out", why };
+export function leftOut(source: string, why: string, harmless = false): Statement {
+  const verb = { kind: "match" } as const;
+  return { source, ways: [], effects: [], verb, fidelity: "left out", why, harmless };
 }
 
 /** The text of a file is not what it should be; the message says where. */
