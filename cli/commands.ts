@@ -65,6 +65,7 @@ const CONTROL: OptionSpec = {
   value: "PATH",
   summary: "the service's socket (`option control`)",
 };
+const FORCE: OptionSpec = { name: "force", summary: "though it locks out this SSH session" };
 
 export const VERSION = "0.1.0";
 
@@ -80,6 +81,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: "control", value: "PATH", summary: "the socket to be asked by, or `off`" },
       { name: "metrics", value: "ADDR:PORT", summary: "serve metrics and a live page there" },
       { name: "json", summary: "print the summary as JSON" },
+      { name: "watch", summary: "reload when the rule file, or one that it takes in, changes" },
+      FORCE,
     ],
     needs: ({ options }) => [READ, FFI, ...(options["no-hooks"] ? [] : [HOOK_TOOLS])],
     run: async (args) => await (await import("./run.ts")).run(args),
@@ -257,6 +260,34 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     needs: () => [READ, WRITE],
     run: async (args) => await (await import("./set.ts")).set(args),
+  },
+  {
+    name: "reload",
+    summary: "have a running service read its rule file again, without losing a packet",
+    operands: [],
+    options: [CONTROL, FORCE],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./reload.ts")).reload(args),
+  },
+  {
+    name: "apply",
+    summary: "have a running service filter by another rule file, and show what changes",
+    operands: ["NEW"],
+    options: [
+      { name: "confirm", value: "TIME", summary: "go back after TIME unless confirmed, as in 60s" },
+      CONTROL,
+      FORCE,
+    ],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./reload.ts")).apply(args),
+  },
+  {
+    name: "confirm",
+    summary: "keep what was applied",
+    operands: [],
+    options: [CONTROL],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./reload.ts")).confirm(args),
   },
   {
     name: "down",

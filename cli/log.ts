@@ -8,17 +8,23 @@ import {
   type Engine,
   followLog,
   type LogLine,
+  type Past,
   pcapngHeader,
   pcapngPacket,
 } from "../runtime/mod.ts";
 import { UsageError, why } from "./report.ts";
+
+/** A log that is being written. Stopping it writes the last lines, those of the past if there is one. */
+export interface RunLog {
+  stop(past?: Past): void;
+}
 
 /** Writes the log until stopped, to where the policy's options say; `heard` is told of each line. */
 export function startLog(
   policy: Policy,
   engine: Engine,
   heard: (line: string) => void,
-): { stop(): void } {
+): RunLog {
   const { rules, options } = policy;
   if (!rules.some(({ log }) => log)) return { stop() {} };
   const file = options.log === "stderr" ? undefined : append(options.log);
@@ -36,8 +42,8 @@ export function startLog(
     }
   });
   return {
-    stop() {
-      log.stop();
+    stop(last) {
+      log.stop(last);
       file?.close();
       capture?.close();
     },

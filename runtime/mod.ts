@@ -39,4 +39,10 @@ export {
   type Stats,
 } from "./native.ts";
 export { type Outcome, packetsOf, replay, type Scene } from "./replay.ts";
-export { type Service, type ServiceConfig, ServiceError, startService } from "./service.ts";
+export {
+  type Change,
+  type Service,
+  type ServiceConfig,
+  ServiceError,
+  startService,
+} from "./service.ts";

@@ -23,6 +23,7 @@ export function observed(text: string): Observed {
     backend: "nft",
     engine,
     pushed: () => Promise.resolve(new Map()),
+    change: () => Promise.reject(new Error("nothing is changed here")),
     ended: engine.ended(),
     stop: () => Promise.resolve(),
   };
