@@ -241,7 +241,7 @@ rootTest("a member of a set goes when its time is over", async () => {
   const stayed = performance.now() - added;
   assert(lost > 0 && stayed > 1400 && stayed < 10_000, `${lost} lost in ${stayed} ms`);
   assertEquals(await barrage.ask("set", { change: "list", set: "bad" }), {
-    members: ["192.0.2.1"],
+    members: [],
   });
   assertEquals(packetsOf(await barrage.stop(), "bad"), lost);
 });
