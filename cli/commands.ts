@@ -307,10 +307,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "man",
-    summary: "print the manual page, as troff",
-    operands: [],
+    summary: "print the manual page, or that of one command, as troff",
+    operands: ["[COMMAND]"],
     options: [],
     needs: () => [],
-    run: async () => await (await import("./man.ts")).man(),
+    run: async (args) => await (await import("./man.ts")).man(args),
   },
 ];
