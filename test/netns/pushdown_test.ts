@@ -1,6 +1,6 @@
 /** Rules in front of the queue, in a real kernel: what they decide, and what they leave. */
 import { assert, assertEquals } from "@std/assert";
-import { hookPlan } from "../../cli/run.ts";
+import { hookPlan } from "../../cli/plan.ts";
 import { check, pushDown } from "../../compiler/mod.ts";
 import { PROTO } from "../../compiler/policy/field.ts";
 import { nft } from "../../runtime/hooks/nft.ts";
