@@ -39,7 +39,7 @@ export async function importRules({ operands, options }: Arguments): Promise<num
     await writeFile(options.output, new TextEncoder().encode(text));
   } else await Deno.stdout.write(new TextEncoder().encode(text));
   const { rows, outside } = imported;
-  console.error(options.json ? JSON.stringify(report(imported)) : words(imported));
+  console.error(options.json ? JSON.stringify(report(imported)) : reportText(imported));
   const lost = rows.some((row) => row.lost) || outside.some((part) => part.lost);
   return lost && !options["allow-loss"] ? 1 : 0;
 }
@@ -57,7 +57,8 @@ function report({ rows, outside, notes }: Imported) {
   };
 }
 
-function words(imported: Imported): string {
+/** The report for people, a line a rule that is not exact. */
+export function reportText(imported: Imported): string {
   const { summary, lost, rules, outside, notes } = report(imported);
   const inexact = rules.filter(({ fidelity }) => fidelity !== "exact");
   const counts = KINDS.map((kind) => `${summary[kind]} ${kind}`).join(", ");

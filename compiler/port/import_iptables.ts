@@ -114,6 +114,12 @@ function baseOf(chain: string, policy: string): Pick<Chain, "base"> {
   return { base: { hook: HOOK_OF[chain]!, priority: 0, policy: drops } };
 }
 
+/** Whether a rule may decide: without a target, or with one of these, it never does. */
+function decides(source: string): boolean {
+  const [, target] = / -[jg] (\S+)/.exec(source) ?? [];
+  return target !== undefined && !["LOG", "NFLOG", "MARK"].includes(target);
+}
+
 /** A jump that leads nowhere is to a target that only the kernel has. */
 function checkTarget(statement: Statement, chains: ReadonlySet<string>): Statement {
   const { verb, source } = statement;
@@ -207,7 +213,7 @@ class RuleReader {
         return { source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "exact" };
       }
       if (!(error instanceof Unsaid)) throw error;
-      return leftOut(source, error.message, error.harmless);
+      return leftOut(source, error.message, error.harmless || !decides(source));
     }
   }
 
@@ -587,7 +593,7 @@ class RuleReader {
         if (Object.hasOwn(REJECTS, kind)) {
           return { kind: "verdict", text: `reject with ${REJECTS[kind]}` };
         }
-        // The verdict is what counts; the answer is the nearest that there is.
+        this.#approximate("exact", `the answer is icmp-port, not ${kind}`);
         return { kind: "verdict", text: "reject with icmp-port" };
       }
       case "LOG":

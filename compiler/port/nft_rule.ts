@@ -106,6 +106,9 @@ const KEYS: Readonly<Record<string, Key>> = {
   "ct.state": { clause: "state", also: [], max: 0 },
 };
 
+/** Expressions by which a rule may give a packet another verdict. */
+const DECIDING = ["accept", "drop", "reject", "return", "jump", "goto", "vmap", "queue", "xt"];
+
 /** Reads one rule. */
 export class NftRule {
   #ways: Way[] = [[]];
@@ -137,7 +140,8 @@ export class NftRule {
         return [{ source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "exact" }];
       }
       if (!(error instanceof Unsaid)) throw error;
-      const rest = leftOut(this.source, error.message, error.harmless);
+      const decides = expressions.some((one) => DECIDING.some((kind) => kind in one));
+      const rest = leftOut(this.source, error.message, error.harmless || !decides);
       return [...this.#statements, { ...rest, further: this.#statements.length > 0 }];
     }
   }
@@ -259,6 +263,9 @@ export class NftRule {
         }
         if (type === "icmp" && this.family !== "ipv4") this.#any([[V4]]);
         if (type === "icmpv6" && this.family !== "ipv6") this.#any([[V6]]);
+        if (!Object.hasOwn(REJECTS, expr)) {
+          this.#inexact ??= { fidelity: "exact", why: `the answer is icmp-port, not ${expr}` };
+        }
         return { kind: "verdict", text: `reject with ${REJECTS[expr] ?? "icmp-port"}` };
       }
       default:
