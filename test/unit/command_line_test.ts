@@ -55,6 +55,30 @@ Deno.test("output is plain where it is no terminal", async () => {
   assert(!(await fw(["lint", "-"], BAD)).out.includes("\x1b"));
 });
 
+/** Runs the program on a terminal; what stands there in the end, escapes and all. */
+async function onTerminal(environment: string, ...args: string[]): Promise<string> {
+  const command = ["env", environment, Deno.execPath(), "run", "--quiet", "-A", ENTRY, ...args];
+  return await output("script", "-qec", command.join(" "), "/dev/null");
+}
+
+Deno.test("on a terminal there is colour, unless NO_COLOR is set, and progress of long work", async () => {
+  const folder = await Deno.makeTempDir();
+  const [bad, long] = [`${folder}/bad.fw`, `${folder}/long.fw`];
+  await Deno.writeTextFile(bad, BAD);
+  // Some tenths of a second: each rule is asked against all before it.
+  const rules = Array.from({ length: 3000 }, (_, i) => `drop tcp from 10.0.0.0/8 dport ${i + 1}\n`);
+  await Deno.writeTextFile(long, `chain input default drop {\n${rules.join("")}}\n`);
+  const [colour, plain, slow] = await Promise.all([
+    onTerminal("TERM=xterm", "lint", bad),
+    onTerminal("NO_COLOR=1", "lint", bad),
+    onTerminal("NO_COLOR=1", "lint", "--format", "short", long),
+  ]);
+  await Deno.remove(folder, { recursive: true });
+  assert(colour!.includes("\x1b[1;31merror[FW001]\x1b[0m"), colour);
+  assert(!plain!.includes("\x1b") && plain!.includes("error[FW001]"), plain);
+  assert(/\rlint: .*long\.fw: \d+ %/.test(slow!), slow!.slice(0, 200));
+});
+
 for (const { name, options } of COMMANDS) {
   Deno.test(`${name} --help and the manual tell of every option`, async () => {
     const { out, code } = await fw([name, "--help"]);
