@@ -1,6 +1,6 @@
 /*
  * evaluate.h - the classifier's inner loops, written once and compiled twice: classify_portable.c
- * and classify_avx2.c include it. This half finds the rule; front.h the classes before it.
+ * and classify_avx2.c include it, after search.h for their processor.
  *
  * Packets go through in groups of FW_GROUP, stage by stage: each stage is a loop over the group
  * whose turns do not wait for each other, so that the loads of many packets are under way at once.
@@ -9,8 +9,286 @@
 #ifndef FW_EVALUATE_H
 #define FW_EVALUATE_H
 
-#include "front.h"
+#include "classify.h"
+#include "search.h"
 #include "sparse.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* The classes of one group of packets, axis by axis. */
+typedef uint32_t lanes[FW_GROUP];
+
+/* One step in a tree: the value at a key. */
+INLINE uint32_t node_value(const void *nodes, uint32_t kind, uint32_t node, uint64_t key)
+{
+	switch (kind) {
+	case FW_TREE_NARROW: {
+		const struct fw_node_narrow *n = (const struct fw_node_narrow *)nodes + node;
+		return n->value[fw_last_32(n->key, (uint32_t)key)];
+	}
+	case FW_TREE_TRIE16: {
+		const struct fw_node_trie16 *n = (const struct fw_node_trie16 *)nodes + node;
+		return n->value[fw_last_16(n->key, (uint16_t)key)];
+	}
+	case FW_TREE_TRIE32: {
+		const struct fw_node_trie32 *n = (const struct fw_node_trie32 *)nodes + node;
+		return n->value[fw_last_16(n->key, (uint16_t)key)];
+	}
+	default: {
+		const struct fw_node_wide *n = (const struct fw_node_wide *)nodes + node;
+		return n->value[fw_last_64(n->key, (int64_t)(key ^ UINT64_C(1) << 63))];
+	}
+	}
+}
+
+/*
+ * Goes down from the values found so far, until none is a branch. Keys are 32 bits wide or 64.
+ */
+INLINE void descend(const struct fw_search *s, uint32_t kind, uint32_t branch, const uint32_t *narrow,
+		    const uint64_t *wide, uint32_t n, uint32_t *values)
+{
+	uint8_t open[FW_GROUP];
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		open[left] = (uint8_t)i;
+		left += (values[i] & branch) != 0;
+	}
+	while (left > 0) {
+		uint32_t still = 0;
+		for (uint32_t j = 0; j < left; j++) {
+			const uint32_t i = open[j];
+			const uint64_t key = wide ? wide[i] : narrow[i];
+			values[i] = node_value(s->nodes, kind, values[i] & ~branch, key);
+			open[still] = (uint8_t)i;
+			still += (values[i] & branch) != 0;
+		}
+		left = still;
+	}
+}
+
+/* From the roots of a trie on. */
+INLINE void search_trie(const struct fw_search *s, uint32_t kind, uint32_t branch, uint32_t node_size,
+			const uint32_t *keys, uint32_t n, uint32_t *values)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		values[i] = s->roots[keys[i] >> 16];
+		const char *node = (const char *)s->nodes + (uint64_t)values[i] * node_size;
+		__builtin_prefetch(node);
+		if (node_size > 64)
+			__builtin_prefetch(node + 64);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = node_value(s->nodes, kind, values[i], keys[i]);
+	descend(s, kind, branch, keys, NULL, n, values);
+}
+
+/* The class of each key in a tree of 32-bit keys. */
+INLINE void search_narrow(const struct fw_search *s, const uint32_t *keys, uint32_t n, uint32_t *values)
+{
+	switch (s->kind) {
+	case FW_TREE_NARROW:
+		for (uint32_t i = 0; i < n; i++)
+			values[i] = node_value(s->nodes, FW_TREE_NARROW, 0, keys[i]);
+		if (s->levels == 1)
+			break;
+		for (uint32_t i = 0; i < n && s->levels == 2; i++)
+			values[i] = node_value(s->nodes, FW_TREE_NARROW, values[i] & ~FW_BRANCH, keys[i]);
+		if (s->levels != 2)
+			descend(s, FW_TREE_NARROW, FW_BRANCH, keys, NULL, n, values);
+		break;
+	case FW_TREE_TRIE16:
+		search_trie(s, FW_TREE_TRIE16, FW_BRANCH16, sizeof(struct fw_node_trie16), keys, n, values);
+		break;
+	default:
+		search_trie(s, FW_TREE_TRIE32, FW_BRANCH, sizeof(struct fw_node_trie32), keys, n, values);
+		break;
+	}
+}
+
+/* The class of each address in a wide tree: the upper halves first, the lower where they matter. */
+INLINE void search_wide(const struct fw_search *s, const uint64_t *hi, const uint64_t *lo, uint32_t n,
+			uint32_t *values)
+{
+	uint8_t open[FW_GROUP];
+	uint64_t keys[FW_GROUP];
+	uint32_t below[FW_GROUP];
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = node_value(s->nodes, FW_TREE_WIDE, 0, hi[i]);
+	descend(s, FW_TREE_WIDE, FW_BRANCH, NULL, hi, n, values);
+	for (uint32_t i = 0; i < n; i++) {
+		open[left] = (uint8_t)i;
+		keys[left] = lo[i];
+		below[left] = (values[i] & ~FW_LOW) | FW_BRANCH;
+		left += (values[i] & FW_LOW) != 0;
+	}
+	descend(s, FW_TREE_WIDE, FW_BRANCH, NULL, keys, left, below);
+	for (uint32_t j = 0; j < left; j++)
+		values[open[j]] = below[j];
+}
+
+/* The addresses of a group, IPv4 and IPv6 apart. */
+struct family {
+	uint32_t count;
+	uint8_t lane[FW_GROUP];
+};
+
+INLINE const struct fw_address *address(const struct fw_classifier *axis, const struct fw_key *key)
+{
+	return axis->kind == FW_AXIS_SOURCE ? &key->source : &key->destination;
+}
+
+INLINE void find_narrow(const struct fw_classifier *axis, const struct fw_key *keys,
+			const struct family *v4, uint32_t n, uint32_t *classes)
+{
+	lanes values, found;
+
+	if (v4->count == n) { /* as most groups are */
+		for (uint32_t i = 0; i < n; i++)
+			values[i] = (uint32_t)address(axis, &keys[i])->lo;
+		search_narrow(axis->v4, values, n, classes);
+		return;
+	}
+	for (uint32_t j = 0; j < v4->count; j++)
+		values[j] = (uint32_t)address(axis, &keys[v4->lane[j]])->lo;
+	search_narrow(axis->v4, values, v4->count, found);
+	for (uint32_t j = 0; j < v4->count; j++)
+		classes[v4->lane[j]] = found[j];
+}
+
+INLINE void find_wide(const struct fw_classifier *axis, const struct fw_key *keys,
+		      const struct family *v6, uint32_t *classes)
+{
+	uint64_t hi[FW_GROUP], lo[FW_GROUP];
+	lanes found;
+
+	for (uint32_t j = 0; j < v6->count; j++) {
+		const struct fw_address *a = address(axis, &keys[v6->lane[j]]);
+		hi[j] = a->hi;
+		lo[j] = a->lo;
+	}
+	search_wide(axis->v6, hi, lo, v6->count, found);
+	for (uint32_t j = 0; j < v6->count; j++)
+		classes[v6->lane[j]] = found[j];
+}
+
+INLINE void find_addresses(const struct fw_classifier *axis, const struct fw_key *keys,
+			   const struct family *v4, const struct family *v6, uint32_t n,
+			   uint32_t *classes)
+{
+	if (v4->count > 0)
+		find_narrow(axis, keys, v4, n, classes);
+	if (v6->count > 0)
+		find_wide(axis, keys, v6, classes);
+}
+
+/* A field that a step reads, whatever its width. */
+INLINE uint64_t field_value(const struct fw_key *key, uint32_t field)
+{
+	return key->scalar[field];
+}
+
+/* Adds a step's class times its stride to the index of each packet. */
+INLINE void add_step(const struct fw_lookup *step, const struct fw_key *keys, uint32_t n,
+		     uint32_t *index)
+{
+	const uint32_t field = step->field, stride = step->stride, last = step->last;
+	const uint64_t zero[FW_GROUP] = { 0 };
+	uint64_t wide[FW_GROUP];
+	lanes values, classes;
+
+	switch (step->kind) {
+	case FW_STEP_DIRECT:
+		for (uint32_t i = 0; i < n; i++) {
+			const uint32_t value = keys[i].scalar[field];
+			index[i] += stride * step->table[value < last ? value : last];
+		}
+		return;
+	case FW_STEP_PAGED:
+		for (uint32_t i = 0; i < n; i++) {
+			const uint32_t value = keys[i].scalar[field], top = value >> 8;
+			const uint32_t page = step->pages[top < last ? top : last];
+			index[i] += stride * step->table[page * 256 + (value & 255)];
+		}
+		return;
+	case FW_STEP_IDENTITY:
+		for (uint32_t i = 0; i < n; i++)
+			index[i] += stride * keys[i].scalar[field];
+		return;
+	default:
+		for (uint32_t i = 0; i < n; i++) {
+			wide[i] = field_value(&keys[i], field);
+			values[i] = (uint32_t)wide[i];
+		}
+		if (step->search->kind == FW_TREE_WIDE)
+			search_wide(step->search, zero, wide, n, classes);
+		else
+			search_narrow(step->search, values, n, classes);
+		for (uint32_t i = 0; i < n; i++)
+			index[i] += stride * classes[i];
+	}
+}
+
+INLINE void find_scalars(const struct fw_classifier *axis, const struct fw_key *keys, uint32_t n,
+			 uint32_t *classes)
+{
+	for (uint32_t i = 0; i < n; i++)
+		classes[i] = 0;
+	for (uint32_t p = 0; p < axis->product_count; p++) {
+		const struct fw_product *product = &axis->products[p];
+		for (uint32_t s = 0; s < product->step_count; s++)
+			add_step(&product->steps[s], keys, n, classes);
+		for (uint32_t i = 0; i < n; i++)
+			classes[i] = product->classes[classes[i]];
+	}
+}
+
+/* Where the back end will look first. */
+INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier *axis,
+			   const uint32_t *classes, uint32_t n)
+{
+	if (axis->dense && t->dense_words > 4) {
+		for (uint32_t i = 0; i < n; i++) {
+			const uint64_t *row = axis->dense + (uint64_t)classes[i] * t->dense_words;
+			__builtin_prefetch(row);
+			if (t->dense_words > 8)
+				__builtin_prefetch(row + 8);
+		}
+	} else if (t->parted && axis->kind != FW_AXIS_SCALAR) {
+		const struct fw_place *places =
+			axis->kind == FW_AXIS_SOURCE ? t->sources : t->destinations;
+		for (uint32_t i = 0; i < n; i++)
+			__builtin_prefetch(&places[classes[i]]);
+	}
+}
+
+INLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
+{
+	struct family v4 = { .count = 0 }, v6 = { .count = 0 };
+
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t six = keys[i].scalar[FW_FIELD_FAMILY] & 1;
+		v4.lane[v4.count] = (uint8_t)i;
+		v6.lane[v6.count] = (uint8_t)i;
+		v4.count += 1 - six;
+		v6.count += six;
+	}
+	for (uint32_t a = 0; a < t->axis_count; a++) {
+		const struct fw_classifier *axis = &t->axes[a];
+		if (axis->kind == FW_AXIS_SCALAR)
+			find_scalars(axis, keys, n, classes[a]);
+		else
+			find_addresses(axis, keys, &v4, &v6, n, classes[a]);
+		prefetch_class(t, axis, classes[a], n);
+	}
+}
+
+INLINE uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
 
 /* The dense back end on words `from` to `end`; inlined with the usual shapes as constants. */
 INLINE void dense(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t axes,
@@ -36,6 +314,9 @@ INLINE void dense_all(const struct fw_tables *t, lanes *classes, uint32_t n, uin
 	switch (words) {
 	case 1:
 		dense(t, classes, n, 3, 1, 0, 1, rules);
+		break;
+	case 2:
+		dense(t, classes, n, 3, 2, 0, 2, rules);
 		break;
 	case 4:
 		dense(t, classes, n, 3, 4, 0, 4, rules);

@@ -126,7 +126,7 @@ export class Clauses {
         return mark && { mark };
       }
       case "log":
-        return { log: readLog(clause, this.#report) };
+        return { log: readLog(clause) };
       default:
         return undefined;
     }

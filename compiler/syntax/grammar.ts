@@ -315,7 +315,6 @@ export class Grammar extends EmbeddedActionsParser {
       ...(["accept", "drop"] as const).map((verdict) => ({
         ALT: () => this.#wordOperand(this.CONSUME(K[verdict])),
       })),
-      { ALT: () => this.#wordOperand(this.CONSUME(T.Endpoint)) },
     ]);
     this.OPTION({
       GATE: () => this.#sameLine(),
