@@ -17,12 +17,11 @@ import { isRoot, Network } from "../test/support/netns.ts";
 import { Random } from "../test/support/policy.ts";
 import { requirePackages } from "../native/build.ts";
 import type { Options } from "./main.ts";
-import { succeed } from "./process.ts";
+import { aheadOfOthers, succeed } from "./process.ts";
 import { CONTESTANTS, type Manner } from "./queue/contestants.ts";
 import { policyOf } from "./queue/policy.ts";
 import { type Case, conclude } from "./queue/report.ts";
 import {
-  AHEAD,
   CONTESTANT_CORE,
   prepare,
   type Scenario,
@@ -51,6 +50,7 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
 
   await using net = await Network.create("sender", "filter", "receiver");
   const stage = await prepare(net);
+  using _ahead = aheadOfOthers();
   const random = new Random(settings.seed);
   const cases: Case[] = [];
   for (const name of settings.scenarios) {
@@ -90,7 +90,7 @@ async function compete(
   const { scenario, rules } = at;
   const policy = policyOf(scenario.hook, rules, scenario.state);
   const pin = scenario.pinned ? ["taskset", "-c", CONTESTANT_CORE] : [];
-  const manner: Manner = { prefix: [...AHEAD, ...pin], batch, coalesce };
+  const manner: Manner = { prefix: pin, batch, coalesce };
   const samples = new Map(scenario.contestants.map((name) => [name, [] as (readonly number[])[]]));
   for (let round = 0; round < rounds; round++) {
     for (const name of shuffled(scenario.contestants, random)) {

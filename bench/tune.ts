@@ -17,7 +17,7 @@ import { check, compile } from "../compiler/mod.ts";
 import { readFrom } from "../cli/read.ts";
 import { buildLibrary, requirePackages } from "../native/build.ts";
 import { isRoot } from "../test/support/netns.ts";
-import { succeed } from "./process.ts";
+import { aheadOfOthers, succeed } from "./process.ts";
 import { CAPTURE_OPTIONS, CAPTURE_RATES, Recording } from "./tune/capture.ts";
 import { conclude, type Rivalry, say } from "./tune/report.ts";
 import {
@@ -88,6 +88,7 @@ async function main(args: string[]): Promise<number> {
   let rivalry: Rivalry | undefined;
   try {
     await using place = await placeFor(request, text);
+    using _ahead = isRoot ? aheadOfOthers() : undefined;
     rivalry = await tryAll(request, place, trials, interrupted.signal);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;

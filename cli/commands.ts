@@ -60,11 +60,12 @@ const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "push-down", value: "on|off|N", summary: "kernel rules in front of the queue" },
 ];
 
-/** Of what makes tables and then uses them. */
-const NO_VERIFY: OptionSpec = {
-  name: "no-verify",
-  summary: "trust the tables without comparing them with the rules",
+const CONTROL: OptionSpec = {
+  name: "control",
+  value: "PATH",
+  summary: "the service's socket (`option control`)",
 };
+const FORCE: OptionSpec = { name: "force", summary: "though it locks out this SSH session" };
 
 export const VERSION = "0.1.0";
 
@@ -76,10 +77,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       ...POLICY_OPTIONS,
       { name: "no-test", summary: "do not prove the file's expectations first" },
-      NO_VERIFY,
       { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
       { name: "control", value: "PATH", summary: "the socket to be asked by, or `off`" },
+      { name: "metrics", value: "ADDR:PORT", summary: "serve metrics and a live page there" },
       { name: "json", summary: "print the summary as JSON" },
+      { name: "watch", summary: "reload when the rule file, or one that it takes in, changes" },
+      FORCE,
     ],
     needs: ({ options }) => [READ, FFI, ...(options["no-hooks"] ? [] : [HOOK_TOOLS])],
     run: async (args) => await (await import("./run.ts")).run(args),
@@ -171,7 +174,6 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { name: "output", value: "FILE", summary: "write the image here (also -o)" },
       { name: "print", summary: "print the tables as text" },
-      NO_VERIFY,
     ],
     needs: ({ options }) => [READ, ...(options.output ? [WRITE] : [])],
     run: async (args) => await (await import("./compile.ts")).compile(args),
@@ -215,7 +217,6 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary: "one line a packet, for people or programs",
       },
       ...SHARING,
-      NO_VERIFY,
       { name: "accepted", value: "FILE", summary: "write the accepted packets to a capture" },
     ],
     needs: ({ options }) => [READ, FFI, ...(options.accepted ? [WRITE] : [])],
@@ -234,15 +235,59 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (args) => await (await import("./hooks.ts")).hooks(args),
   },
   {
+    name: "status",
+    summary: "say how a running service fares; exit code 1 if it does not",
+    operands: [],
+    options: [CONTROL],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./status.ts")).status(args),
+  },
+  {
+    name: "stats",
+    summary: "print what every rule of a running service has done up to now",
+    operands: [],
+    options: [{ name: "json", summary: "with all that is known, as JSON" }, CONTROL],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./status.ts")).stats(args),
+  },
+  {
     name: "set",
     summary: "change or list a set of addresses of a running service",
     operands: ["add|del|list", "NAME", "[ADDR]"],
     options: [
       { name: "for", value: "TIME", summary: "how long ADDR stays, as in 10m" },
-      { name: "control", value: "PATH", summary: "the service's socket (`option control`)" },
+      CONTROL,
     ],
     needs: () => [READ, WRITE],
     run: async (args) => await (await import("./set.ts")).set(args),
+  },
+  {
+    name: "reload",
+    summary: "have a running service read its rule file again, without losing a packet",
+    operands: [],
+    options: [CONTROL, FORCE],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./reload.ts")).reload(args),
+  },
+  {
+    name: "apply",
+    summary: "have a running service filter by another rule file, and show what changes",
+    operands: ["NEW"],
+    options: [
+      { name: "confirm", value: "TIME", summary: "go back after TIME unless confirmed, as in 60s" },
+      CONTROL,
+      FORCE,
+    ],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./reload.ts")).apply(args),
+  },
+  {
+    name: "confirm",
+    summary: "keep what was applied",
+    operands: [],
+    options: [CONTROL],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./reload.ts")).confirm(args),
   },
   {
     name: "down",
@@ -262,10 +307,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "man",
-    summary: "print the manual page, as troff",
-    operands: [],
+    summary: "print the manual page, or that of one command, as troff",
+    operands: ["[COMMAND]"],
     options: [],
     needs: () => [],
-    run: async () => await (await import("./man.ts")).man(),
+    run: async (args) => await (await import("./man.ts")).man(args),
   },
 ];

@@ -1,8 +1,11 @@
 import {
   diff as differences,
   type Difference,
+  Incomparable,
+  OutOfBudget,
   packetText,
   percent,
+  type Policy,
   regionText,
   type Rule,
   verdictText,
@@ -51,6 +54,16 @@ async function compare(args: Arguments): Promise<Difference[] | undefined> {
   const before = await readPolicy(args, args.operands[0]);
   const after = await readPolicy(args, args.operands[1]);
   return before && after && differences(before, after);
+}
+
+/** The packets that two policies decide differently, as text for a person. */
+export function differenceText(before: Policy, after: Policy): string {
+  try {
+    return differences(before, after).map(pretty).join("\n\n") || "every packet is decided alike";
+  } catch (error) {
+    if (!(error instanceof Incomparable || error instanceof OutOfBudget)) throw error;
+    return `what changes cannot be shown: ${error.message}`;
+  }
 }
 
 function pretty(d: Difference): string {

@@ -2,8 +2,8 @@ import { type Policy, pushDown, verdictText } from "../compiler/mod.ts";
 import { type Backend, backendNamed, commandText, probeBackend } from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
+import { hookPlan } from "./plan.ts";
 import { UsageError } from "./report.ts";
-import { hookPlan } from "./run.ts";
 
 /** Prints the commands that `run` would give to the kernel's tools. Changes nothing. */
 export async function hooks(args: Arguments): Promise<number> {

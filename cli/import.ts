@@ -1,4 +1,4 @@
-import { type Imported, ImportError, importIptables } from "../compiler/mod.ts";
+import { type Imported, ImportError, importIptables, importNft } from "../compiler/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { readText, UsageError, writeFile } from "./report.ts";
 
@@ -7,6 +7,7 @@ const FORMATS: Readonly<
   Record<string, { most: number; read: (files: { name: string; text: string }[]) => Imported }>
 > = {
   "iptables-save": { most: 2, read: importIptables },
+  "nft-json": { most: 1, read: importNft },
 };
 
 /**
@@ -38,7 +39,7 @@ export async function importRules({ operands, options }: Arguments): Promise<num
     await writeFile(options.output, new TextEncoder().encode(text));
   } else await Deno.stdout.write(new TextEncoder().encode(text));
   const { rows, outside } = imported;
-  console.error(options.json ? JSON.stringify(report(imported)) : words(imported));
+  console.error(options.json ? JSON.stringify(report(imported)) : reportText(imported));
   const lost = rows.some((row) => row.lost) || outside.some((part) => part.lost);
   return lost && !options["allow-loss"] ? 1 : 0;
 }
@@ -56,7 +57,8 @@ function report({ rows, outside, notes }: Imported) {
   };
 }
 
-function words(imported: Imported): string {
+/** The report for people, a line a rule that is not exact. */
+export function reportText(imported: Imported): string {
   const { summary, lost, rules, outside, notes } = report(imported);
   const inexact = rules.filter(({ fidelity }) => fidelity !== "exact");
   const counts = KINDS.map((kind) => `${summary[kind]} ${kind}`).join(", ");

@@ -29,18 +29,18 @@ export async function lint(args: Arguments): Promise<number> {
   const maxWarnings = options["max-warnings"] === undefined
     ? Infinity
     : count("max-warnings", String(options["max-warnings"]));
-  const wanted = {
-    today: new Date().toISOString().slice(0, 10),
-    session: sessionHere(),
-    correlated: options.all === true,
-    read: readFrom,
-  };
   const findings: Finding[] = [];
-  const started = performance.now();
+  const tell = progressLine();
   for (const [i, path] of operands.entries()) {
-    if (performance.now() - started > PATIENCE_MS && Deno.stderr.isTerminal()) {
-      console.error(`lint: ${i} of ${operands.length} files`);
-    }
+    const which = operands.length > 1 ? `${path} (${i + 1} of ${operands.length})` : path;
+    const wanted = {
+      today: today(),
+      session: sessionHere(),
+      correlated: options.all === true,
+      read: readFrom,
+      progress: (part: number) => tell(`${which}: ${Math.floor(100 * part)} %`),
+    };
+    tell(which);
     let checked = examine(path, await readText(path), wanted);
     if (options.fix && path !== "-") {
       const mended = fixed(checked.sources, checked.diagnostics);
@@ -50,11 +50,35 @@ export async function lint(args: Arguments): Promise<number> {
     const { sources, diagnostics } = checked;
     findings.push(...diagnostics.map((diagnostic) => ({ diagnostic, sources })));
   }
+  tell("");
   print(format, findings, operands);
   const severities = findings.map(({ diagnostic }) => severityOf(diagnostic));
   const failing = SEVERITIES.slice(0, SEVERITIES.indexOf(failOn) + 1) as readonly Severity[];
   const warnings = severities.filter((severity) => severity === "warning").length;
   return severities.some((s) => failing.includes(s)) || warnings > maxWarnings ? 1 : 0;
+}
+
+/** The day here, as in 2026-12-31. */
+function today(): string {
+  const now = new Date();
+  const part = (n: number) => String(n).padStart(2, "0");
+  return `${now.getFullYear()}-${part(now.getMonth() + 1)}-${part(now.getDate())}`;
+}
+
+/** Says how far the work is, if it takes long and a person looks on: a line that goes at "". */
+function progressLine(): (text: string) => void {
+  if (!Deno.stderr.isTerminal()) return () => {};
+  let next = performance.now() + PATIENCE_MS;
+  let shown = false;
+  const put = (text: string) =>
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r${text.slice(0, 79)}\x1b[K`));
+  return (text) => {
+    if (text === "" && shown) put("");
+    if (text === "" || performance.now() < next) return;
+    put(`lint: ${text}`);
+    shown = true;
+    next = performance.now() + PATIENCE_MS;
+  };
 }
 
 function print(format: Format, findings: readonly Finding[], files: readonly string[]): void {

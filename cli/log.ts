@@ -8,13 +8,23 @@ import {
   type Engine,
   followLog,
   type LogLine,
+  type Past,
   pcapngHeader,
   pcapngPacket,
 } from "../runtime/mod.ts";
 import { UsageError, why } from "./report.ts";
 
-/** Writes the log until stopped, to where the policy's options say. */
-export function startLog(policy: Policy, engine: Engine): { stop(): void } {
+/** A log that is being written. Stopping it writes the last lines, those of the past if there is one. */
+export interface RunLog {
+  stop(past?: Past): void;
+}
+
+/** Writes the log until stopped, to where the policy's options say; `heard` is told of each line. */
+export function startLog(
+  policy: Policy,
+  engine: Engine,
+  heard: (line: string) => void,
+): RunLog {
   const { rules, options } = policy;
   if (!rules.some(({ log }) => log)) return { stop() {} };
   const file = options.log === "stderr" ? undefined : append(options.log);
@@ -23,16 +33,17 @@ export function startLog(policy: Policy, engine: Engine): { stop(): void } {
   const write = (bytes: Uint8Array, to: Deno.FsFile | undefined) =>
     writeAll(to ?? Deno.stderr, bytes);
   const log = followLog(engine, (lines) => {
-    const text = lines.map((line) => `${jsonLine(policy, line)}\n`).join("");
-    write(new TextEncoder().encode(text), file);
+    const texts = lines.map((line) => jsonLine(policy, line));
+    write(new TextEncoder().encode(texts.map((text) => `${text}\n`).join("")), file);
+    texts.forEach(heard);
     for (const { rule, bytes, length, timeNs } of lines) {
       if (!capture || !rules[rule]!.log!.pcap) continue;
       writeAll(capture, pcapngPacket(bytes, length, timeNs, rules[rule]!.name));
     }
   });
   return {
-    stop() {
-      log.stop();
+    stop(last) {
+      log.stop(last);
       file?.close();
       capture?.close();
     },

@@ -5,6 +5,7 @@
  */
 import {
   check,
+  type Checked,
   compile,
   type Diagnostic,
   type Options,
@@ -28,24 +29,36 @@ export interface Compiled {
  * there is an error among it. Throws UsageError if the file cannot be read.
  */
 export async function compileFile(args: Arguments): Promise<Compiled | undefined> {
-  const { sources, diagnostics, policy } = await checkFile(args);
-  const image = policy && compile(policy, { verified: !args.options["no-verify"] });
-  const good = image instanceof Uint8Array;
-  const found = image && !good ? [...diagnostics, image] : diagnostics;
-  for (const diagnostic of found) console.error(`${show(diagnostic, sources, Deno.stderr)}\n`);
-  return policy && good ? { policy, image } : undefined;
+  const checked = await checkFile(args);
+  const { policy, image, found } = compiled(checked);
+  for (const diagnostic of found) {
+    console.error(`${show(diagnostic, checked.sources, Deno.stderr)}\n`);
+  }
+  return policy && image && { policy, image };
+}
+
+/** What was found in a file, and its policy and image if there is no error among it. */
+export function compiled(
+  { diagnostics, policy }: Checked,
+): Partial<Compiled> & { readonly found: readonly Diagnostic[] } {
+  const image = policy && compile(policy);
+  if (!policy || !image) return { found: diagnostics };
+  return image instanceof Uint8Array
+    ? { policy, image, found: diagnostics }
+    : { found: [...diagnostics, image] };
 }
 
 /**
  * Reads and checks a rule file, the first operand unless another is named. `more` is read as if it
- * stood at the file's end. Throws UsageError if the file cannot be read.
+ * stood at the file's end; `held` wins over all other options. Throws UsageError if the file cannot be read.
  */
 export async function checkFile(
   args: Arguments,
   path = args.operands[0]!,
   more = "",
-): Promise<ReturnType<typeof check>> {
-  return check(path, await readText(path) + more, overrides(args), readFrom);
+  held: Partial<Options> = {},
+): Promise<Checked> {
+  return check(path, await readText(path) + more, { ...overrides(args), ...held }, readFrom);
 }
 
 /** The sound policy of a rule file. Prints what is wrong with it, and then is undefined. */
@@ -75,7 +88,18 @@ function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
   for (
     const name of [
-      ...["queue", "batch", "workers", "split", "copy", "coalesce", "fail", "push-down", "control"],
+      ...[
+        "queue",
+        "batch",
+        "workers",
+        "split",
+        "copy",
+        "coalesce",
+        "fail",
+        "push-down",
+        "control",
+        "metrics",
+      ],
     ]
   ) {
     const text = options[name];

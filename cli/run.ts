@@ -1,58 +1,49 @@
+import type { Policy } from "../compiler/mod.ts";
 import {
-  type Policy,
-  pushDown,
-  rejectsOf,
-  runTests,
-  severityOf,
-  usesState,
-} from "../compiler/mod.ts";
-import {
+  type Answer,
   COALESCE_AUTO,
   ControlError,
   type Handler,
-  type HookPlan,
   serveControl,
   type ServiceConfig,
   startService,
 } from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
-import { compileFile } from "./policy.ts";
-import { startLog } from "./log.ts";
+import { type Candidate, candidate } from "./candidate.ts";
+import { acceptChanges, type Changes } from "./changes.ts";
+import { type RunLog, startLog } from "./log.ts";
+import { observe, type Observer } from "./observe/observer.ts";
+import { hookPlan } from "./plan.ts";
 import { Running } from "./running.ts";
+import { sessionHere } from "./session.ts";
 import { setHandler } from "./set.ts";
 import { summary } from "./summary.ts";
+import { watchFiles } from "./watch.ts";
 
 /** Packets that the kernel may hold for us; more than this only costs latency and cache. */
 const DEPTH = 2048;
 
-/** What ends a run in order; a closed terminal is no reason to leave hooks behind. */
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** What ends a run in order. */
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Filters packets until interrupted, then prints what each rule did. */
 export async function run(args: Arguments): Promise<number> {
-  const compiled = await compileFile(args);
-  if (!compiled) return 1;
-  const { policy, image } = compiled;
-  if (!args.options["no-test"] && !expectationsHold(policy)) return 1;
+  const wanted = { session: sessionHere(), force: args.options.force === true };
+  const first = await candidate(args, args.operands[0]!, wanted, Deno.stderr);
+  if ("refused" in first) {
+    console.error(`${first.refused}\nbarrage: not started`);
+    return 1;
+  }
+  for (const text of first.said) console.error(`${text}\n`);
   // Listened for before anything is installed: there is no moment in which it would be left.
   const interrupted = Promise.withResolvers<void>();
   const interrupt = () => interrupted.resolve();
   for (const signal of SIGNALS) Deno.addSignalListener(signal, interrupt);
   try {
-    const service = await startService(serviceConfig(policy, image));
-    await using engine = service.engine;
-    const running = new Running(args.operands[0]!, policy, service);
-    let log: { stop(): void } | undefined, control: { stop(): void } | undefined;
-    try {
-      log = startLog(policy, engine);
-      control = await startControl(policy.options.control, handlers(running));
-      console.error(banner(policy, service.backend));
-      await Promise.race([interrupted.promise, service.ended]);
-    } finally {
-      control?.stop();
-      await service.stop();
-      log?.stop();
-    }
+    const service = await startService(serviceConfig(first.policy, first.image));
+    await using _ = service.engine;
+    const running = new Running(first.file, first.policy, service);
+    await filter(args, running, first, interrupted.promise);
     await running.refresh();
     console.log(summary(running));
     return 0;
@@ -61,9 +52,77 @@ export async function run(args: Arguments): Promise<number> {
   }
 }
 
+/** All that goes on in a run, until it is interrupted or a queue fails. */
+async function filter(
+  args: Arguments,
+  running: Running,
+  first: Candidate,
+  interrupted: Promise<void>,
+): Promise<void> {
+  const { service, engine } = running;
+  const { control, metrics } = first.policy.options;
+  // What is begun last ends first.
+  await using parts = new AsyncDisposableStack();
+  let log: RunLog | undefined;
+  parts.defer(() => log?.stop());
+  parts.defer(() => service.stop());
+  const observer = observe(running);
+  parts.defer(() => observer.stop());
+  log = startLog(running.policy, engine, observer.heard);
+  const changes = acceptChanges(args, running, first, (past) => {
+    log?.stop(past);
+    log = startLog(running.policy, engine, observer.heard);
+  });
+  parts.defer(() => changes.stop());
+  const reload = () => void changes.reload();
+  Deno.addSignalListener("SIGHUP", reload);
+  parts.defer(() => Deno.removeSignalListener("SIGHUP", reload));
+  if (args.options.watch) {
+    const watched = watchFiles(changes.files, changes.reload);
+    parts.defer(() => watched.stop());
+  }
+  const served = await startMetrics(metrics, observer);
+  parts.defer(() => served?.stop());
+  const asked = await startControl(control, handlers(running, observer, changes));
+  parts.defer(() => asked?.stop());
+  console.error(banner(running.policy, service.backend));
+  await Promise.race([interrupted, service.ended]);
+}
+
 /** What can be asked of a run over its control socket. */
-function handlers(running: Running): Readonly<Record<string, Handler>> {
-  return { set: setHandler(running) };
+function handlers(
+  running: Running,
+  observer: Observer,
+  changes: Changes,
+): Readonly<Record<string, Handler>> {
+  return {
+    set: setHandler(running),
+    ...changes.handlers,
+    stats: async () => ({ ...await observer.snapshot() }),
+    watch: ({ interval }) => news(observer, Math.max(100, Number(interval) || 1000)),
+  };
+}
+
+async function* news(observer: Observer, intervalMs: number): AsyncGenerator<Answer> {
+  for await (const news of observer.follow(intervalMs)) yield { ...news };
+}
+
+/** A run whose metrics cannot be served filters all the same. */
+async function startMetrics(
+  address: string,
+  observer: Observer,
+): Promise<{ stop(): Promise<void> } | undefined> {
+  if (address === "off") return undefined;
+  const { serve, ServeError } = await import("./observe/serve.ts");
+  try {
+    const server = serve(address, observer);
+    console.error(`barrage: metrics and a live page at ${server.url}`);
+    return server;
+  } catch (error) {
+    if (!(error instanceof ServeError)) throw error;
+    console.error(`barrage: ${error.message}; it runs without`);
+    return undefined;
+  }
 }
 
 /** A run that cannot be asked filters all the same: its rules matter more. */
@@ -95,34 +154,6 @@ function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceC
       failOpen: options["fail-overflow"] === "open",
     },
     hooks: options.hooks ? hookPlan(policy) : undefined,
-  };
-}
-
-/** Whether what the file's tests say is so; where not, a line each says what is instead. */
-function expectationsHold(policy: Policy): boolean {
-  const findings = runTests(policy).tested.flatMap(({ finding }) => finding ?? [])
-    .filter((finding) => severityOf(finding) === "error");
-  for (const { code, message, note } of findings) {
-    console.error(`barrage: ${code}: ${message}${note ? `: ${note}` : ""}`);
-  }
-  if (findings.length > 0) console.error("barrage: not started; --no-test starts it all the same");
-  return findings.length === 0;
-}
-
-/** What the kernel has to do for a policy. */
-export function hookPlan(policy: Policy): HookPlan {
-  const { options } = policy;
-  const rejects = [...rejectsOf(policy)].flatMap((kind) =>
-    kind === "auto" ? ["tcp_reset" as const, "icmp_port" as const] : [kind]
-  );
-  return {
-    hooks: policy.hooks,
-    queues: options.queue,
-    bypass: options["fail-listener"] === "open",
-    state: usesState(policy),
-    rejects: [...new Set(rejects)],
-    pushed: pushDown(policy).flatMap(({ kernel }) => kernel),
-    markMask: options["mark-mask"],
   };
 }
 

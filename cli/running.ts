@@ -5,7 +5,7 @@
  * @module
  */
 import type { Hook, Policy } from "../compiler/mod.ts";
-import type { Engine, PushedCount, Service, Stats } from "../runtime/mod.ts";
+import type { Counter, Engine, PushedCount, Service, Stats } from "../runtime/mod.ts";
 
 /** What a rule has counted; a rule of a subroutine has one row a hook, however many jumps. */
 export interface RuleCount {
@@ -25,16 +25,22 @@ type Pushed = ReadonlyMap<number, PushedCount & { readonly seenMs: number }>;
 
 /** A policy in force, and its counters since the start. */
 export class Running {
+  /** The rule file of the policy in force. */
+  get file(): string {
+    return this.#file;
+  }
   readonly startedAt: Date = new Date();
   /** Policies that were put in force after the first. */
   reloads = 0;
+  #file: string;
   #policy: Policy;
   /** What the kernel had counted by the policy in force at the last `refresh`. */
   #pushed: Pushed = new Map();
   /** What rules counted under earlier policies, by chain and name. */
   #past = new Map<string, RuleCount>();
 
-  constructor(readonly file: string, policy: Policy, readonly service: Service) {
+  constructor(file: string, policy: Policy, readonly service: Service) {
+    this.#file = file;
     this.#policy = policy;
   }
 
@@ -52,28 +58,64 @@ export class Running {
   get enforcing(): boolean {
     return true;
   }
+  /** Another policy decides now; these are the last counters of the one before. */
+  changed(
+    file: string,
+    policy: Policy,
+    counters: readonly Counter[],
+    pushed: ReadonlyMap<number, PushedCount>,
+  ): void {
+    const rows = rowsOf(this.#policy, counters, seen(pushed, this.#pushed));
+    this.#pushed = new Map();
+    this.#past = sum([...this.#past.values()], rows);
+    this.#file = file;
+    this.#policy = policy;
+    this.reloads++;
+  }
   /** Totals since the start. */
   stats(): Stats {
     return this.engine.stats();
   }
   /** Reads what the kernel has counted, for `rules` to include. */
   async refresh(): Promise<void> {
-    const now = Date.now();
-    const entries = [...await this.service.pushed()].map(([rule, counter]) => {
-      const { packets, seenMs } = this.#pushed.get(rule) ?? { packets: 0n, seenMs: 0 };
-      return [rule, { ...counter, seenMs: counter.packets > packets ? now : seenMs }] as const;
-    });
-    this.#pushed = new Map(entries);
+    const policy = this.#policy;
+    const pushed = await this.service.pushed();
+    if (policy === this.#policy) this.#pushed = seen(pushed, this.#pushed);
   }
-  /** Hits since the start, in the order of the policy in force. */
+  /**
+   * Hits since the start, in the order of the policy in force. What rules counted that it no longer
+   * has is in one row a chain and verdict, so that nothing is missing from the sums.
+   */
   rules(): RuleCount[] {
-    const rows = rowsOf(this.#policy, this.engine, this.#pushed);
-    return [...sum(rows, [...this.#past.values()]).values()];
+    const now = rowsOf(this.#policy, this.engine.counters(), this.#pushed);
+    const names = new Set(now.map(keyOf));
+    const past = [...this.#past].map(([key, row]) =>
+      names.has(key) ? row : { ...row, rule: `(earlier ${row.verdict} rules)` }
+    );
+    return [...sum(now, past).values()];
   }
 }
 
-function rowsOf({ rules }: Policy, engine: Engine, pushed: Pushed): RuleCount[] {
-  return engine.counters().map(({ packets, bytes, lastNs }, i) => {
+/** The kernel's counters, and since when each has been seen to be what it is. */
+function seen(counters: ReadonlyMap<number, PushedCount>, before: Pushed): Pushed {
+  const now = Date.now();
+  const entries = [...counters].map(([rule, counter]) => {
+    const { packets, seenMs } = before.get(rule) ?? { packets: 0n, seenMs: 0 };
+    return [rule, { ...counter, seenMs: counter.packets > packets ? now : seenMs }] as const;
+  });
+  return new Map(entries);
+}
+
+function keyOf({ chain, rule }: RuleCount): string {
+  return `${chain} ${rule}`;
+}
+
+function rowsOf(
+  { rules }: Policy,
+  counters: readonly Counter[],
+  pushed: Pushed,
+): RuleCount[] {
+  return counters.map(({ packets, bytes, lastNs }, i) => {
     const kernel = pushed.get(i) ?? { packets: 0n, bytes: 0n, seenMs: 0 };
     return {
       rule: rules[i]!.name,
@@ -91,7 +133,7 @@ function rowsOf({ rules }: Policy, engine: Engine, pushed: Pushed): RuleCount[] 
 function sum(...lists: (readonly RuleCount[])[]): Map<string, RuleCount> {
   const sums = new Map<string, RuleCount>();
   for (const row of lists.flat()) {
-    const key = `${row.chain} ${row.rule}`;
+    const key = keyOf(row);
     const first = sums.get(key);
     sums.set(key, {
       ...(first ?? row),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Stats } from "../runtime/mod.ts";
+import { figures, type Snapshot } from "./observe/snapshot.ts";
 import type { RuleCount, Running } from "./running.ts";
 
 /**
@@ -18,7 +18,14 @@ export function summary(running: Running): string {
     const inFront = Object.entries(pushed(rules)).map(([verdict, n]) => [`pushed_${verdict}`, n]);
     return JSON.stringify({ rules, totals: { ...totals, ...Object.fromEntries(inFront) } });
   }
-  return [table(rules), "", totals(stats), ...inFront(rules)].join("\n");
+  return summaryText({ rules, ...figures(stats) });
+}
+
+/** Rules and totals as a table, for a person. */
+export function summaryText(
+  counted: Pick<Snapshot, "rules" | "totals" | "malformed">,
+): string {
+  return [table(counted.rules), "", ...totalLines(counted)].join("\n");
 }
 
 /** Packets by what became of them in front of the queue. */
@@ -58,17 +65,21 @@ function table(rules: readonly RuleCount[]): string {
     .join("\n");
 }
 
-function totals(stats: Stats): string {
-  const malformed = Object.entries(stats).filter(([name, n]) => name.startsWith("bad_") && n > 0n);
-  const bad = malformed.map(([name, n]) => `${n} ${name.slice(4).replace("_", " ")}`).join(", ");
+/** What became of all packets, in lines. */
+export function totalLines(
+  { rules, totals, malformed }: Pick<Snapshot, "rules" | "totals" | "malformed">,
+): string[] {
+  const bad = Object.entries(malformed).filter(([, n]) => n > 0)
+    .map(([reason, n]) => `${n} ${reason.replace("_", " ")}`).join(", ");
+  const { received, accepted, dropped, rejected, kernelDropped, userDropped } = totals;
   return [
-    `${stats.received} packets: ${stats.accepted} accepted, ${stats.dropped} dropped, ` +
-    `${stats.rejected} rejected`,
+    `${received} packets: ${accepted} accepted, ${dropped} dropped, ${rejected} rejected`,
     ...(bad ? [`malformed: ${bad}`] : []),
-    ...(stats.kernel_dropped + stats.user_dropped > 0n
+    ...(kernelDropped + userDropped > 0
       ? [
-        `lost before they got here: ${stats.kernel_dropped} queue full, ${stats.user_dropped} socket full`,
+        `lost before they got here: ${kernelDropped} queue full, ${userDropped} socket full`,
       ]
       : []),
-  ].join("\n");
+    ...inFront(rules),
+  ];
 }

@@ -153,16 +153,19 @@ export function suggestion(word: string, candidates: Iterable<string>): Pick<Dia
 
 /**
  * The candidate nearest to `word` within Damerau-Levenshtein distance 2 (optimal string alignment),
- * and less than half its length away, or undefined. Ties go to the first.
+ * and less than half its length away, else the only one that it begins, or undefined. Ties go to
+ * the first.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.min(2, Math.floor((word.length - 1) / 2)) + 1;
+  const begun = new Set<string>();
   for (const candidate of candidates) {
+    if (word.length > 2 && candidate.startsWith(word.toLowerCase())) begun.add(candidate);
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best;
+  return best ?? (begun.size === 1 ? [...begun][0] : undefined);
 }
 
 function editDistance(a: string, b: string): number {

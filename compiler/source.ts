@@ -42,6 +42,11 @@ export class Sources {
     return source;
   }
 
+  /** Names of the files, in the order they were read. */
+  get names(): string[] {
+    return this.#sources.map(({ name }) => name);
+  }
+
   /** The place of an offset. Throws if it lies in no source. */
   position(offset: number): Position {
     const source = this.#sources.findLast((s) => s.base <= offset);

@@ -25,6 +25,10 @@ const PACKAGES = {
   "nftables": { program: "nft" },
   "iputils-ping": { program: "ping" },
   "procps": { program: "sysctl" },
+  "tshark": { program: "tshark" },
+  "zsh": { program: "zsh" },
+  "fish": { program: "fish" },
+  "groff-base": { program: "groff" },
   "iperf3": { program: "iperf3" },
   "chromium": { program: "chromium" },
 } as const satisfies Record<string, Sign>;

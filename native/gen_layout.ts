@@ -1,16 +1,17 @@
 /** Writes `native/layout.h` for the records in `compiler/tables/layout.ts`. Run by `deno task gen`. */
 import {
   BRANCH,
-  BRANCH16,
   COALESCE_AUTO,
   LAYOUT_HASH,
   LISTS,
   LOG_BYTES,
   LOW,
+  LOW_NODE_SIZE,
   MAGIC,
   MAX_AXES,
   MAX_CLASSES,
   MAX_FOLDS,
+  MAX_LEVELS,
   MAX_STEPS,
   MAX_TREES,
   NAME_SIZE,
@@ -19,6 +20,8 @@ import {
   PAIR_MIX,
   RECORDS,
   SECTION_ALIGN,
+  SEPARATORS,
+  WAYS,
 } from "../compiler/tables/layout.ts";
 
 const hex = (n: number) => `0x${n.toString(16)}u`;
@@ -40,9 +43,12 @@ export function layoutHeader(): string {
     `#define FW_MAX_FOLDS ${MAX_FOLDS}u`,
     `#define FW_MAX_STEPS ${MAX_STEPS}u`,
     `#define FW_MAX_TREES ${MAX_TREES}u`,
+    `#define FW_MAX_LEVELS ${MAX_LEVELS}u`,
+    `#define FW_SEPARATORS ${SEPARATORS}u`,
+    `#define FW_WAYS ${WAYS}u`,
     `#define FW_BRANCH ${hex(BRANCH)}`,
-    `#define FW_BRANCH16 ${hex(BRANCH16)}`,
     `#define FW_LOW ${hex(LOW)}`,
+    `#define FW_LOW_NODE_SIZE ${LOW_NODE_SIZE}u`,
     `#define FW_NO_PAIR ${hex(NO_PAIR)}`,
     `#define FW_PAIR_MIX ${hex(PAIR_MIX)}`,
     `#define FW_MAX_CLASSES ${MAX_CLASSES}u\n`,

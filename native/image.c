@@ -4,8 +4,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "classify.h"
+#include "packet.h"
 #include "set.h"
 
 enum { MAX_SET = 1 << 20 };
@@ -21,10 +23,10 @@ uint32_t fw_image_checksum(const uint8_t *image, uint32_t size)
 	return hash;
 }
 
-/* u64 words of a dense row. */
+/* u64 words of a dense row: one, or 256 bits times a power of two. */
 static uint32_t words(uint32_t bits)
 {
-	uint32_t n = 1;
+	uint32_t n = bits <= 64 ? 1 : 4;
 
 	while (n < FW_MAX_CLASSES && n * 64 < bits)
 		n *= 2;
@@ -265,19 +267,30 @@ static bool identity_ok(const struct fw_tables *t, const struct fw_step *s)
 	}
 }
 
+/* Values of the fields that a direct or paged table may be of; see packet.h. */
+static const uint32_t values_of[FW_FIELD_COUNT] = {
+	[FW_FIELD_HOOK] = FW_HOOK_COUNT, [FW_FIELD_FAMILY] = 2,
+	[FW_FIELD_PROTO] = 256,		 [FW_FIELD_SPORT] = FW_NO_PORT + 1,
+	[FW_FIELD_DPORT] = FW_NO_PORT + 1, [FW_FIELD_TYPE] = FW_NO_ICMP + 1,
+	[FW_FIELD_CODE] = FW_NO_ICMP + 1, [FW_FIELD_FLAGS] = FW_NO_FLAGS + 1,
+	[FW_FIELD_FRAGMENT] = FW_FRAGMENT_LATER + 1, [FW_FIELD_STATE] = FW_STATE_COUNT,
+	[FW_FIELD_LENGTH] = 65536,	 [FW_FIELD_TTL] = 256,
+	[FW_FIELD_DSCP] = 64,		 [FW_FIELD_EXTHDR] = FW_NO_EXTENSIONS + 1,
+};
+
 static bool direct_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
 {
 	l->table = section(t, s->table_at, s->table_count, sizeof *l->table);
-	l->last = s->table_count - 1;
-	return classes_ok(l->table, s->table_count, s->classes);
+	return s->table_count == values_of[s->field] &&
+	       classes_ok(l->table, s->table_count, s->classes);
 }
 
 static bool paged_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
 {
 	l->table = section(t, s->table_at, s->table_count, sizeof *l->table);
 	l->pages = section(t, s->pages_at, s->page_count, sizeof *l->pages);
-	l->last = s->page_count - 1;
-	return s->table_count % 256 == 0 && classes_ok(l->table, s->table_count, s->classes) &&
+	return s->page_count == (values_of[s->field] + 255) / 256 && s->table_count % 256 == 0 &&
+	       classes_ok(l->table, s->table_count, s->classes) &&
 	       classes_ok(l->pages, s->page_count, s->table_count / 256);
 }
 
@@ -326,13 +339,19 @@ static bool find_fold(struct fw_tables *t, const struct fw_fold *f, uint32_t bef
 	if (!steps || f->step_count == 0 || f->first_step > h->step_count ||
 	    f->step_count > h->step_count - f->first_step || f->pad != 0)
 		return false;
-	for (uint32_t i = f->first_step; i < f->first_step + f->step_count; i++) {
-		if (!find_lookup(t, &steps[i], &t->steps[i]))
-			return false;
-		most += (uint64_t)(steps[i].classes - 1) * steps[i].stride;
-	}
 	p->steps = &t->steps[f->first_step];
-	p->step_count = f->step_count;
+	uint32_t placed = f->first_step;
+	for (uint32_t kind = 0; kind < FW_STEP_COUNT; kind++)
+		for (uint32_t i = f->first_step; i < f->first_step + f->step_count; i++) {
+			if (steps[i].kind != kind)
+				continue;
+			if (!find_lookup(t, &steps[i], &t->steps[placed++]))
+				return false;
+			most += (uint64_t)(steps[i].classes - 1) * steps[i].stride;
+			p->counts[kind]++;
+		}
+	if (placed != f->first_step + f->step_count)
+		return false; /* a kind that there is not */
 	p->classes = section(t, f->product_at, f->product_count, sizeof *p->classes);
 	return most < f->product_count && f->classes <= FW_MAX_CLASSES &&
 	       classes_ok(p->classes, f->product_count, f->classes);
@@ -357,104 +376,88 @@ static bool find_folds(struct fw_tables *t, const struct fw_axis *a, struct fw_c
 	return classes == a->classes;
 }
 
-/* A value is a class, or a node that stands behind its own, so that every search ends. */
-static bool value_ok(uint32_t value, uint32_t node, const struct fw_tree *tree)
+static bool lows_ok(struct fw_search *s, const struct fw_tree *tree)
 {
-	if (value & FW_BRANCH)
-		value &= ~FW_BRANCH;
-	else if (tree->kind == FW_TREE_WIDE && (value & FW_LOW))
-		value &= ~FW_LOW;
-	else
-		return value < tree->classes;
-	return value > node && value < tree->node_count;
+	for (uint32_t i = 0; i < tree->low_count; i++)
+		for (uint32_t way = 0; way < FW_WAYS; way++) {
+			const uint32_t value = s->lows[i].value[way], to = value & ~FW_BRANCH;
+			/* What a node leads to stands behind it, so that every search ends. */
+			if (value & FW_BRANCH ? to <= i || to >= tree->low_count : value >= tree->classes)
+				return false;
+			s->deep |= (value & FW_BRANCH) != 0;
+		}
+	return true;
 }
 
-static bool node_ok(const void *nodes, uint32_t i, const struct fw_tree *tree)
+static bool values_ok(struct fw_search *s, const struct fw_tree *tree)
 {
-	const struct fw_node_narrow *narrow = nodes;
-	const struct fw_node_trie16 *trie16 = nodes;
-	const struct fw_node_trie32 *trie32 = nodes;
-	const struct fw_node_wide *wide = nodes;
+	for (uint32_t i = 0; i < tree->value_count; i++) {
+		const uint32_t value = s->values[i];
+		if (value & FW_LOW ? (value & ~FW_LOW) >= tree->low_count : value >= tree->classes)
+			return false;
+		s->low |= (value & FW_LOW) != 0;
+	}
+	return true;
+}
 
-	for (uint32_t way = 0; way < FW_WAYS; way++) {
-		uint32_t value;
-		bool least; /* the first key must be found by all that is sought */
-		switch (tree->kind) {
-		case FW_TREE_NARROW:
-			value = narrow[i].value[way];
-			least = narrow[i].key[0] == 0;
-			break;
-		case FW_TREE_TRIE16:
-			value = trie16[i].value[way];
-			if (value & FW_BRANCH16)
-				value ^= FW_BRANCH16 | FW_BRANCH;
-			least = trie16[i].key[0] == 0;
-			break;
-		case FW_TREE_TRIE32:
-			value = trie32[i].value[way];
-			least = trie32[i].key[0] == 0;
-			break;
-		default:
-			value = wide[i].value[way];
-			least = wide[i].key[0] == INT64_MIN;
-			break;
-		}
-		if (!least || !value_ok(value, i, tree))
+/* A level's separators; one that would lead to a node that is not there is above all. */
+static bool level_ok(const void *nodes, bool wide, uint32_t count, uint32_t below)
+{
+	const int32_t *narrow_keys = nodes;
+	const int64_t *wide_keys = nodes;
+
+	for (uint32_t way = 1; way < FW_WAYS; way++) {
+		const uint32_t key = (count - 1) * FW_SEPARATORS + way - 1;
+		if ((count - 1) * FW_WAYS + way >= below &&
+		    (wide ? wide_keys[key] != INT64_MAX : narrow_keys[key] != INT32_MAX))
 			return false;
 	}
 	return true;
 }
 
-/* Whether all of a node's values are branches, or none is. */
-static bool all_branch(const struct fw_node_narrow *node, bool branch)
+/* How many levels there are, and the nodes of each, follows from the values. */
+static bool levels_ok(struct fw_search *s, const struct fw_tree *tree, const void *keys)
 {
-	for (uint32_t way = 0; way < FW_WAYS; way++)
-		if (((node->value[way] & FW_BRANCH) != 0) != branch)
-			return false;
-	return true;
-}
+	const bool wide = tree->kind == FW_TREE_WIDE;
+	const uint32_t size = wide ? sizeof(int64_t) : sizeof(int32_t);
+	uint32_t counts[FW_MAX_LEVELS];
+	uint64_t at = 0;
 
-/* How deep a narrow tree is, if it is as deep everywhere and no deeper than 2. */
-static uint32_t levels(const struct fw_node_narrow *nodes, uint32_t count)
-{
-	if (all_branch(&nodes[0], false))
-		return 1;
-	for (uint32_t i = 1; i < count; i++)
-		if (!all_branch(&nodes[i], false))
-			return 0;
-	return all_branch(&nodes[0], true) ? 2 : 0;
+	for (uint32_t nodes = tree->value_count / FW_WAYS;; nodes = (nodes + FW_WAYS - 1) / FW_WAYS) {
+		if (s->levels == FW_MAX_LEVELS)
+			return false;
+		counts[s->levels++] = nodes;
+		at += nodes;
+		if (nodes == 1)
+			break;
+	}
+	if (at * FW_SEPARATORS != tree->key_count)
+		return false;
+	at = 0;
+	for (uint32_t l = 0; l < s->levels; l++) {
+		const uint32_t nodes = counts[s->levels - 1 - l];
+		s->level[l] = (const char *)keys + at * FW_SEPARATORS * size;
+		at += nodes;
+		if (l + 1 < s->levels &&
+		    !level_ok(s->level[l], wide, nodes, counts[s->levels - 2 - l]))
+			return false;
+	}
+	return true;
 }
 
 static bool find_tree(struct fw_tables *t, const struct fw_tree *tree, struct fw_search *s)
 {
-	static const uint32_t sizes[FW_TREE_COUNT] = {
-		[FW_TREE_NARROW] = sizeof(struct fw_node_narrow),
-		[FW_TREE_TRIE16] = sizeof(struct fw_node_trie16),
-		[FW_TREE_TRIE32] = sizeof(struct fw_node_trie32),
-		[FW_TREE_WIDE] = sizeof(struct fw_node_wide),
-	};
-	const uint32_t tops = 1 << 16;
+	const bool wide = tree->kind == FW_TREE_WIDE;
 
-	if (tree->kind >= FW_TREE_COUNT || tree->pad != 0)
+	if (tree->kind >= FW_TREE_COUNT || tree->value_count == 0 || tree->value_count % FW_WAYS != 0)
 		return false;
 	s->kind = tree->kind;
-	s->nodes = section(t, tree->nodes_at, tree->node_count, sizes[tree->kind]);
-	if (!s->nodes || tree->node_count >= FW_LOW)
-		return false;
-	for (uint32_t i = 0; i < tree->node_count; i++)
-		if (!node_ok(s->nodes, i, tree))
-			return false;
-	if (tree->kind == FW_TREE_NARROW)
-		s->levels = levels(s->nodes, tree->node_count);
-	if (tree->kind != FW_TREE_TRIE16 && tree->kind != FW_TREE_TRIE32)
-		return true;
-	s->roots = section(t, tree->roots_at, tops, sizeof *s->roots);
-	if (!s->roots)
-		return false;
-	for (uint32_t i = 0; i < tops; i++)
-		if (s->roots[i] >= tree->node_count)
-			return false;
-	return true;
+	const void *keys = section(t, tree->keys_at, tree->key_count,
+				   wide ? sizeof(int64_t) : sizeof(int32_t));
+	s->values = section(t, tree->values_at, tree->value_count, sizeof *s->values);
+	s->lows = section(t, tree->lows_at, tree->low_count, sizeof *s->lows);
+	return keys && s->values && (tree->low_count == 0 || (wide && s->lows)) &&
+	       levels_ok(s, tree, keys) && values_ok(s, tree) && lows_ok(s, tree);
 }
 
 static bool find_trees(struct fw_tables *t)
@@ -679,6 +682,21 @@ static bool find_parted(struct fw_tables *t)
 	return true;
 }
 
+/* Tables that do not fit a few pages are read all over: with huge pages, few addresses to translate. */
+enum { HUGE_PAGE = 2 << 20, HUGE_FROM = HUGE_PAGE / 8 };
+
+static uint8_t *image_memory(uint32_t size)
+{
+	const size_t align = size < HUGE_FROM ? FW_SECTION_ALIGN : HUGE_PAGE;
+	/* C11 wants a multiple of the alignment. */
+	const size_t whole = ((size_t)size + align - 1) / align * align;
+	uint8_t *memory = aligned_alloc(align, whole);
+
+	if (memory && align == HUGE_PAGE)
+		(void)madvise(memory, whole, MADV_HUGEPAGE); /* where the kernel has them */
+	return memory;
+}
+
 int fw_tables_new(const uint8_t *image, uint32_t size, struct fw_tables **out)
 {
 	struct fw_header header;
@@ -697,9 +715,7 @@ int fw_tables_new(const uint8_t *image, uint32_t size, struct fw_tables **out)
 	if (!t)
 		return -ENOMEM;
 	int error = -ENOMEM;
-	/* C11 wants a multiple of the alignment. */
-	const size_t whole_lines = ((size_t)size + FW_SECTION_ALIGN - 1) & ~(size_t)(FW_SECTION_ALIGN - 1);
-	uint8_t *copy = aligned_alloc(FW_SECTION_ALIGN, whole_lines);
+	uint8_t *copy = image_memory(size);
 	if (!copy)
 		goto fail;
 	memcpy(copy, image, size);

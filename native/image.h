@@ -15,31 +15,22 @@
 
 #include "layout.h"
 
-enum { FW_WAYS = 16 };
-
-/* Nodes of a tree, by the kind of tree. A wide key is signed: 2^63 less. */
-struct fw_node_narrow {
-	uint32_t key[FW_WAYS];
+/* A node for the lower half of an address; its separators are 2^63 less than they are. */
+struct fw_low {
+	int64_t key[FW_SEPARATORS];
 	uint32_t value[FW_WAYS];
+	uint32_t pad[7];
 };
-struct fw_node_trie16 {
-	uint16_t key[FW_WAYS];
-	uint16_t value[FW_WAYS];
-};
-struct fw_node_trie32 {
-	uint16_t key[FW_WAYS];
-	uint32_t value[FW_WAYS];
-};
-struct fw_node_wide {
-	int64_t key[FW_WAYS];
-	uint32_t value[FW_WAYS];
-};
+static_assert(sizeof(struct fw_low) == FW_LOW_NODE_SIZE, "fw_low size");
 
 struct fw_search {
 	uint32_t kind; /* FW_TREE_... */
-	const void *nodes;
-	const uint32_t *roots; /* of a trie */
-	uint32_t levels; /* narrow: 1 or 2 if all values are that deep, else 0 */
+	uint32_t levels;
+	const void *level[FW_MAX_LEVELS]; /* nodes of FW_SEPARATORS int32_t or int64_t */
+	const uint32_t *values;
+	const struct fw_low *lows;
+	bool low; /* some value leads to the lower half */
+	bool deep; /* some value there leads on */
 };
 
 /* A step: the class of one field, times its stride. */
@@ -47,15 +38,14 @@ struct fw_lookup {
 	uint32_t field; /* enum fw_field */
 	uint32_t kind; /* FW_STEP_... */
 	uint32_t stride;
-	uint32_t last; /* of `table` or `pages`: what larger values use */
 	const uint16_t *table;
 	const uint16_t *pages;
 	const struct fw_search *search;
 };
 
 struct fw_product {
-	const struct fw_lookup *steps;
-	uint32_t step_count;
+	const struct fw_lookup *steps; /* by kind */
+	uint32_t counts[FW_STEP_COUNT]; /* of steps of each kind */
 	const uint16_t *classes;
 };
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0xe5be403bu
+#define FW_LAYOUT_HASH 0x17a110b9u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -17,9 +17,12 @@
 #define FW_MAX_FOLDS 64u
 #define FW_MAX_STEPS 64u
 #define FW_MAX_TREES 64u
+#define FW_MAX_LEVELS 8u
+#define FW_SEPARATORS 8u
+#define FW_WAYS 9u
 #define FW_BRANCH 0x80000000u
-#define FW_BRANCH16 0x8000u
 #define FW_LOW 0x40000000u
+#define FW_LOW_NODE_SIZE 128u
 #define FW_NO_PAIR 0xffffffffu
 #define FW_PAIR_MIX 0x9e3779b1u
 #define FW_MAX_CLASSES 65536u
@@ -113,11 +116,9 @@ enum {
 	FW_AXIS_COUNT,
 };
 
-/* What a tree's nodes are, by keys and values: u32 u32, u16 u16, u16 u32, u64 u32. */
+/* A tree's keys: of 32 bits, or of 64 in two halves of an address. */
 enum {
 	FW_TREE_NARROW,
-	FW_TREE_TRIE16,
-	FW_TREE_TRIE32,
 	FW_TREE_WIDE,
 	FW_TREE_COUNT,
 };
@@ -247,7 +248,7 @@ struct fw_header {
 	uint32_t words_at; /* u64 words of the blocks */
 	uint32_t word_count;
 	uint32_t decide_at; /* u32 rule number of each bit of a decide row, ascending: one bit a region of a rule */
-	uint32_t decide_count; /* bits in a decide row; a dense row is that many, rounded up to 64 times a power of 2 */
+	uint32_t decide_count; /* bits in a decide row; a dense row has 64 if that suffices, else 256 times a power of 2 */
 	uint32_t effect_at; /* u32 rule number of each bit of an effect row, ascending: one bit a region of a rule */
 	uint32_t effect_count; /* bits in an effect row, 0 if no rule is `match` or has a literal */
 	uint32_t needs_at; /* `need` records, one a bit of an effect row */
@@ -498,9 +499,9 @@ struct fw_step {
 	uint32_t classes; /* classes of this field, at least 1 */
 	uint32_t stride; /* what a class counts in the fold's index */
 	uint32_t table_at; /* direct, paged: u16 class of each value; a page has 256 */
-	uint32_t table_count; /* values, larger ones use the last; a multiple of 256 if paged */
-	uint32_t pages_at; /* paged: u16 page of each value's upper bits, larger ones use the last */
-	uint32_t page_count; /* entries of `pages` */
+	uint32_t table_count; /* direct: all values of the field; paged: a multiple of 256 */
+	uint32_t pages_at; /* paged: u16 page of each value's upper bits */
+	uint32_t page_count; /* entries of `pages`: all values of the field */
 	uint32_t tree; /* search: narrow or wide */
 	uint32_t pad; /* 0 */
 };
@@ -516,22 +517,26 @@ static_assert(offsetof(struct fw_step, page_count) == 28, "fw_step.page_count");
 static_assert(offsetof(struct fw_step, tree) == 32, "fw_step.tree");
 static_assert(offsetof(struct fw_step, pad) == 36, "fw_step.pad");
 
-/* A search tree; see tree.ts. A node's children stand behind it. */
+/* A search tree; see tree.ts. */
 struct fw_tree {
 	uint32_t kind; /* enum fw_tree */
-	uint32_t classes; /* values that are neither BRANCH nor LOW are below */
-	uint32_t nodes_at; /* `node16`, `node32` ... records; the root is the first */
-	uint32_t node_count; /* at least 1 */
-	uint32_t roots_at; /* trie: u32 node of each value of the upper 16 bits */
-	uint32_t pad; /* 0 */
+	uint32_t classes; /* values that are not LOW or BRANCH are below */
+	uint32_t keys_at; /* nodes of SEPARATORS i32 or i64: each 2^31 or 2^63 less than it is */
+	uint32_t key_count; /* separators of all levels, the root first */
+	uint32_t values_at; /* u32 class of each answer of the last level, or LOW and a low node */
+	uint32_t value_count; /* WAYS for each node of the last level, at least those */
+	uint32_t lows_at; /* wide: low nodes: SEPARATORS i64 as above, WAYS u32 values, 0 up to LOW_NODE_SIZE */
+	uint32_t low_count; /* those a value leads to stand behind its own */
 };
-static_assert(sizeof(struct fw_tree) == 24, "fw_tree size");
+static_assert(sizeof(struct fw_tree) == 32, "fw_tree size");
 static_assert(offsetof(struct fw_tree, kind) == 0, "fw_tree.kind");
 static_assert(offsetof(struct fw_tree, classes) == 4, "fw_tree.classes");
-static_assert(offsetof(struct fw_tree, nodes_at) == 8, "fw_tree.nodes_at");
-static_assert(offsetof(struct fw_tree, node_count) == 12, "fw_tree.node_count");
-static_assert(offsetof(struct fw_tree, roots_at) == 16, "fw_tree.roots_at");
-static_assert(offsetof(struct fw_tree, pad) == 20, "fw_tree.pad");
+static_assert(offsetof(struct fw_tree, keys_at) == 8, "fw_tree.keys_at");
+static_assert(offsetof(struct fw_tree, key_count) == 12, "fw_tree.key_count");
+static_assert(offsetof(struct fw_tree, values_at) == 16, "fw_tree.values_at");
+static_assert(offsetof(struct fw_tree, value_count) == 20, "fw_tree.value_count");
+static_assert(offsetof(struct fw_tree, lows_at) == 24, "fw_tree.lows_at");
+static_assert(offsetof(struct fw_tree, low_count) == 28, "fw_tree.low_count");
 
 /* A sparse row: a bit a block of 4096, and the blocks in order. */
 struct fw_row {

@@ -38,40 +38,22 @@ static inline __m256i fw_load(const void *from)
 	return _mm256_loadu_si256(from);
 }
 
-/*
- * The last of sixteen ascending keys that is not above the value: one less than there are such.
- * The first never is above.
- */
-static inline uint32_t fw_last_16(const uint16_t *keys, uint16_t value)
+/* How many of a node's separators are below the key; all are 2^31 or 2^63 less than they are. */
+static inline uint32_t fw_answer_32(const int32_t *keys, int32_t key)
 {
-	const __m256i v = _mm256_set1_epi16((short)value);
-	const __m256i le = _mm256_cmpeq_epi16(_mm256_max_epu16(v, fw_load(keys)), v);
+	const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(key), fw_load(keys));
 
-	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_epi8(le)) / 2 - 1;
+	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(below)));
 }
 
-static inline uint32_t fw_last_32(const uint32_t *keys, uint32_t value)
+static inline uint32_t fw_answer_64(const int64_t *keys, int64_t key)
 {
-	const __m256i v = _mm256_set1_epi32((int)value);
-	const __m256i a = _mm256_cmpeq_epi32(_mm256_max_epu32(v, fw_load(keys)), v);
-	const __m256i b = _mm256_cmpeq_epi32(_mm256_max_epu32(v, fw_load(keys + 8)), v);
+	const __m256i k = _mm256_set1_epi64x(key);
+	const __m256 a = _mm256_castsi256_ps(_mm256_cmpgt_epi64(k, fw_load(keys)));
+	const __m256 b = _mm256_castsi256_ps(_mm256_cmpgt_epi64(k, fw_load(keys + 4)));
 
-	/* Compared bits are 0 or -1: packed to bytes, each key has two. */
-	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_epi8(_mm256_packs_epi32(a, b))) / 2 - 1;
-}
-
-static inline uint32_t fw_above_64(const int64_t *keys, __m256i value)
-{
-	return (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(fw_load(keys), value)));
-}
-
-static inline uint32_t fw_last_64(const int64_t *keys, int64_t value)
-{
-	const __m256i v = _mm256_set1_epi64x(value);
-	const uint32_t above = fw_above_64(keys, v) | fw_above_64(keys + 4, v) << 4 |
-			       fw_above_64(keys + 8, v) << 8 | fw_above_64(keys + 12, v) << 12;
-
-	return 15 - (uint32_t)__builtin_popcount(above);
+	/* Half of each result says it all. */
+	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_ps(_mm256_shuffle_ps(a, b, 0x88)));
 }
 
 /* The row of a pair in a bucket, 0 if it is not there. */
@@ -124,31 +106,22 @@ fw_first_common(const uint64_t *const *rows, uint32_t axes, uint32_t from, uint3
 
 #else
 
-static inline uint32_t fw_last_16(const uint16_t *keys, uint16_t value)
+static inline uint32_t fw_answer_32(const int32_t *keys, int32_t key)
 {
-	uint32_t last = 0;
+	uint32_t below = 0;
 
-	for (uint32_t i = 1; i < FW_WAYS; i++)
-		last += keys[i] <= value;
-	return last;
+	for (uint32_t i = 0; i < FW_SEPARATORS; i++)
+		below += keys[i] < key;
+	return below;
 }
 
-static inline uint32_t fw_last_32(const uint32_t *keys, uint32_t value)
+static inline uint32_t fw_answer_64(const int64_t *keys, int64_t key)
 {
-	uint32_t last = 0;
+	uint32_t below = 0;
 
-	for (uint32_t i = 1; i < FW_WAYS; i++)
-		last += keys[i] <= value;
-	return last;
-}
-
-static inline uint32_t fw_last_64(const int64_t *keys, int64_t value)
-{
-	uint32_t last = 0;
-
-	for (uint32_t i = 1; i < FW_WAYS; i++)
-		last += keys[i] <= value;
-	return last;
+	for (uint32_t i = 0; i < FW_SEPARATORS; i++)
+		below += keys[i] < key;
+	return below;
 }
 
 static inline uint32_t fw_pair_8(const uint32_t *line, uint32_t pair)

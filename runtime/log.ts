@@ -35,26 +35,32 @@ const INTERVAL_MS = 50;
 /** Lines taken at once. */
 const ROOM = 256;
 
-/** Hands on lines as they come, until stopped; stopping hands on the last ones. */
+/** Where there are lines to take: an engine, or what is left of tables it no longer decides by. */
+type LogSource = Pick<Engine, "readLog">;
+
+/**
+ * Hands on lines as they come, until stopped; stopping hands on the last ones, which are those of the
+ * `last` source if the engine has other tables by then.
+ */
 export function followLog(
   engine: Engine,
   take: (lines: readonly LogLine[]) => void,
-): { stop(): void } {
-  const drain = () => {
-    for (let lines; (lines = readLog(engine)).length > 0;) take(lines);
+): { stop(last?: LogSource): void } {
+  const drain = (from: LogSource) => {
+    for (let lines; (lines = readLog(from)).length > 0;) take(lines);
   };
-  const timer = setInterval(drain, INTERVAL_MS);
+  const timer = setInterval(drain, INTERVAL_MS, engine);
   return {
-    stop() {
+    stop(last = engine) {
       clearInterval(timer);
-      drain();
+      drain(last);
     },
   };
 }
 
 /** Takes some lines; none if there is none. */
-export function readLog(engine: Engine): LogLine[] {
-  const bytes = engine.readLog(ROOM);
+export function readLog(from: LogSource): LogLine[] {
+  const bytes = from.readLog(ROOM);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: bytes.length / LOG_LINE }, (_, i) => lineAt(view, i * LOG_LINE));
 }

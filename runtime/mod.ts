@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { COALESCE_AUTO } from "../compiler/tables/layout.ts";
+export { BATCH_BOUNDS, COALESCE_AUTO, VERDICT_BOUNDS } from "../compiler/tables/layout.ts";
 export { type Capture, CaptureError, type Frame, readCapture } from "./capture.ts";
 export {
   type Answer,
@@ -35,7 +35,14 @@ export {
   type Member,
   NativeError,
   type Past,
+  type QueueState,
   type Stats,
 } from "./native.ts";
 export { type Outcome, packetsOf, replay, type Scene } from "./replay.ts";
-export { type Service, type ServiceConfig, ServiceError, startService } from "./service.ts";
+export {
+  type Change,
+  type Service,
+  type ServiceConfig,
+  ServiceError,
+  startService,
+} from "./service.ts";

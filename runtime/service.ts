@@ -13,7 +13,15 @@ import {
   probeBackend,
   type PushedCount,
 } from "./hooks/mod.ts";
-import { type Binding, Engine, NativeError, queueOwner, type Sharing } from "./native.ts";
+import {
+  type Binding,
+  type Carry,
+  Engine,
+  NativeError,
+  type Past,
+  queueOwner,
+  type Sharing,
+} from "./native.ts";
 
 export interface ServiceConfig {
   readonly image: Uint8Array<ArrayBuffer>;
@@ -25,12 +33,30 @@ export interface ServiceConfig {
   readonly hooks: HookPlan | undefined;
 }
 
+/** A policy to take the place of the one in force. */
+export interface Change {
+  readonly image: Uint8Array<ArrayBuffer>;
+  readonly carry: Carry;
+  readonly hooks: HookPlan | undefined;
+  /** Its tables ask for more than the hooks so far have told of packets that are queued already. */
+  readonly asksMore: boolean;
+}
+
 export interface Service {
   /** "nft" or "iptables", undefined when the hooks are left to the user. */
   readonly backend: string | undefined;
   readonly engine: Engine;
   /** What the rules in front of the queue have counted, by the numbers of the plan; to the end. */
   pushed(): Promise<ReadonlyMap<number, PushedCount>>;
+  /**
+   * Puts another policy in force, its tables and its hooks together: each packet is decided by the
+   * old or by the new, whole. `swapped` is called once the new tables decide, with what is left of
+   * the old. Throws HookError or NativeError, and the old policy is then in force. One at a time.
+   */
+  change(
+    next: Change,
+    swapped: (past: Past, pushed: ReadonlyMap<number, PushedCount>) => void,
+  ): Promise<void>;
   /** Rejects when a queue thread fails; resolves when all have ended. */
   readonly ended: Promise<void>;
   /** Ends in order; every packet that was queued has its verdict. Figures stay readable. */
@@ -57,8 +83,22 @@ export async function startService(config: ServiceConfig): Promise<Service> {
     engine.start();
     const backend = hooks && await probeBackend();
     if (backend) await refuseBesideAnother(backend);
-    const installed = hooks && backend && await installHooks(hooks, backend);
+    const installed = hooks && backend ? await installHooks(hooks, backend) : undefined;
     const ended = engine.ended();
+    let plan = hooks;
+    const change: Service["change"] = async (next, swapped) => {
+      // Hooks first: what the new tables count on must be there. The old ones make do with it.
+      const pushed = next.hooks ? await installed?.replace(next.hooks) : undefined;
+      try {
+        if (next.asksMore) await answered(engine);
+        using past = engine.swap(next.image, next.carry);
+        plan = next.hooks;
+        swapped(past, pushed ?? new Map());
+      } catch (error) {
+        if (plan !== next.hooks && plan) await installed?.replace(plan);
+        throw error;
+      }
+    };
     let stopping: Promise<void> | undefined;
     let last: ReadonlyMap<number, PushedCount> | undefined;
     const pushed = async () => last ?? await installed?.counters() ?? new Map();
@@ -71,10 +111,27 @@ export async function startService(config: ServiceConfig): Promise<Service> {
         await ended.finally(() => installed?.remove());
       }
     };
-    return { backend: backend?.name, engine, pushed, ended, stop: () => stopping ??= stop() };
+    return {
+      backend: backend?.name,
+      engine,
+      pushed,
+      change,
+      ended,
+      stop: () => stopping ??= stop(),
+    };
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+/** Resolves when what is queued now has been answered; at the latest after a second. */
+async function answered(engine: Engine): Promise<void> {
+  const { kernel_queued: queued } = engine.stats();
+  for (let ms = 0; ms < 1000; ms++) {
+    const { received, kernel_waiting: waiting } = engine.stats();
+    if (received >= queued || waiting === 0n) return;
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 

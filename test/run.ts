@@ -14,6 +14,10 @@ requirePackages([
   "nftables",
   "iputils-ping",
   "procps",
+  "tshark", // reads what `log pcap` has kept
+  "zsh", // completes by our scripts, as fish and bash do
+  "fish",
+  "groff-base", // reads our manual pages
 ]);
 buildLibrary();
 

@@ -13,8 +13,6 @@ const PING_INTERVAL_S = "0.002";
 /** Where measurements need a core for the generator and one for the contestant. */
 export const CONTESTANT_CORE = "1";
 const GENERATOR_CORE = "0";
-/** Ahead of whatever else runs there. */
-export const AHEAD: readonly string[] = ["nice", "-n", "-15"];
 
 /** The namespaces that all scenarios share: a sender, the host that filters, one behind it. */
 export interface Stage {
@@ -99,7 +97,7 @@ function load(rate?: number): Scenario["measure"] {
 /** Sends datagrams of all ports, and has begun to. */
 async function startBlast(sender: Host, to: string, rate?: number): Promise<Background> {
   await segment(sender, false);
-  const pinned = [...AHEAD, "taskset", "-c", GENERATOR_CORE];
+  const pinned = ["taskset", "-c", GENERATOR_CORE];
   const where = [to, PORTS.join(), ...rate ? [`${rate}`] : []];
   const blast = sender.start([...pinned, `${BUILD}blast`, ...where]);
   await blast.line(/ready/);
@@ -132,7 +130,7 @@ function ping(rate?: number): Scenario["measure"] {
   return async (stage, hook, _, windowMs, signal) => {
     const sender = stage.net.host("sender"), { v4 } = targetOf(stage, hook);
     const generator = rate ? await startBlast(sender, v4, rate) : undefined;
-    const pings = sender.start([...AHEAD, "ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4]);
+    const pings = sender.start(["ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4]);
     await elapse(windowMs, signal);
     const { stdout } = await pings.stop("SIGINT");
     await generator?.stop("SIGTERM");
@@ -148,7 +146,6 @@ const stream: Scenario["measure"] = async (stage, hook, _, windowMs) => {
   const sender = stage.net.host("sender"), target = targetOf(stage, hook);
   await segment(sender, true);
   const server = target.start([
-    ...AHEAD,
     "iperf3",
     "-s",
     "-1",
@@ -158,7 +155,7 @@ const stream: Scenario["measure"] = async (stage, hook, _, windowMs) => {
   ]);
   await server.line(/listening/);
   const seconds = `${Math.max(1, Math.round(windowMs / 1000))}`;
-  const client = [...AHEAD, "iperf3", "-c", target.v4, "-p", `${TCP_PORT}`, "-t", seconds, "-J"];
+  const client = ["iperf3", "-c", target.v4, "-p", `${TCP_PORT}`, "-t", seconds, "-J"];
   const { end } = JSON.parse(await sender.run(client));
   await server.ended;
   return [end.sum_received.bits_per_second / 1e9];
@@ -167,9 +164,9 @@ const stream: Scenario["measure"] = async (stage, hook, _, windowMs) => {
 /** Connections that are opened, 32 at a time, and reset. */
 const connections: Scenario["measure"] = async (stage, hook, _, windowMs, signal) => {
   const sender = stage.net.host("sender"), target = targetOf(stage, hook);
-  const server = target.start([...AHEAD, `${BUILD}connect`, `${CONNECT_PORT}`]);
+  const server = target.start([`${BUILD}connect`, `${CONNECT_PORT}`]);
   await server.line(/ready/);
-  const client = sender.start([...AHEAD, `${BUILD}connect`, target.v4, `${CONNECT_PORT}`]);
+  const client = sender.start([`${BUILD}connect`, target.v4, `${CONNECT_PORT}`]);
   await client.line(/ready/);
   const start = performance.now();
   await elapse(windowMs, signal);

@@ -7,15 +7,15 @@
  *
  * - Before a rule that would do with a malformed packet anything but what `option malformed` says,
  *   or that looks at headers which such a packet may lack, the packets that could be malformed are
- *   sent to the queue: those of the states invalid and untracked. By asking for the state these
- *   rules also make the kernel put fragments together before any of them is asked.
+ *   sent to the queue: those of the states invalid and untracked. That takes a policy which asks for
+ *   the state, so that the kernel tracks connections, and has put fragments together by then.
  * - A rule that only counts is counted in the kernel for what is decided there: it stands before
  *   each deciding rule, for the packets that match both. The engine counts it for the rest.
  *
  * @module
  */
 import type { Hook } from "../policy/field.ts";
-import type { Policy, Rule } from "../policy/policy.ts";
+import { type Policy, type Rule, usesState } from "../policy/policy.ts";
 import { both, emptyField, narrow, type Region, without } from "../policy/region.ts";
 import { decides } from "./ruleset.ts";
 import { type Box, Space } from "./space.ts";
@@ -47,6 +47,9 @@ export type Express = (region: Region) => { readonly size: number } | { readonly
 export function prefixes(policy: Policy, express: Express, most: number): Prefix[] {
   return policy.hooks.map((hook) => new Builder(policy, hook, express, most).build());
 }
+
+/** To track connections for this alone would change what packets look like: fragments become whole. */
+const NEEDS_STATE = "only conntrack could find the malformed packets, and no rule asks for a state";
 
 class Builder {
   readonly #rules: readonly number[];
@@ -128,6 +131,7 @@ class Builder {
       // One guard will do for all rules that look deep; for another, no more than its packets.
       const guard = both(looksDeep ? { hook: region.hook! } : shallow(region), UNREAD);
       const needed = !emptyField(guard) && !this.#covers(this.#sound, guard);
+      if (needed && !usesState(this.policy)) return NEEDS_STATE;
       const why = needed ? this.#add({ region: guard, does: "queue", rule: number }) : undefined;
       if (why) return why;
       if (this.#covers(this.#ended, region)) return undefined;

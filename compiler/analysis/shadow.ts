@@ -22,6 +22,8 @@ export interface Wanted {
   readonly correlated?: boolean;
   /** Comparisons that a rule may cost before it is FW199. */
   readonly budget?: number;
+  /** Told now and then which part of the work is done, from 0 to 1. */
+  readonly progress?: (part: number) => void;
 }
 
 /** Takers that a finding names. */
@@ -41,6 +43,7 @@ class Relations {
   readonly #rules: Ruleset;
   readonly #budget: number;
   readonly #correlated: boolean;
+  readonly #progress: Wanted["progress"];
   /** The first rule of each hook that takes all that is left. */
   readonly #catchAll = new Map<string, number>();
   readonly #offLoopback: readonly Box[];
@@ -54,12 +57,16 @@ class Relations {
   /** Some packets that each rule decides, if there are any. */
   readonly #decides = new Map<number, Box>();
 
-  constructor(readonly policy: Policy, { correlated = false, budget = BUDGET }: Wanted) {
+  constructor(
+    readonly policy: Policy,
+    { correlated = false, budget = BUDGET, progress }: Wanted,
+  ) {
     this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
     this.#taking = new Layers(this.#rules.boxes.flat());
     this.#offLoopback = OFF_LOOPBACK.flatMap((region) => this.#rules.space.boxes(region));
     this.#budget = budget;
     this.#correlated = correlated;
+    this.#progress = progress;
   }
 
   all(): Diagnostic[] {
@@ -70,6 +77,7 @@ class Relations {
     // A rule of a subroutine is there once a jump: what is said of it must be true of every one.
     const copies = Map.groupBy(rules.keys(), (i) => rules[i]!.span);
     for (const [i, rule] of rules.entries()) {
+      this.#progress?.(i / rules.length / 2);
       this.#above = this.#rules.boxes[i]!.map((box) => this.#taking.meeting(box));
       const finding = this.#dead(i);
       if (finding) dead.set(i, finding);
@@ -90,6 +98,7 @@ class Relations {
       }
     }
     for (const i of [...rules.keys()].reverse()) {
+      this.#progress?.(1 - i / rules.length / 2);
       if (dead.has(i) || copies.get(rules[i]!.span)!.length > 1) continue;
       const finding = this.#redundantDownward(i, unneeded);
       if (finding) {

@@ -16,7 +16,7 @@
 import { type Field, FRAGMENT, PROTO, STATES } from "../policy/field.ts";
 import { setOf, span } from "../policy/interval.ts";
 import type { Hook } from "../policy/field.ts";
-import type { Policy, RejectKind, Rule } from "../policy/policy.ts";
+import { type Policy, type RejectKind, type Rule, usesState } from "../policy/policy.ts";
 import { both, type Region } from "../policy/region.ts";
 import { decides } from "./ruleset.ts";
 import { type Box, Space } from "./space.ts";
@@ -144,6 +144,10 @@ class Proof {
 
   next(step: Step): Flaw | undefined {
     const boxes = this.#space.boxes(step.region);
+    const wrong = step.region.state && !usesState(this.policy)
+      ? this.#ifReached(step, boxes, "asks conntrack, which the policy does without")
+      : undefined;
+    if (wrong) return wrong;
     if (step.does === "count") {
       const flaw = this.#ofCount(step, boxes);
       this.#counted.push({ step, boxes });

@@ -108,6 +108,7 @@ export class Chains {
           message: `there is no chain \`${target.text}\``,
           span: target.span,
           ...suggestion(target.text, this.#subroutines.keys()),
+          help: `define it: chain ${target.text} { … }`,
         });
     return undefined;
   }

@@ -126,7 +126,7 @@ export class Clauses {
         return mark && { mark };
       }
       case "log":
-        return { log: readLog(clause) };
+        return { log: readLog(clause, this.#report) };
       default:
         return undefined;
     }

@@ -26,11 +26,18 @@ const WHOLE_DAYS = [
   ...["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"],
 ];
 const KEYS = ["source", "dest", "sport", "dport"];
+/** What others call them. */
+const FOREIGN_KEYS: Readonly<Record<string, string>> = {
+  ...{ src: "source", saddr: "source", from: "source", srcip: "source" },
+  ...{ dst: "dest", daddr: "dest", to: "dest", destination: "dest", dstip: "dest" },
+};
 
 /** Packets at once where a limit does not say: what nft and iptables take. */
 const DEFAULT_BURST = 5;
 const MAX_RATE = 1_000_000_000;
 const MAX_BURST = 1_000_000;
+/** A century: sums with the time of day stay within 64 bits. */
+const MAX_DURATION_NS = 36_500n * DURATIONS.d!;
 const WHOLE: PrefixLengths = { v4: 32, v6: 128 };
 /** The network that one customer gets: a host may change its address within. */
 const V6_NETWORK = 64;
@@ -39,6 +46,14 @@ const V6_NETWORK = 64;
 export function durationNs(text: string): bigint | undefined {
   const [, amount, unit] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];
   return amount && unit ? BigInt(amount) * DURATIONS[unit]! : undefined;
+}
+
+/** Nanoseconds of a duration in a rule file; 0 if it is out of range (and was reported). */
+export function readDuration({ text, span }: Ast.Word, report: Report): bigint {
+  const ns = durationNs(text) ?? 0n;
+  if (ns > 0n && ns <= MAX_DURATION_NS) return ns;
+  report({ code: "FW214", message: `a duration is 1ms to 36500d, found ${text}`, span });
+  return 0n;
 }
 
 /** The literal of a `limit`, to be true while within it; undefined if it is wrong (and reported). */
@@ -74,7 +89,7 @@ export function readLimit(clause: Ast.LimitClause, report: Report): Limit | unde
           ? `a bucket per \`${key.text}\` takes no length`
           : `there is no bucket per \`${key.text}\``,
         span: (KEYS.includes(key.text) ? length! : key).span,
-        ...suggestion(key.text, KEYS),
+        ...(KEYS.includes(key.text) ? {} : suggestion(FOREIGN_KEYS[key.text] ?? key.text, KEYS)),
         note: `the keys are ${KEYS.join(", ")}`,
       });
       return undefined;
@@ -136,6 +151,18 @@ function minuteOf({ text, span }: Ast.Word, report: Report): number | undefined 
 
 function dayOf({ text, span }: Ast.Word, report: Report): number | undefined {
   const name = text.toLowerCase();
+  const [first, last] = name.split("-").map((end) => DAYS.indexOf(end.slice(0, 3)));
+  if (first !== undefined && first >= 0 && last !== undefined && last >= 0) {
+    const length = (last - first + 7) % 7 + 1;
+    const days = Array.from({ length }, (_, i) => DAYS[(first + i) % 7]);
+    report({
+      code: "FW218",
+      message: `\`${text}\` is a range, and days are a list`,
+      span,
+      help: `write \`${days.join(", ")}\``,
+    });
+    return undefined;
+  }
   const day = Math.max(DAYS.indexOf(name), WHOLE_DAYS.indexOf(name));
   if (day >= 0) return day;
   report({
@@ -161,7 +188,7 @@ export function readUntil(clause: Ast.UntilClause, report: Report): Until | unde
 }
 
 /** What a `log` asks for. */
-export function readLog(clause: Ast.LogClause): Log {
-  const every = clause.every ? durationNs(clause.every.text) : undefined;
-  return { prefix: clause.prefix?.text ?? "", everyNs: every ?? 0n, pcap: clause.pcap };
+export function readLog({ prefix, every, pcap }: Ast.LogClause, report: Report): Log {
+  const everyNs = every ? readDuration(every, report) : 0n;
+  return { prefix: prefix?.text ?? "", everyNs, pcap };
 }

@@ -7,7 +7,7 @@ import { duplicate, nearest, notYet, type Report, suggestion } from "../diagnost
 import type { Span } from "../source.ts";
 import type { Atom, Define, Element, Operand, SetDefinition, Value, Word } from "../syntax/ast.ts";
 import { prefixesOf } from "./address.ts";
-import { durationNs } from "./dynamic.ts";
+import { readDuration } from "./dynamic.ts";
 import { type Interval, type IntervalSet, setOf, subtract } from "./interval.ts";
 import type { RuntimeSet } from "./policy.ts";
 import { ADDRESS, INTERFACE, MAC, MARK, PORT, PROTOCOL, USER, type ValueType } from "./value.ts";
@@ -39,6 +39,7 @@ export class Operands {
   readonly #constants = new Map<string, Define>();
   readonly #sets = new Map<string, SetDefinition>();
   readonly #read = new Map<string, IntervalSet | undefined>();
+  readonly #readRows = new Map<string, readonly Row[] | undefined>();
   readonly #open: string[] = [];
   readonly #report: Report;
 
@@ -77,26 +78,27 @@ export class Operands {
     if (set.types.length === 0) return;
     const types = set.types.map((declared) => this.#typeNamed(declared));
     if (!types.every((type) => type !== undefined)) return;
-    if (types.length > 1) this.#rows(set.elements ?? [], types);
+    if (types.length > 1) this.#rowsOf(set, types);
     else this.#setValues(set, types[0]!);
   }
 
   /** A set that changes at run time holds addresses. */
   #declareRuntime(set: SetDefinition): void {
     const other = set.types.find(({ text }, i) => text !== "addr" || i > 0);
-    if (other) return this.#report(notYet("a set of other than addresses at run time", other.span));
+    if (other) this.#report(notYet("a set of other than addresses at run time", other.span));
     const size = Number(set.size?.text ?? DEFAULT_SIZE);
-    if (size < 1 || size > MAX_SIZE) {
+    const sound = size >= 1 && size <= MAX_SIZE;
+    if (!sound) {
       const message = `the size of a set is 1 to ${MAX_SIZE}, found ${size}`;
-      return this.#report({ code: "FW214", message, span: set.size!.span });
+      this.#report({ code: "FW214", message, span: set.size!.span });
     }
-    const members = this.#members(set.elements ?? [], ADDRESS) ?? [];
+    const members = other ? [] : this.#members(set.elements ?? [], ADDRESS) ?? [];
     const count = prefixesOf(members).length;
-    if (count > size) {
+    if (sound && count > size) {
       const message = `\`@${set.name.text}\` has ${count} members, and room for ${size}`;
       this.#report({ code: "FW209", message, span: set.name.span });
     }
-    const timeoutNs = set.timeout ? durationNs(set.timeout.text)! : 0n;
+    const timeoutNs = set.timeout ? readDuration(set.timeout, this.#report) : 0n;
     this.runtime.push({ name: set.name.text, timeoutNs, size, members });
   }
 
@@ -149,8 +151,17 @@ export class Operands {
       });
       return undefined;
     }
-    const rows = this.#guard(value, () => this.#rows(set.elements ?? [], types));
+    const rows = this.#guard(value, () => this.#rowsOf(set, types));
     return rows && joined(rows);
+  }
+
+  /** A set's rows, read once for each shape that is asked for. */
+  #rowsOf(set: SetDefinition, types: readonly ValueType[]): readonly Row[] | undefined {
+    const key = `${set.name.text} ${types.map(({ name }) => name).join(".")}`;
+    if (!this.#readRows.has(key)) {
+      this.#readRows.set(key, this.#rows(set.elements ?? [], types));
+    }
+    return this.#readRows.get(key);
   }
 
   #rows(elements: readonly Element[], types: readonly ValueType[]): readonly Row[] | undefined {
@@ -227,7 +238,13 @@ export class Operands {
         const set = this.#sets.get(value.text.slice(1));
         if (!set) return this.#undefined("set", value, this.#sets.keys());
         if (isRuntime(set)) {
-          this.#report(notYet("a set that changes at run time in this place", value.span));
+          if (set.types.some(({ text }) => text !== "addr")) return undefined; // told where declared
+          if (type === ADDRESS) {
+            this.#report(notYet("a set that changes at run time in this place", value.span));
+          } else {
+            const message = `expected ${type.name}, found a set of addresses`;
+            this.#report({ code: "FW207", message, span: value.span });
+          }
           return undefined;
         }
         return this.#guard(value, () => this.#setValues(set, type));

@@ -41,6 +41,8 @@ export interface Options {
   readonly pcap: string;
   /** The socket by which a run is asked for its state and for changes, or "off". */
   readonly control: string;
+  /** Where metrics and the page are served, as 127.0.0.1:9477, or "off". */
+  readonly metrics: string;
   /** How `run` reports. */
   readonly report: "text" | "json";
 }
@@ -61,12 +63,13 @@ export const DEFAULTS: Options = {
   log: "stderr",
   pcap: "barrage.pcapng",
   control: "/run/barrage.sock",
+  metrics: "off",
   report: "text",
 };
 
 /** Options that LANGUAGE names and that are not there yet. */
 export const FUTURE_OPTIONS: readonly string[] = [
-  ...["fail-error", "metrics", "dry-run"],
+  ...["fail-error", "dry-run"],
 ];
 
 /** What each option takes, in words, and its reading of a text: undefined if it is not that. */
@@ -160,6 +163,14 @@ const READERS: Readonly<
     takes: "the path of a socket in quotes, or off",
     // As long as the kernel's sockaddr_un has room for.
     read: (text) => text === "" || text.length > 107 ? undefined : { control: text },
+  },
+  metrics: {
+    takes: 'an address and port, as in 127.0.0.1:9477 or "[::1]:9477", or off',
+    read: (text) =>
+      text === "off" ||
+        /^(\d+(\.\d+){3}|\[[0-9a-fA-F:.]+\]):\d+$/.test(text) && URL.canParse(`http://${text}`)
+        ? { metrics: text }
+        : undefined,
   },
   report: {
     takes: "text or json",

@@ -219,7 +219,7 @@ function resolveHook(hook: Hook, chain: Ast.Chain, chains: Chains, report: Repor
   const verdict = chain.default && readVerdict(chain.default, report);
   const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
   const name = `${hook}:default`;
-  const log = chain.log && { log: readLog(chain.log) };
+  const log = chain.log && { log: readLog(chain.log, report) };
   if (verdict) rules.push({ name, hook, verdict, regions, ...log, span: chain.span });
   return rules;
 }

@@ -214,7 +214,8 @@ export const EXTENSION: ValueType = {
     if (bit === 0) {
       return failed({
         code: "FW218",
-        message: `\`${value.text}\` is not an extension header that has a name`,
+        message: `\`${value.text}\` is not the name of an extension header`,
+        ...suggestion(value.text, Object.keys(EXTENSIONS)),
         note: `the names are ${Object.keys(EXTENSIONS).join(", ")}`,
       });
     }
@@ -240,9 +241,19 @@ function mismatch(expected: string, value: Value, instead?: string): Reading {
   return failed({
     code: "FW207",
     message: `expected ${expected}, found ${LOOKS[value.kind]}`,
-    ...(instead !== undefined && { help: `write \`${instead}\``, instead }),
+    ...(instead !== undefined
+      ? { help: `write \`${instead}\``, instead }
+      : value.kind === "name" && NAMELESS[expected] !== undefined && { help: NAMELESS[expected] }),
   });
 }
+
+/** What to write where people put a name that means nothing to the kernel. */
+const NAMELESS: Readonly<Record<string, string>> = {
+  "an address": "names are not looked up: write addresses, `$constant` or `@set`",
+  "a port": "write its number",
+  "a user number": "write its number, which `id -u NAME` prints",
+  "a group number": "write its number, which `getent group NAME` prints",
+};
 
 /** A name that no value of the type has. */
 function unnamed(name: string, value: Value, names: readonly string[]): Reading {
@@ -250,11 +261,13 @@ function unnamed(name: string, value: Value, names: readonly string[]): Reading 
   const suggested = suggestion(value.text, names);
   return failed({
     code: "FW218",
-    message: `\`${value.text}\` is not ${name} that has a name`,
+    message: `\`${value.text}\` is not the name of ${name}`,
     ...suggested,
-    ...(!suggested.label && alike.length > 0 && {
-      help: `write ${[...new Set(alike)].join(" or ")}`,
-    }),
+    ...(suggested.label
+      ? {}
+      : alike.length > 0
+      ? { help: `write ${[...new Set(alike)].join(" or ")}` }
+      : { note: `the names are ${[...new Set(names)].join(", ")}; a number will do as well` }),
   });
 }
 

@@ -18,6 +18,7 @@ import {
   type Statement,
   type Verb,
 } from "./ruleset.ts";
+import { Never, protocolWord, rangeText, REJECTS, Unsaid } from "./words.ts";
 import { type Imported, writeRules } from "./write.ts";
 
 const HOOK_OF: Readonly<Record<string, Hook>> = {
@@ -113,6 +114,12 @@ function baseOf(chain: string, policy: string): Pick<Chain, "base"> {
   return { base: { hook: HOOK_OF[chain]!, priority: 0, policy: drops } };
 }
 
+/** Whether a rule may decide: without a target, or with one of these, it never does. */
+function decides(source: string): boolean {
+  const [, target] = / -[jg] (\S+)/.exec(source) ?? [];
+  return target !== undefined && !["LOG", "NFLOG", "MARK"].includes(target);
+}
+
 /** A jump that leads nowhere is to a target that only the kernel has. */
 function checkTarget(statement: Statement, chains: ReadonlySet<string>): Statement {
   const { verb, source } = statement;
@@ -141,24 +148,12 @@ function split(line: string): string[] | undefined {
   return words;
 }
 
-/** A rule cannot be said, and why. */
-class Unsaid extends Error {}
-
-/** No packet can match a rule. */
-class Never extends Error {}
-
 /** Matches that ask for nothing but by the options that are known here. */
 const MATCHES: readonly string[] = [
   ...["tcp", "udp", "sctp", "icmp", "icmp6", "icmpv6", "multiport", "conntrack", "state"],
   ...["comment", "limit", "hashlimit", "mark", "mac", "owner", "iprange", "set", "length"],
   ...["ttl", "hl", "dscp", "addrtype"],
 ];
-
-const PROTOCOLS: Readonly<Record<string, string>> = {
-  ...{ ipencap: "4", ipip: "4", esp: "50", ah: "51", ospf: "89", gre: "47", igmp: "2" },
-  ...{ vrrp: "112", udplite: "136", dccp: "33", mh: "135", "ipv6-mh": "135", ipv6: "41" },
-  ...{ "ipv6-icmp": "icmpv6", icmp6: "icmpv6", "6": "tcp", "17": "udp", "132": "sctp" },
-};
 
 /** Names that iptables gives to ICMP types and codes. */
 const ICMP_NAMES: Readonly<Record<string, string>> = {
@@ -183,22 +178,6 @@ const ICMPV6_NAMES: Readonly<Record<string, string>> = {
   ...{ "router-solicitation": "133", "router-advertisement": "134" },
   ...{ "neighbour-solicitation": "135", "neighbor-solicitation": "135" },
   ...{ "neighbour-advertisement": "136", "neighbor-advertisement": "136", redirect: "137" },
-};
-
-const REJECTS: Readonly<Record<string, string>> = {
-  "icmp-port-unreachable": "icmp-port",
-  "icmp-host-unreachable": "icmp-host",
-  "icmp-net-unreachable": "icmp-net",
-  "icmp-admin-prohibited": "icmp-admin",
-  "icmp6-port-unreachable": "icmp-port",
-  "port-unreach": "icmp-port",
-  "icmp6-addr-unreachable": "icmp-host",
-  "addr-unreach": "icmp-host",
-  "icmp6-no-route": "icmp-net",
-  "no-route": "icmp-net",
-  "icmp6-adm-prohibited": "icmp-admin",
-  "adm-prohibited": "icmp-admin",
-  "tcp-reset": "tcp-reset",
 };
 
 /** Reads one rule. */
@@ -234,7 +213,7 @@ class RuleReader {
         return { source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "exact" };
       }
       if (!(error instanceof Unsaid)) throw error;
-      return leftOut(source, error.message);
+      return leftOut(source, error.message, error.harmless || !decides(source));
     }
   }
 
@@ -421,19 +400,11 @@ class RuleReader {
   #proto(negated: boolean, name: string) {
     const text = name.toLowerCase();
     if (text === "all" || text === "0") return;
-    const proto = Object.hasOwn(PROTOCOLS, text) ? PROTOCOLS[text]! : text;
+    const proto = protocolWord(text);
     // Each family has its own ICMP; the other's is only a number.
     const own = this.family === "ipv4" ? "icmp" : "icmpv6";
-    const number = { icmp: "1", icmpv6: "58" }[proto] ?? proto;
-    const word = number === "1" || number === "58"
-      ? (number === "1") === (own === "icmp") ? own : `proto ${number}`
-      : ["tcp", "udp", "sctp"].includes(proto)
-      ? proto
-      : `proto ${number}`;
-    if (!/^(proto )?\w+$/.test(word) || (/^proto [a-z]/.test(word))) {
-      throw new Unsaid(`there is no name for the protocol ${name}`);
-    }
-    if (negated) return this.#add(`proto ! ${number}`);
+    if (negated) return this.#add(`proto ! ${proto}`);
+    const word = [own, "tcp", "udp", "sctp"].includes(proto) ? proto : `proto ${proto}`;
     this.#protocol = word;
     this.#add(word, word === own ? { family: this.family } : {});
   }
@@ -506,7 +477,7 @@ class RuleReader {
 
   #range(field: string, lo: number, hi: number) {
     if (lo > hi) throw new Never();
-    this.#add(`${field} ${lo === hi ? lo : `${lo}-${hi}`}`);
+    this.#add(`${field} ${rangeText(lo, hi)}`);
   }
 
   #owner(field: "uid" | "gid", negated: boolean, text: string) {
@@ -590,12 +561,15 @@ class RuleReader {
       const key = { srcip: "source", dstip: "dest", srcport: "sport", dstport: "dport" }[mode];
       if (!key) throw new Unsaid(`a limit per ${mode} cannot be said`);
       const mask = { source: "limit-srcmask", dest: "limit-dstmask" }[key];
-      // Both families have a length, and this rule is of one.
-      const whole = this.family === "ipv4" ? "32" : "128";
-      const length = mask ? this.#limit[mask] ?? whole : undefined;
-      return length === undefined || (length === "32" && this.family === "ipv4")
-        ? key
-        : `${key}/${length}`;
+      const length = mask && this.#limit[mask];
+      if (length === undefined || Number(length) === (this.family === "ipv4" ? 32 : 128)) {
+        return key;
+      }
+      // The language takes a short prefix for one of IPv4.
+      if (this.family === "ipv6" && Number(length) <= 32) {
+        throw new Unsaid(`a limit per ${mode}/${length} cannot be said`);
+      }
+      return `${key}/${length}`;
     });
     const per = keys.length > 0 ? ` per ${keys.join(", ")}` : "";
     this.#any([[{ text: `limit ${above ? "over " : ""}${amount}/${full} burst ${burst}${per}` }]]);
@@ -619,7 +593,7 @@ class RuleReader {
         if (Object.hasOwn(REJECTS, kind)) {
           return { kind: "verdict", text: `reject with ${REJECTS[kind]}` };
         }
-        // The verdict is what counts; the answer is the nearest that there is.
+        this.#approximate("exact", `the answer is icmp-port, not ${kind}`);
         return { kind: "verdict", text: "reject with icmp-port" };
       }
       case "LOG":
@@ -643,7 +617,7 @@ class RuleReader {
       case "TRACE":
       case "AUDIT":
       case "SET":
-        throw new Unsaid(`the target ${name} does what Barrage does not do`);
+        throw new Unsaid(`the target ${name} does what Barrage does not do`, true);
       default:
         return { kind: "jump", chain: name };
     }

@@ -37,8 +37,12 @@ export interface Statement {
   readonly verb: Verb;
   readonly label?: string;
   readonly fidelity: Fidelity;
-  /** Why it is not exact. */
+  /** Why it is not exact, or what else is lost. */
   readonly why?: string;
+  /** It is left out, and no packet gets another verdict for it. */
+  readonly harmless?: boolean;
+  /** It is a further part of the rule before it. */
+  readonly further?: boolean;
 }
 
 /** Where packets enter a chain. */
@@ -73,8 +77,9 @@ export interface Ruleset {
 }
 
 /** A rule that is not carried over. */
-export function leftOut(source: string, why: string): Statement {
-  return { source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "left out", why };
+export function leftOut(source: string, why: string, harmless = false): Statement {
+  const verb = { kind: "match" } as const;
+  return { source, ways: [], effects: [], verb, fidelity: "left out", why, harmless };
 }
 
 /** The text of a file is not what it should be; the message says where. */
@@ -108,8 +113,7 @@ export function merged(four: Ruleset, six: Ruleset): Ruleset {
 
 /** The longest common subsequence once, and what is between for its family only. */
 function interleaved(four: readonly Statement[], six: readonly Statement[]): Statement[] {
-  const keys = (list: readonly Statement[]) => list.map(keyOf);
-  const [a, b] = [keys(four), keys(six)];
+  const [a, b] = [four.map((s) => keyOf(s, "ipv4")), six.map((s) => keyOf(s, "ipv6"))];
   const length = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
@@ -134,9 +138,10 @@ function interleaved(four: readonly Statement[], six: readonly Statement[]): Sta
   return result;
 }
 
-/** The same for rules that say the same. */
-function keyOf({ source: _, ...said }: Statement): string {
-  return JSON.stringify(said);
+/** The same for rules that say the same. Each family has its own bucket of a limit for all packets. */
+function keyOf({ source: _, ...said }: Statement, family: Family): string {
+  const limited = said.ways.flat().some(({ text }) => /^limit (?!.* per )/.test(text));
+  return (limited ? family : "") + JSON.stringify(said);
 }
 
 /** The rule for the packets of one family only. */

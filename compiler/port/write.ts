@@ -89,14 +89,26 @@ function isImpossible(diagnostic: Diagnostic | undefined): boolean {
 }
 
 function rowsOf(set: Ruleset, refused: Refused): Row[] {
-  return set.chains.flatMap((chain) =>
-    chain.statements.map((statement) => {
+  const rows: Row[] = [];
+  for (const chain of set.chains) {
+    for (const statement of chain.statements) {
       const { fidelity, why } = judged(statement, refused);
       const decides = statement.verb.kind !== "match" || fidelity === "left out";
-      const lost = fidelity !== "exact" && decides;
-      return { chain: chain.name, source: statement.source, fidelity, ...(why && { why }), lost };
-    })
-  );
+      const lost = fidelity !== "exact" && decides && !statement.harmless;
+      const row = {
+        chain: chain.name,
+        source: statement.source,
+        fidelity,
+        ...(why && { why }),
+        lost,
+      };
+      const before = statement.further ? rows.at(-1) : undefined;
+      // A rule in several parts is as good as the worst.
+      if (!before) rows.push(row);
+      else if (fidelity !== "exact") rows.splice(-1, 1, { ...row, lost: lost || before.lost });
+    }
+  }
+  return rows;
 }
 
 function judged(
@@ -241,8 +253,9 @@ class Writer {
   #statement(statement: Statement, hook: Hook, rest: readonly Chain[]): Line[] {
     const { source, verb, label, effects } = statement;
     const { fidelity, why } = judged(statement, this.refused);
-    const comment = { text: `# ${fidelity}${why ? ` (${why})` : ""}: ${source}` };
-    if (fidelity === "left out") return [comment];
+    const note = { text: `# ${fidelity}${why ? ` (${why})` : ""}: ${source}` };
+    const comment = statement.further && fidelity === "exact" ? [] : [note];
+    if (fidelity === "left out") return comment;
     const ways = statement.ways.map((way) => [way, conditionsOf(way, hook)] as const)
       .filter(([way, conditions]) => conditions && !this.refused.has(way));
     if (ways.length === 0) {
@@ -278,7 +291,7 @@ class Writer {
         }
       }
     });
-    return [comment, ...rules];
+    return [...comment, ...rules];
   }
 }
 

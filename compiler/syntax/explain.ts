@@ -26,7 +26,7 @@ const OPERANDS: Readonly<Record<string, readonly [what: string, example: string]
   dport: ["a port", "dport { 80, 443 }"],
   type: ["an ICMP type", "type echo-request"],
   code: ["an ICMP code", "code port-unreachable"],
-  exthdr: ["a header's name", "exthdr routing"],
+  exthdr: ["a header's name", "exthdr rt"],
   on: ["an interface", "in on eth0"],
   proto: ["a protocol", "proto gre"],
   mark: ["a mark", "mark 0x1/0xff"],
@@ -138,15 +138,19 @@ const LOOKALIKES: Readonly<Record<string, readonly [like: string, help: string]>
   "\u201d": ['"', 'put strings in `"`'],
   "\u2013": ["-", "write `-`"],
   "\u2014": ["-", "write `-`"],
-  "\u00a0": [" ", "write a plain space"],
   "[": ["{", "write lists as `{ 80, 443 }`"],
   "]": ["}", "write lists as `{ 80, 443 }`"],
   "~": ["!", "negate with `!`"],
   "^": ["!", "negate with `!`"],
-  "&": [" ", "clauses are joined by standing side by side"],
+  "\u00a0": ["", "it is a no-break space: write a plain one"],
+  "\ufeff": ["", "it is a byte order mark: remove it"],
+  "&": ["", "clauses are joined by standing side by side"],
+  "\\": ["", "leave it out: a rule may go on in the next line"],
+  "*": ["", "an interface's name may end in it, as `eth*` does; leave the clause out for any"],
   "|": [",", "join alternatives in a list, as in `{ 80, 443 }`"],
-  "<": ["@", "a set is named `@name`"],
-  ">": [":", "a range of ports is `1024-65535`"],
+  "<": ["", "a range is `0-1023`, and a set is named `@name`"],
+  ">": ["", "a range is `1024-65535`"],
+  "%": ["", "the interface of an address is said by `in on` or `out on`"],
 };
 
 /** A word or phrase that stands where something else must. */
@@ -184,7 +188,7 @@ export function explainMistake({ at, word, after }: Mistake): Diagnostic {
       return {
         code: "FW009",
         message: after
-          ? `\`${text}\` cannot stand behind \`${after}\``
+          ? `\`${text}\` cannot follow \`${after}\``
           : `\`${text}\` cannot begin anything here`,
         span,
         ...(text === "," && { help: "put several values in braces, as in `dport { 22, 80 }`" }),
@@ -230,8 +234,8 @@ export function explainError(
     return {
       code: "FW004",
       message: over
-        ? `${what} must stand behind \`${last}\``
-        : `expected ${what} behind \`${last}\`, found ${word}`,
+        ? `${what} is missing after \`${last}\``
+        : `expected ${what} after \`${last}\`, found ${word}`,
       span,
       ...(meant && !over && { label: `did you mean \`${meant}\`?` }),
       help: `write it as in \`${example}\``,
@@ -245,7 +249,10 @@ export function explainError(
       return { code: "FW009", message: "a list holds no list", span, help: "write one list" };
     }
     if (found.tokenType === T.Equals || found.tokenType === T.Bang) {
-      return { code: "FW009", message: `a list has no ${word}`, span, help: `leave it out` };
+      const help = found.tokenType === T.Bang
+        ? "negate the whole list, as in `dport ! { 22, 80 }`"
+        : "leave it out";
+      return { code: "FW009", message: `a member of a list has no ${word}`, span, help };
     }
     return {
       code: "FW005",
@@ -267,7 +274,7 @@ export function explainError(
   if (production === "expectation") return missingOperand("a verdict", "expect input drop tcp");
   if (production === "tuple") return missingOperand("a field", "tuple (from, dport) in @allowed");
   if (production === "mask") return missingOperand("a number", "mark 0x1/0xff");
-  if (last === "!" || last === "=" || last === "-" || last === "/" || last === ",") {
+  if (Object.hasOwn(VALUE_AFTER, last)) {
     return missingOperand(VALUE_AFTER[last]!, EXAMPLE_AFTER[last]!);
   }
   if (production === "optionItem" || production === "operand" || production === "value") {
@@ -278,7 +285,7 @@ export function explainError(
   }
   return {
     code: "FW009",
-    message: last === "" ? `${word} cannot stand here` : `${word} cannot stand behind \`${last}\``,
+    message: last === "" ? `${word} cannot stand here` : `${word} cannot follow \`${last}\``,
     span,
   };
 }
@@ -289,6 +296,7 @@ const VALUE_AFTER: Readonly<Record<string, string>> = {
   "-": "the end of the range",
   "/": "a number or a name",
   ",": "one more",
+  ":": "a type",
 };
 const EXAMPLE_AFTER: Readonly<Record<string, string>> = {
   "!": "from ! 10.0.0.0/8",
@@ -296,6 +304,7 @@ const EXAMPLE_AFTER: Readonly<Record<string, string>> = {
   "-": "dport 1024-65535",
   "/": "limit 10/second",
   ",": "state established, related",
+  ":": "set lan : addr = { 10.0.0.0/8 }",
 };
 
 /** Words that may stand in the middle of a sentence. */

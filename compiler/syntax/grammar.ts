@@ -315,6 +315,7 @@ export class Grammar extends EmbeddedActionsParser {
       ...(["accept", "drop"] as const).map((verdict) => ({
         ALT: () => this.#wordOperand(this.CONSUME(K[verdict])),
       })),
+      { ALT: () => this.#wordOperand(this.CONSUME(T.Endpoint)) },
     ]);
     this.OPTION({
       GATE: () => this.#sameLine(),

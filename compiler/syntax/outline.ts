@@ -143,7 +143,7 @@ function trace(
     if (headless && (firstWord || (opens && !isItem))) {
       problems.push({
         code: "FW004",
-        message: `\`{\` must stand behind \`${previous!.image}\``,
+        message: `\`{\` is missing after \`${previous!.image}\``,
         span: spanOf(previous!),
         help: `write it as in \`chain input default drop {\``,
       });
@@ -214,8 +214,7 @@ function backToFront(verb: IToken, lineHead: IToken): Diagnostic {
     message: `\`${lineHead.image}\` belongs to the rule above, not to this \`${verb.image}\``,
     span: spanOf(verb),
     label: "a rule begins here",
-    help:
-      `if it shall be one rule, write \`${verb.image} ${lineHead.image} …\`: the verb stands first`,
+    help: `to make it one rule, write \`${verb.image} ${lineHead.image} …\`; the verb stands first`,
   };
 }
 

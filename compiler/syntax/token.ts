@@ -72,6 +72,8 @@ export const V6: TokenType = token(
   sticky(/[0-9A-Fa-f]{0,40}:[0-9A-Fa-f:]{0,40}(?:\.\d{1,9}){0,4}(?:\/\d{1,9})?/, looksLikeV6),
   { start_chars_hint: [...HEX_DIGITS, ":"], line_breaks: false },
 );
+/** An address and a port. */
+export const Endpoint: TokenType = token("Endpoint", /\d+\.\d+\.\d+\.\d+:\d+/);
 export const V4: TokenType = token("V4", /\d+\.\d+\.\d+\.\d+(?:\/\d+)?/);
 export const Day: TokenType = token("Day", /\d{4}-\d{2}-\d{2}(?!\d)/);
 export const Clock: TokenType = token("Clock", /\d{1,2}:\d{2}/);

@@ -9,19 +9,21 @@
 import { type Packet, V6_BASE } from "../policy/field.ts";
 import {
   BRANCH,
-  BRANCH16,
   type Layout,
   LISTS,
   LOW,
+  LOW_NODE_SIZE,
   NO_RULE,
   PAIR_MIX,
   readRecord,
   RECORDS,
+  SEPARATORS,
+  WAYS,
 } from "./layout.ts";
 import { denseWords } from "./rows.ts";
 
 type Read<L> = L extends Layout<infer F> ? Record<F, number> : never;
-export type ReadOf<K extends keyof typeof RECORDS> = Read<(typeof RECORDS)[K]>;
+type ReadOf<K extends keyof typeof RECORDS> = Read<(typeof RECORDS)[K]>;
 
 /** An image's header and the records that lead to its tables; the tables themselves stay bytes. */
 export interface Tables {
@@ -98,7 +100,7 @@ function holds(
 }
 
 /** The first rule that decides by itself: NO_RULE if none. */
-export function ruleOf(tables: Tables, classes: readonly number[]): number {
+function ruleOf(tables: Tables, classes: readonly number[]): number {
   const { view, header } = tables;
   switch (LISTS.back_end.names[header.back_end]!) {
     case "parted":
@@ -202,7 +204,7 @@ function groupRule(tables: Tables, group: ReadOf<"group">, classes: readonly num
 }
 
 /** The place that a pair's bucket names, 0 if it does not. */
-export function pairPlace(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
+function pairPlace(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
   const mixed = Math.imul(Math.imul(s, PAIR_MIX) + d, group.multiplier) >>> group.bucket_shift;
   const bucket = group.buckets_at + 64 * mixed;
   for (let way = 0; way < group.bucket_ways; way++) {
@@ -237,23 +239,23 @@ function classOf(tables: Tables, axis: ReadOf<"axis">, packet: Packet): number {
   }
 }
 
-export function addressClass(tables: Tables, axis: ReadOf<"axis">, address: bigint): number {
+function addressClass(tables: Tables, axis: ReadOf<"axis">, address: bigint): number {
   return address < V6_BASE
     ? searchTree(tables, axis.v4_tree, address)
     : searchTree(tables, axis.v6_tree, address - V6_BASE);
 }
 
-export function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet): number {
+function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet): number {
   const { view, header } = tables;
   const field = LISTS.field.names[step.field]!;
   const value = packet[field];
   const entry = (index: number) => view.getUint16(step.table_at + 2 * index, true);
   switch (LISTS.step.names[step.kind]!) {
     case "direct":
-      return entry(Math.min(Number(value), step.table_count - 1));
+      return entry(Number(value));
     case "paged": {
-      const top = Math.min(Number(value) >>> 8, step.page_count - 1);
-      return entry(view.getUint16(step.pages_at + 2 * top, true) * 256 + (Number(value) & 255));
+      const page = view.getUint16(step.pages_at + 2 * (Number(value) >>> 8), true);
+      return entry(page * 256 + (Number(value) & 255));
     }
     case "search":
       return searchTree(tables, step.tree, value);
@@ -265,36 +267,38 @@ export function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet):
   }
 }
 
-function searchTree(tables: Tables, number: number, value: bigint): number {
-  const { view } = tables;
-  const tree = tables.trees[number]!;
-  const kind = LISTS.tree.names[tree.kind]!;
-  const [keySize, valueSize] = { narrow: [4, 4], trie16: [2, 2], trie32: [2, 4], wide: [8, 4] }[
-    kind
-  ] as [number, number];
-  const mask = (1n << BigInt(8 * keySize)) - 1n;
-  const trie = kind === "trie16" || kind === "trie32";
-  let node = trie ? view.getUint32(tree.roots_at + 4 * Number(value >> 16n), true) : 0;
-  let key = kind === "wide" ? value >> 64n : value & mask;
-  for (;;) {
-    const at = tree.nodes_at + node * 16 * (keySize + valueSize);
-    let way = 15;
-    while (way > 0 && keyAt(view, at + way * keySize, keySize) > key) way--;
-    const valueAt = at + 16 * keySize + way * valueSize;
-    const next = valueSize === 2 ? view.getUint16(valueAt, true) : view.getUint32(valueAt, true);
-    const branch = valueSize === 2 ? BRANCH16 : BRANCH;
-    if (next >= branch) node = next - branch;
-    else if (kind === "wide" && next >= LOW) {
-      node = next - LOW;
-      key = value & mask;
-    } else return next;
+function searchTree({ view, trees }: Tables, number: number, value: bigint): number {
+  const tree = trees[number]!;
+  const wide = LISTS.tree.names[tree.kind] === "wide";
+  const size = wide ? 8 : 4;
+  let nodes = [tree.value_count / WAYS];
+  while (nodes[0]! > 1) nodes = [Math.ceil(nodes[0]! / WAYS), ...nodes];
+  let at = tree.keys_at, position = 0;
+  for (const count of nodes) {
+    const node = at + position * SEPARATORS * size;
+    position = position * WAYS + answer(view, node, size, wide ? value >> 64n : value);
+    at += count * SEPARATORS * size;
+  }
+  let found = view.getUint32(tree.values_at + 4 * position, true);
+  if (!wide || found < LOW) return found;
+  for (found -= LOW;; found -= BRANCH) {
+    const node = tree.lows_at + found * LOW_NODE_SIZE;
+    const low = answer(view, node, 8, value & 0xffffffffffffffffn);
+    found = view.getUint32(node + 8 * SEPARATORS + 4 * low, true);
+    if (found < BRANCH) return found;
   }
 }
 
-export function keyAt(view: DataView, at: number, size: number): bigint {
-  if (size === 2) return BigInt(view.getUint16(at, true));
-  if (size === 4) return BigInt(view.getUint32(at, true));
-  return view.getBigUint64(at, true) ^ 1n << 63n;
+/** How many of a node's separators are below a key. */
+function answer(view: DataView, node: number, size: 4 | 8, key: bigint): number {
+  let below = 0;
+  for (let i = 0; i < SEPARATORS; i++) {
+    const separator = size === 8
+      ? view.getBigUint64(node + 8 * i, true) ^ 1n << 63n
+      : BigInt((view.getUint32(node + 4 * i, true) ^ 0x80000000) >>> 0);
+    if (separator < key) below++;
+  }
+  return below;
 }
 
 function searchWide({ view }: Tables, at: number, count: number, value: bigint): number {

@@ -12,18 +12,20 @@ import {
   type Layout,
   LAYOUT_HASH,
   LISTS,
+  LOW_NODE_SIZE,
   MAGIC,
   NO_PAIR,
   NO_RULE,
   RECORDS,
   SECTION_ALIGN,
+  SEPARATORS,
   writeRecord,
 } from "./layout.ts";
 import { type Buckets, type Parted, type Places, type RowTable } from "./parted.ts";
 import type { Axis, Plan } from "./plan.ts";
 import type { SparseRow } from "./rows.ts";
 import type { Fold, Step } from "./scalar.ts";
-import { narrowTree, type Node, type Tree, wideTree } from "./tree.ts";
+import { type LowNode, narrowTree, type Tree, wideTree } from "./tree.ts";
 
 /** The image of a policy's tables, ready for the engine. */
 export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
@@ -190,7 +192,7 @@ function axisRecord(out: Writer, axis: Axis, folds: readonly Fold[], tree: AddTr
     classes: axis.classes,
     first_fold: axis.folds.length > 0 ? folds.indexOf(axis.folds[0]!) : 0,
     fold_count: axis.folds.length,
-    v4_tree: addresses ? tree(narrowTree(v4Pieces(addresses), axis.classes), axis.classes) : 0,
+    v4_tree: addresses ? tree(narrowTree(v4Pieces(addresses)), axis.classes) : 0,
     v6_tree: addresses ? tree(wideTree(v6Pieces(addresses)), axis.classes) : 0,
     decide_at: axis.dense ? out.array(axis.dense) : axis.sparse ? rows(axis.sparse) : 0,
     effect_at: axis.effects ? rows(axis.effects) : 0,
@@ -210,7 +212,7 @@ function v6Pieces({ pieces }: Classes): readonly Piece[] {
   ];
 }
 
-/** Values of a field up to here have a table with an entry each; up to the next, pages of 256. */
+/** Fields with values up to here have a table with an entry each; up to the next, pages of 256. */
 const DIRECT_MOST = 1023n;
 const PAGED_MOST = 0xfffffn;
 
@@ -228,7 +230,7 @@ function stepRecord(out: Writer, { field, classes, stride }: Step, tree: AddTree
     return { ...record, kind: kind("identity") };
   }
   if (most <= DIRECT_MOST) {
-    const table = directTable(pieces);
+    const table = directTable(pieces, Number(most) + 1);
     return {
       ...record,
       kind: kind("direct"),
@@ -237,7 +239,7 @@ function stepRecord(out: Writer, { field, classes, stride }: Step, tree: AddTree
     };
   }
   if (most <= PAGED_MOST) {
-    const { pages, table } = pagedTable(directTable(pieces));
+    const { pages, table } = pagedTable(directTable(pieces, Number(most) + 1));
     return {
       ...record,
       kind: kind("paged"),
@@ -247,15 +249,15 @@ function stepRecord(out: Writer, { field, classes, stride }: Step, tree: AddTree
       page_count: pages.length,
     };
   }
-  const shape: Tree = most <= 0xffffffffn ? narrowTree(pieces, count) : wideTree(pieces);
+  const shape: Tree = most <= 0xffffffffn ? narrowTree(pieces) : wideTree(pieces);
   return { ...record, kind: kind("search"), tree: tree(shape, count) };
 }
 
-/** A class a value, up to the last value at which the class changes. */
-function directTable(pieces: readonly Piece[]): Uint16Array<ArrayBuffer> {
-  const table = new Uint16Array(Number(pieces.at(-1)!.start) + 1);
+/** The class of each of a field's values. */
+function directTable(pieces: readonly Piece[], values: number): Uint16Array<ArrayBuffer> {
+  const table = new Uint16Array(values);
   for (const [i, { start, cls }] of pieces.entries()) {
-    table.fill(cls, Number(start), Number(pieces[i + 1]?.start ?? table.length));
+    table.fill(cls, Number(start), Number(pieces[i + 1]?.start ?? values));
   }
   return table;
 }
@@ -274,48 +276,38 @@ function pagedTable(direct: Uint16Array<ArrayBuffer>) {
     numbers.set(key, number);
     pages.push(number);
   }
-  // Larger values use the last page, at any place in it.
-  const last = new Uint16Array(256).fill(direct.at(-1)!);
-  const number = numbers.get(last.join()) ?? numbers.size;
-  if (number === numbers.size) table.push(...last);
-  pages.push(number);
   return { pages: Uint16Array.from(pages), table: Uint16Array.from(table) };
 }
 
-const NODE: Readonly<Record<Tree["kind"], { readonly key: 2 | 4 | 8; readonly value: 2 | 4 }>> = {
-  narrow: { key: 4, value: 4 },
-  trie16: { key: 2, value: 2 },
-  trie32: { key: 2, value: 4 },
-  wide: { key: 8, value: 4 },
-};
-
-function treeRecord(out: Writer, tree: Tree, classes: number) {
+function treeRecord(out: Writer, { kind, keys, values, lows }: Tree, classes: number) {
+  const key = kind === "narrow" ? 4 : 8;
+  const view = new DataView(new ArrayBuffer(keys.length * key));
+  for (const [i, k] of keys.entries()) writeKey(view, i * key, key, k);
   return {
-    kind: LISTS.tree.names.indexOf(tree.kind),
+    kind: LISTS.tree.names.indexOf(kind),
     classes,
-    nodes_at: out.bytes(nodeBytes(tree.nodes, NODE[tree.kind])),
-    node_count: tree.nodes.length,
-    roots_at: "roots" in tree ? out.array(tree.roots) : 0,
-    pad: 0,
+    keys_at: out.bytes(new Uint8Array(view.buffer)),
+    key_count: keys.length,
+    values_at: out.array(Uint32Array.from(values)),
+    value_count: values.length,
+    lows_at: lows.length > 0 ? out.bytes(lowBytes(lows)) : 0,
+    low_count: lows.length,
   };
 }
 
-/** Sixteen keys, then sixteen values a node. A key of 64 bits is signed: 2^63 less. */
-function nodeBytes(nodes: readonly Node[], { key, value }: { key: 2 | 4 | 8; value: 2 | 4 }) {
-  const size = 16 * (key + value);
-  const view = new DataView(new ArrayBuffer(nodes.length * size));
-  const most = (1n << BigInt(8 * key)) - 1n;
-  const branch16 = (v: number) => v >= 0x80000000 ? v - 0x80000000 + 0x8000 : v;
+/** As a signed number, so that it can be compared as one. */
+function writeKey(view: DataView, at: number, size: 4 | 8, key: bigint): void {
+  if (size === 8) view.setBigUint64(at, key ^ 1n << 63n, true);
+  else view.setUint32(at, (Number(key) ^ 0x80000000) >>> 0, true);
+}
+
+function lowBytes(nodes: readonly LowNode[]): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(nodes.length * LOW_NODE_SIZE));
   for (const [n, { keys, values }] of nodes.entries()) {
-    for (let i = 0; i < 16; i++) {
-      const k = keys[i] ?? most;
-      const v = values[Math.min(i, values.length - 1)]!;
-      const keyAt = n * size + i * key, valueAt = n * size + 16 * key + i * value;
-      if (key === 8) view.setBigUint64(keyAt, k ^ 1n << 63n, true);
-      else if (key === 4) view.setUint32(keyAt, Number(k), true);
-      else view.setUint16(keyAt, Number(k), true);
-      if (value === 4) view.setUint32(valueAt, v, true);
-      else view.setUint16(valueAt, branch16(v), true);
+    const at = n * LOW_NODE_SIZE;
+    for (const [i, key] of keys.entries()) writeKey(view, at + 8 * i, 8, key);
+    for (const [i, value] of values.entries()) {
+      view.setUint32(at + 8 * SEPARATORS + 4 * i, value, true);
     }
   }
   return new Uint8Array(view.buffer);

@@ -59,7 +59,7 @@ function record<F extends string>(
 }
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
@@ -131,8 +131,8 @@ export const LISTS = {
   },
   axis: { doc: "What an axis looks at.", names: ["scalar", "source", "destination"] },
   tree: {
-    doc: "What a tree's nodes are, by keys and values: u32 u32, u16 u16, u16 u32, u64 u32.",
-    names: ["narrow", "trie16", "trie32", "wide"],
+    doc: "A tree's keys: of 32 bits, or of 64 in two halves of an address.",
+    names: ["narrow", "wide"],
   },
   back_end: { doc: "How the first rule is found.", names: ["dense", "sparse", "parted"] },
   group: {
@@ -210,7 +210,7 @@ export const RECORDS = {
     ],
     decide_count: [
       "u32",
-      "bits in a decide row; a dense row is that many, rounded up to 64 times a power of 2",
+      "bits in a decide row; a dense row has 64 if that suffices, else 256 times a power of 2",
     ],
     effect_at: [
       "u32",
@@ -329,19 +329,24 @@ export const RECORDS = {
     classes: ["u32", "classes of this field, at least 1"],
     stride: ["u32", "what a class counts in the fold's index"],
     table_at: ["u32", "direct, paged: u16 class of each value; a page has 256"],
-    table_count: ["u32", "values, larger ones use the last; a multiple of 256 if paged"],
-    pages_at: ["u32", "paged: u16 page of each value's upper bits, larger ones use the last"],
-    page_count: ["u32", "entries of `pages`"],
+    table_count: ["u32", "direct: all values of the field; paged: a multiple of 256"],
+    pages_at: ["u32", "paged: u16 page of each value's upper bits"],
+    page_count: ["u32", "entries of `pages`: all values of the field"],
     tree: ["u32", "search: narrow or wide"],
     pad: ["u32", "0"],
   }),
-  tree: record("A search tree; see tree.ts. A node's children stand behind it.", {
+  tree: record("A search tree; see tree.ts.", {
     kind: ["u32", "enum fw_tree"],
-    classes: ["u32", "values that are neither BRANCH nor LOW are below"],
-    nodes_at: ["u32", "`node16`, `node32` ... records; the root is the first"],
-    node_count: ["u32", "at least 1"],
-    roots_at: ["u32", "trie: u32 node of each value of the upper 16 bits"],
-    pad: ["u32", "0"],
+    classes: ["u32", "values that are not LOW or BRANCH are below"],
+    keys_at: ["u32", "nodes of SEPARATORS i32 or i64: each 2^31 or 2^63 less than it is"],
+    key_count: ["u32", "separators of all levels, the root first"],
+    values_at: ["u32", "u32 class of each answer of the last level, or LOW and a low node"],
+    value_count: ["u32", "WAYS for each node of the last level, at least those"],
+    lows_at: [
+      "u32",
+      "wide: low nodes: SEPARATORS i64 as above, WAYS u32 values, 0 up to LOW_NODE_SIZE",
+    ],
+    low_count: ["u32", "those a value leads to stand behind its own"],
   }),
   row: record("A sparse row: a bit a block of 4096, and the blocks in order.", {
     top: ["u64", ""],
@@ -442,11 +447,16 @@ export const MAX_AXES = 16;
 export const MAX_STEPS = 64;
 export const MAX_FOLDS = 64;
 export const MAX_TREES = 64;
-/** A tree's value that is the number of a node, to go on with the same bits of what is sought. */
+/** A tree's node has so many separators and answers: a half or a whole cache line. */
+export const SEPARATORS = 8;
+export const WAYS = SEPARATORS + 1;
+/** Levels of a tree, at most. */
+export const MAX_LEVELS = 8;
+/** Bytes of a low node. */
+export const LOW_NODE_SIZE = 128;
+/** A low node's value that is the number of another, to go on with the same bits. */
 export const BRANCH = 0x80000000;
-/** The same in a trie16. */
-export const BRANCH16 = 0x8000;
-/** A wide tree's value that is the number of a node, to go on with the lower 64 bits. */
+/** A wide tree's value that is the number of a low node, to go on with the lower 64 bits. */
 export const LOW = 0x40000000;
 
 /** A way of a bucket without a pair. */

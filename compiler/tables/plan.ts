@@ -159,10 +159,11 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
 
 /**
  * Fields that others may imply: an IPv4 source the family, a port that this is no later fragment.
+ * The last first: what the family implies goes before the family that an address implies.
  */
 const IMPLIED: readonly Field[] = LISTS.field.names.filter((field) => {
   return field !== "hook" && field !== "sport" && field !== "dport";
-});
+}).toReversed();
 
 /** The same packets, with no word on a field where the rest of the region says as much. */
 function withoutImplied(region: Region): Region {

@@ -44,9 +44,9 @@ export function holdersOf(
   };
 }
 
-/** Words of a dense row: a whole number of u64, a power of two of them; here as pairs of u32. */
+/** Words of a dense row, here as pairs of u32: one u64, or 256 bits times a power of two. */
 export function denseWords(bits: number): number {
-  let words = 2;
+  let words = bits <= 64 ? 2 : 8;
   while (32 * words < bits) words *= 2;
   return words;
 }

@@ -1,136 +1,107 @@
 /**
- * Search trees: the pieces of a field as nodes of sixteen keys, a node a cache line or few.
+ * Search trees: the pieces of a field as levels of nodes, each of eight separators.
  *
- * A node's answer is its last value whose key is not above the one sought. A value is a class, or
- * says where to go on. Unused places repeat the last value under the greatest key.
+ * A node's answer is the number of its separators that are below what is sought, which a processor
+ * counts at once. Node `i` of a level and answer `a` lead to node `9 i + a` of the next, and those
+ * of the last level to value `9 i + a`, so that every search takes the same steps and no node says
+ * where the next one is (an implicit static B-tree: Slotin, Algorithms for Modern Hardware).
+ *
+ * The upper 64 bits of an IPv6 address are sought first. Where they do not suffice, the value names
+ * a node for the lower 64, of those that say where to go on; few have more than one.
  *
  * @module
  */
 import type { Piece } from "./classes.ts";
-import { BRANCH, LOW } from "./layout.ts";
+import { BRANCH, LOW, SEPARATORS, WAYS } from "./layout.ts";
 
-export type Tree =
-  /** Keys of 32 bits from the root, node 0. */
-  | { readonly kind: "narrow"; readonly nodes: readonly Node[] }
-  /** `roots` has a node for each value of the upper 16 bits; keys are the lower 16. */
-  | {
-    readonly kind: "trie16" | "trie32";
-    readonly nodes: readonly Node[];
-    readonly roots: Uint32Array<ArrayBuffer>;
-  }
-  /** Keys of 64 bits: the upper half from the root, node 0; a LOW value leads to the lower half's. */
-  | { readonly kind: "wide"; readonly nodes: readonly Node[] };
+export interface Tree {
+  /** Values of 32 bits; or of 128 in two halves. */
+  readonly kind: "narrow" | "wide";
+  /** Separators, each the value before the start of what it leads to; level after level. */
+  readonly keys: readonly bigint[];
+  /** A class, or LOW and the number of a node in `lows`. */
+  readonly values: readonly number[];
+  readonly lows: readonly LowNode[];
+}
 
-export interface Node {
-  /** At most 16, ascending; the first is 0. */
+/** A node for the lower half: a value is a class, or BRANCH and a later node. */
+export interface LowNode {
   readonly keys: readonly bigint[];
   readonly values: readonly number[];
 }
 
-/** Branches of a node. */
-const WAYS = 16;
-/** As many pieces are found in two steps from the root. */
-const FEW = WAYS * WAYS;
-/** Half of what a 16-bit value can be: the other half are nodes. */
-const MAX_16 = 0x8000;
+const HALF = 0xffffffffffffffffn;
 
-/** The quickest tree for values of 32 bits. `classes` is how many there are. */
-export function narrowTree(pieces: readonly Piece[], classes: number): Tree {
-  if (pieces.length <= FEW) {
-    const builder = new Builder();
-    builder.root(pieces);
-    return { kind: "narrow", nodes: builder.nodes };
-  }
-  const builder = new Builder();
-  const roots = new Uint32Array(1 << 16);
-  const leafOf = new Map<number, number>();
-  let from = 0;
-  for (let top = 0; top < roots.length; top++) {
-    const start = BigInt(top) << 16n;
-    while (from + 1 < pieces.length && pieces[from + 1]!.start <= start) from++;
-    let to = from + 1;
-    while (to < pieces.length && pieces[to]!.start >> 16n === BigInt(top)) to++;
-    const { cls } = pieces[from]!;
-    const leaf = to === from + 1 ? leafOf.get(cls) : undefined;
-    if (leaf !== undefined) {
-      roots[top] = leaf;
-      continue;
-    }
-    const within = pieces.slice(from, to).map(({ start, cls }) => ({
-      start: start >> 16n === BigInt(top) ? start & 0xffffn : 0n,
-      cls,
-    }));
-    roots[top] = builder.root(within);
-    if (to === from + 1) leafOf.set(cls, roots[top]!);
-    from = to - 1;
-  }
-  const small = classes <= MAX_16 && builder.nodes.length <= MAX_16;
-  return { kind: small ? "trie16" : "trie32", nodes: builder.nodes, roots };
+/** A tree for values of 32 bits. */
+export function narrowTree(pieces: readonly Piece[]): Tree {
+  return { kind: "narrow", ...levels(pieces, 0xffffffffn), lows: [] };
 }
 
 /** A tree for values of up to 128 bits. */
 export function wideTree(pieces: readonly Piece[]): Tree {
-  const low = 0xffffffffffffffffn;
-  const builder = new Builder();
+  const lows: { keys: bigint[]; values: number[] }[] = [];
   const upper: Piece[] = [];
-  const pending: { readonly at: number; readonly pieces: readonly Piece[] }[] = [];
   for (let i = 0; i < pieces.length;) {
     const hi = pieces[i]!.start >> 64n;
     let end = i;
     while (end < pieces.length && pieces[end]!.start >> 64n === hi) end++;
-    const within = pieces.slice(i, end).map(({ start, cls }) => ({ start: start & low, cls }));
+    const within = pieces.slice(i, end).map(({ start, cls }) => ({ start: start & HALF, cls }));
     if (within[0]!.start !== 0n) within.unshift({ start: 0n, cls: pieces[i - 1]!.cls });
     if (within.length === 1) upper.push({ start: hi, cls: within[0]!.cls });
     else {
-      pending.push({ at: upper.length, pieces: within });
-      upper.push({ start: hi, cls: -1 });
+      upper.push({ start: hi, cls: LOW + lows.length });
+      lowTree(within, lows);
       // The values above this half are the last piece's, unless a piece starts right there.
       const next = pieces[end];
       const after = pieces[end - 1]!.cls;
       const follows = next !== undefined && next.start >> 64n === hi + 1n;
-      if (!follows && hi < low) upper.push({ start: hi + 1n, cls: after });
+      if (!follows && hi < HALF) upper.push({ start: hi + 1n, cls: after });
     }
     i = end;
   }
-  builder.root(
-    upper.map((piece, i) => piece.cls < 0 ? { start: piece.start, cls: LOW + i } : piece),
-  );
-  for (const { at, pieces: within } of pending) {
-    const node = builder.root(within);
-    builder.replace(LOW + at, LOW + node);
-  }
-  return { kind: "wide", nodes: builder.nodes };
+  return { kind: "wide", ...levels(upper, HALF), lows };
 }
 
-/** Lays out balanced trees, each node before its children. */
-class Builder {
-  readonly nodes: { keys: bigint[]; values: number[] }[] = [];
-  readonly #placeholders = new Map<number, { values: number[]; at: number }>();
-
-  /** The number of a tree's root. */
-  root(pieces: readonly Piece[]): number {
-    const number = this.nodes.length;
-    const node = { keys: [] as bigint[], values: [] as number[] };
-    this.nodes.push(node);
-    let share = 1;
-    while (share * WAYS < pieces.length) share *= WAYS;
-    for (let i = 0; i < pieces.length; i += share) {
-      const part = pieces.slice(i, i + share);
-      node.keys.push(i === 0 ? 0n : part[0]!.start);
-      if (share > 1) {
-        node.values.push(BRANCH + this.root(part));
-        continue;
-      }
-      const { cls } = part[0]!;
-      if (cls >= LOW) this.#placeholders.set(cls, { values: node.values, at: node.values.length });
-      node.values.push(cls);
+/** The levels over some pieces, the root first; separators that lead nowhere are `most`. */
+function levels(pieces: readonly Piece[], most: bigint): Pick<Tree, "keys" | "values"> {
+  let starts = pieces.map(({ start }) => start);
+  let keys: bigint[] = [];
+  do {
+    const level: bigint[] = [];
+    const above: bigint[] = [];
+    for (let i = 0; i < starts.length; i += WAYS) {
+      above.push(starts[i]!);
+      level.push(...separators(starts.slice(i, i + WAYS), most));
     }
-    return number;
-  }
+    keys = [...level, ...keys];
+    starts = above;
+  } while (starts.length > 1);
+  const values = pieces.map(({ cls }) => cls);
+  while (values.length % WAYS !== 0) values.push(values.at(-1)!);
+  return { keys, values };
+}
 
-  /** Puts in a value that was not known when its node was laid out. */
-  replace(placeholder: number, value: number): void {
-    const { values, at } = this.#placeholders.get(placeholder)!;
-    values[at] = value;
+function separators(starts: readonly bigint[], most: bigint): bigint[] {
+  return Array.from({ length: SEPARATORS }, (_, i) => {
+    const start = starts[i + 1];
+    return start === undefined ? most : start - 1n;
+  });
+}
+
+/** Adds a balanced tree of nodes for the lower half, each before what it leads to. */
+function lowTree(pieces: readonly Piece[], lows: { keys: bigint[]; values: number[] }[]): void {
+  let share = 1;
+  while (share * WAYS < pieces.length) share *= WAYS;
+  const parts: (readonly Piece[])[] = [];
+  for (let i = 0; i < pieces.length; i += share) parts.push(pieces.slice(i, i + share));
+  const node = {
+    keys: separators(parts.map((part) => part[0]!.start), HALF),
+    values: [] as number[],
+  };
+  lows.push(node);
+  for (const part of parts) {
+    node.values.push(share > 1 ? BRANCH + lows.length : part[0]!.cls);
+    if (share > 1) lowTree(part, lows);
   }
+  while (node.values.length < WAYS) node.values.push(node.values.at(-1)!);
 }

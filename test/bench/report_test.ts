@@ -15,39 +15,12 @@ async function run(...args: string[]): Promise<string> {
   return out!;
 }
 
-/** What a reader sees of the charts. */
-interface Seen {
-  readonly charts: number;
-  readonly figures: number;
-  readonly smallestText: number;
-  readonly overflow: number;
-  /** The least difference in lightness, 0 to 255, of a chart's text and the page. */
-  readonly contrast: number;
-}
-
-const LOOK = `(() => {
-  const light = (css) => {
-    const [r, g, b] = css.match(/[\\d.]+/g).map(Number);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const shown = [...document.querySelectorAll("svg")].filter((s) => s.getBoundingClientRect().width > 0);
-  const texts = shown.flatMap((svg) => [...svg.querySelectorAll("text")]);
-  const back = light(getComputedStyle(document.body).backgroundColor);
-  return {
-    charts: shown.length,
-    figures: document.querySelectorAll("figure").length,
-    smallestText: Math.min(...texts.map((t) => parseFloat(getComputedStyle(t).fontSize))),
-    overflow: document.documentElement.scrollWidth - innerWidth,
-    contrast: Math.min(...texts.map((t) => Math.abs(light(getComputedStyle(t).fill) - back))),
-  };
-})()`;
-
 async function isLegible(report: string): Promise<void> {
   await using browser = await Browser.start();
   for (const width of [360, 1440]) {
     for (const scheme of ["light", "dark"] as const) {
       await browser.open(report, width, scheme);
-      const seen = await browser.evaluate<Seen>(LOOK);
+      const seen = await browser.look();
       const where = `${width} pixels, ${scheme}: ${JSON.stringify(seen)}`;
       assert(seen.figures > 0 && seen.charts === seen.figures, where);
       assert(seen.smallestText >= 11 && seen.overflow <= 0 && seen.contrast >= 60, where);

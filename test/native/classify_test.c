@@ -58,7 +58,13 @@ static struct fw_key random_key(uint64_t *seed)
 
 	for (uint32_t i = 0; i < FW_FIELD_COUNT; i++)
 		key.scalar[i] = random_below(seed, span);
+	key.scalar[FW_FIELD_HOOK] = random_below(seed, FW_HOOK_COUNT);
 	key.scalar[FW_FIELD_FAMILY] = random_below(seed, 2);
+	key.scalar[FW_FIELD_PROTO] = random_below(seed, 256);
+	key.scalar[FW_FIELD_SPORT] = random_below(seed, FW_NO_PORT + 1);
+	key.scalar[FW_FIELD_DPORT] = random_below(seed, FW_NO_PORT + 1);
+	key.scalar[FW_FIELD_FLAGS] = random_below(seed, FW_NO_FLAGS + 1);
+	key.scalar[FW_FIELD_STATE] = random_below(seed, FW_STATE_COUNT);
 	key.scalar[FW_FIELD_IN] = random_below(seed, 8);
 	key.scalar[FW_FIELD_OUT] = random_below(seed, 8);
 	key.scalar[FW_FIELD_MAC] = random_below(seed, 8);

@@ -161,7 +161,9 @@ static struct fw_tables *two_rules(uint32_t field, struct fw_rule first, uint32_
 	static struct sample s;
 	const struct fw_rule rules[] = { first, { .verdict = FW_VERDICT_DROP } };
 	const uint32_t decide[] = { 0, 1 };
-	const uint16_t table[] = { 0, 1, 0 };
+	const uint32_t top = UINT32_C(1) << 31;
+	const uint32_t keys[FW_SEPARATORS] = { top, top + 1, ~top, ~top, ~top, ~top, ~top, ~top };
+	const uint32_t values[FW_WAYS] = { 0, 1 };
 	const uint64_t rows[] = { 2, 3 };
 	struct fw_tables *t;
 
@@ -173,11 +175,17 @@ static struct fw_tables *two_rules(uint32_t field, struct fw_rule first, uint32_
 	s.header.decide_count = 2;
 	s.header.decide_at = sample_put(&s, decide, sizeof decide);
 	const struct fw_step step = { .field = field,
-				      .kind = FW_STEP_DIRECT,
+				      .kind = FW_STEP_SEARCH,
 				      .classes = 2,
-				      .table_at = sample_put(&s, table, sizeof table),
-				      .table_count = 3,
 				      .stride = 1 };
+	const struct fw_tree tree = { .kind = FW_TREE_NARROW,
+				      .classes = 2,
+				      .keys_at = sample_put(&s, keys, sizeof keys),
+				      .key_count = FW_SEPARATORS,
+				      .values_at = sample_put(&s, values, sizeof values),
+				      .value_count = FW_WAYS };
+	s.header.tree_count = 1;
+	s.header.trees_at = sample_put(&s, &tree, sizeof tree);
 	const uint16_t product[] = { 0, 1 };
 	const struct fw_fold fold = { .step_count = 1,
 				      .classes = 2,

@@ -58,32 +58,49 @@ static struct fw_wide name_start(const char *name, uint32_t class)
 	return w;
 }
 
-/* One node of a tree; values of the last place are repeated under the greatest key. */
+/* What is found from a key on. */
 struct branch {
 	uint64_t key;
 	uint32_t value;
 };
 
-static struct fw_node_narrow narrow_node(const struct branch *branches, uint32_t count)
+/* Separators of one node, up to which the first of `count` branches is not found, and its values. */
+static void narrow_node(const struct branch *branches, uint32_t count, int32_t *keys, uint32_t *values)
 {
-	struct fw_node_narrow node;
-
 	for (uint32_t way = 0; way < FW_WAYS; way++) {
-		node.key[way] = way < count ? (uint32_t)branches[way].key : UINT32_MAX;
-		node.value[way] = branches[way < count ? way : count - 1].value;
+		values[way] = branches[way < count ? way : count - 1].value;
+		if (way > 0)
+			keys[way - 1] = way < count ? (int32_t)((uint32_t)(branches[way].key - 1) ^ UINT32_C(1) << 31)
+						    : INT32_MAX;
 	}
-	return node;
 }
 
-static struct fw_node_wide wide_node(const struct branch *branches, uint32_t count)
+static void wide_node(const struct branch *branches, uint32_t count, int64_t *keys, uint32_t *values)
 {
-	struct fw_node_wide node;
-
 	for (uint32_t way = 0; way < FW_WAYS; way++) {
-		node.key[way] = way < count ? (int64_t)(branches[way].key ^ UINT64_C(1) << 63) : INT64_MAX;
-		node.value[way] = branches[way < count ? way : count - 1].value;
+		values[way] = branches[way < count ? way : count - 1].value;
+		if (way > 0)
+			keys[way - 1] = way < count ? (int64_t)((branches[way].key - 1) ^ UINT64_C(1) << 63)
+						    : INT64_MAX;
 	}
-	return node;
+}
+
+/* A tree of one level. */
+static struct fw_tree put_narrow(struct sample *s, const struct branch *branches, uint32_t count,
+				 uint32_t classes)
+{
+	int32_t keys[FW_SEPARATORS];
+	uint32_t values[FW_WAYS];
+
+	narrow_node(branches, count, keys, values);
+	return (struct fw_tree){
+		.kind = FW_TREE_NARROW,
+		.classes = classes,
+		.keys_at = sample_put(s, keys, sizeof keys),
+		.key_count = FW_SEPARATORS,
+		.values_at = sample_put(s, values, sizeof values),
+		.value_count = FW_WAYS,
+	};
 }
 
 /* The classes of sample_image()'s steps. The product of all is a mixed-radix number of them. */
@@ -135,14 +152,25 @@ static void put_trees(struct sample *s)
 	const struct branch port[] = { { 0, OTHER_PORT },    { 4000, ACCEPTED }, { 5000, DROPPED },
 				       { 5001, OTHER_PORT }, { 6000, REJECTED }, { 6002, OTHER_PORT } };
 	const struct branch v4[] = { { 0, 0 }, { 127u << 24, 1 }, { 128u << 24, 0 } };
-	const struct branch high[] = { { 0, FW_LOW | 1 }, { 1, 0 } };
+	const struct branch high[] = { { 0, FW_LOW | 0 }, { 1, 0 } };
 	const struct branch low[] = { { 0, 0 }, { 1, 1 }, { 2, 0 } };
-	const struct fw_node_narrow port_node = narrow_node(port, 6), v4_node = narrow_node(v4, 3);
-	const struct fw_node_wide v6_nodes[] = { wide_node(high, 2), wide_node(low, 3) };
+	int64_t high_keys[FW_SEPARATORS];
+	uint32_t high_values[FW_WAYS];
+	struct fw_low low_node = { .pad = { 0 } };
+
+	wide_node(high, 2, high_keys, high_values);
+	wide_node(low, 3, low_node.key, low_node.value);
 	const struct fw_tree trees[TREES] = {
-		[PORT_TREE] = { FW_TREE_NARROW, PORTS, sample_put(s, &port_node, sizeof port_node), 1, 0, 0 },
-		[V4_TREE] = { FW_TREE_NARROW, 2, sample_put(s, &v4_node, sizeof v4_node), 1, 0, 0 },
-		[V6_TREE] = { FW_TREE_WIDE, 2, sample_put(s, v6_nodes, sizeof v6_nodes), 2, 0, 0 },
+		[PORT_TREE] = put_narrow(s, port, 6, PORTS),
+		[V4_TREE] = put_narrow(s, v4, 3, 2),
+		[V6_TREE] = { .kind = FW_TREE_WIDE,
+			      .classes = 2,
+			      .keys_at = sample_put(s, high_keys, sizeof high_keys),
+			      .key_count = FW_SEPARATORS,
+			      .values_at = sample_put(s, high_values, sizeof high_values),
+			      .value_count = FW_WAYS,
+			      .lows_at = sample_put(s, &low_node, sizeof low_node),
+			      .low_count = 1 },
 	};
 
 	s->header.tree_count = TREES;
@@ -264,31 +292,60 @@ static void random_branches(struct branch *branches, uint64_t *seed, uint32_t co
 		branches[i] = (struct branch){ key, random_below(seed, classes) };
 }
 
-/* Two levels: a root, and leaves below some of its branches; wide ones by either half. */
-static uint32_t add_tree(struct sample *s, uint64_t *seed, struct fw_tree *trees, bool wide,
-			 uint32_t classes)
-{
-	enum { NODES = 4 };
-	struct fw_node_narrow narrow[NODES];
-	struct fw_node_wide wides[NODES];
-	const uint32_t number = s->header.tree_count++;
+enum { LOWS = 3, MOST_NODES = 1 + FW_WAYS };
 
-	for (uint32_t n = 0; n < NODES; n++) {
+static void random_lows(uint64_t *seed, uint32_t classes, struct fw_low *lows)
+{
+	for (uint32_t n = 0; n < LOWS; n++) {
 		struct branch branches[FW_WAYS];
 		const uint32_t count = 1 + random_below(seed, FW_WAYS);
 		random_branches(branches, seed, count, classes);
-		for (uint32_t i = 0; n == 0 && i < count; i++)
-			if (random_below(seed, 2))
-				branches[i].value = (1 + random_below(seed, NODES - 1)) |
-						    (wide && random_below(seed, 2) ? FW_LOW : FW_BRANCH);
-		narrow[n] = narrow_node(branches, count);
-		wides[n] = wide_node(branches, count);
+		for (uint32_t i = 0; i < count && n + 1 < LOWS; i++)
+			if (random_below(seed, 3) == 0)
+				branches[i].value = FW_BRANCH | (n + 1 + random_below(seed, LOWS - 1 - n));
+		lows[n] = (struct fw_low){ .pad = { 0 } };
+		wide_node(branches, count, lows[n].key, lows[n].value);
 	}
+}
+
+/* A tree of a level, or of two whose root uses as many of its answers as there are nodes below. */
+static uint32_t add_tree(struct sample *s, uint64_t *seed, struct fw_tree *trees, bool wide,
+			 uint32_t classes)
+{
+	int32_t narrow[MOST_NODES * FW_SEPARATORS];
+	int64_t wides[MOST_NODES * FW_SEPARATORS];
+	uint32_t values[(1 + MOST_NODES) * FW_WAYS];
+	struct fw_low lows[LOWS];
+	const uint32_t number = s->header.tree_count++;
+	const uint32_t leaves = 1 + random_below(seed, FW_WAYS), roots = leaves > 1;
+
+	for (uint32_t n = 0; n < roots + leaves; n++) {
+		struct branch branches[FW_WAYS];
+		const bool root = roots && n == 0;
+		const uint32_t count = root ? leaves : 1 + random_below(seed, FW_WAYS);
+		random_branches(branches, seed, count, classes);
+		for (uint32_t i = 0; wide && i < count; i++)
+			if (random_below(seed, 2))
+				branches[i].value = FW_LOW | random_below(seed, LOWS);
+		/* Those of the root are overwritten by the first leaf's. */
+		uint32_t *to = values + (n - (n > 0 ? roots : 0)) * FW_WAYS;
+		if (wide)
+			wide_node(branches, count, wides + n * FW_SEPARATORS, to);
+		else
+			narrow_node(branches, count, narrow + n * FW_SEPARATORS, to);
+	}
+	const uint32_t keys = (roots + leaves) * FW_SEPARATORS;
+	random_lows(seed, classes, lows);
 	trees[number] = (struct fw_tree){
 		.kind = wide ? FW_TREE_WIDE : FW_TREE_NARROW,
 		.classes = classes,
-		.nodes_at = wide ? sample_put(s, wides, sizeof wides) : sample_put(s, narrow, sizeof narrow),
-		.node_count = NODES,
+		.keys_at = wide ? sample_put(s, wides, keys * sizeof *wides)
+				: sample_put(s, narrow, keys * sizeof *narrow),
+		.key_count = keys,
+		.values_at = sample_put(s, values, leaves * FW_WAYS * sizeof *values),
+		.value_count = leaves * FW_WAYS,
+		.lows_at = wide ? sample_put(s, lows, sizeof lows) : 0,
+		.low_count = wide ? LOWS : 0,
 	};
 	return number;
 }
@@ -326,7 +383,7 @@ static uint32_t put_rows(struct sample *s, uint64_t *seed, uint32_t classes, uin
 			 uint32_t sparse)
 {
 	uint64_t rows[4096] = { 0 };
-	uint32_t words = 1;
+	uint32_t words = bits <= 64 ? 1 : 4;
 
 	while (words * 64 < bits)
 		words *= 2;
@@ -376,26 +433,32 @@ static uint32_t put_sparse_rows(struct sample *s, uint64_t *seed, uint32_t class
 
 static struct fw_step random_step(struct sample *s, uint64_t *seed, struct fw_tree *trees)
 {
+	static const struct { uint32_t field, values; } small[] = {
+		{ FW_FIELD_HOOK, FW_HOOK_COUNT }, { FW_FIELD_PROTO, 256 },
+		{ FW_FIELD_FLAGS, FW_NO_FLAGS + 1 }, { FW_FIELD_STATE, FW_STATE_COUNT },
+	};
 	struct fw_step step = {
-		.field = random_below(seed, FW_FIELD_IN),
-		.kind = random_below(seed, FW_STEP_IDENTITY),
+		.field = FW_FIELD_MARK,
+		.kind = random_below(seed, FW_STEP_COUNT),
 		.classes = 1 + random_below(seed, 5),
 	};
+	const uint32_t which = random_below(seed, sizeof small / sizeof *small);
 
-	switch (random_below(seed, 6) ? step.kind : FW_STEP_IDENTITY) {
+	switch (step.kind) {
 	case FW_STEP_DIRECT:
-		step.table_count = 1 + random_below(seed, 40);
+		step.field = small[which].field;
+		step.table_count = small[which].values;
 		break;
 	case FW_STEP_PAGED:
+		step.field = random_below(seed, 2) ? FW_FIELD_SPORT : FW_FIELD_DPORT;
 		step.table_count = 256 * (1 + random_below(seed, 3));
-		step.page_count = 1 + random_below(seed, 20);
+		step.page_count = FW_NO_PORT / 256 + 1;
 		step.pages_at = put_classes(s, seed, step.page_count, step.table_count / 256);
 		break;
 	case FW_STEP_SEARCH:
 		step.tree = add_tree(s, seed, trees, random_below(seed, 2), step.classes);
 		return step;
 	default:
-		step.kind = FW_STEP_IDENTITY;
 		step.field = random_below(seed, 2) ? FW_FIELD_IN : FW_FIELD_OUT;
 		step.classes = MOST_NAMES;
 		return step;

@@ -11,6 +11,34 @@ async function ping(from: Host, to: string, count: number, ...options: string[])
   return Number(/(\d+) received/.exec(stdout)?.[1]);
 }
 
+/** Sends datagrams with perl, which every Debian has: from an address, with IPv6 options. */
+async function send(
+  host: Host,
+  { to, port, from, count = 1, option = 0 }: {
+    to: string;
+    port: number;
+    from?: string;
+    count?: number;
+    option?: number;
+  },
+): Promise<void> {
+  const six = to.includes(":");
+  const address = (text: string, port: number) =>
+    six
+      ? `pack_sockaddr_in6(${port}, inet_pton(AF_INET6, "${text}"))`
+      : `pack_sockaddr_in(${port}, inet_aton("${text}"))`;
+  const program = [
+    `socket(S, ${six ? "PF_INET6" : "PF_INET"}, SOCK_DGRAM, 17) or die $!;`,
+    // One unit of eight bytes: next header and length to be filled in, then PadN of four.
+    option ? `setsockopt(S, 41, ${option}, pack("C8", 0, 0, 1, 4, 0, 0, 0, 0)) or die $!;` : "",
+    from ? `bind(S, ${address(from, 0)}) or die $!;` : "",
+    `for (1 .. ${count}) { send(S, "x", 0, ${address(to, port)}) or die $! }`,
+  ];
+  await host.run(["perl", "-MSocket=:DEFAULT,inet_pton", "-e", program.join(" ")]);
+}
+
+const IPV6_HOPOPTS = 54, IPV6_DSTOPTS = 59;
+
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
@@ -91,6 +119,131 @@ rootTest("a limit lets its burst through, a bucket a source", async () => {
   assertEquals(await ping(client, server.v4, 6), 3);
   assertEquals(await ping(client, server.v4, 6, "-I", "10.0.0.77"), 3);
   assertEquals(packetsOf(await barrage.stop(), "few"), 6);
+});
+
+rootTest("limits keep a bucket for each network, destination, or pair of keys", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  for (const address of ["10.0.0.77", "10.9.0.77"]) {
+    await client.run(["ip", "addr", "add", `${address}/32`, "dev", client.rightLink]);
+  }
+  await server.run(["ip", "route", "add", "10.9.0.0/24", "via", client.v4]);
+  await server.run(["ip", "addr", "add", "10.0.0.99/24", "dev", server.leftLink]);
+  await using barrage = await Barrage.start(
+    server,
+    `chain input default drop {
+       match udp limit 3/hour burst 3 per source/24 label network
+       match udp limit 2/hour burst 2 per dest label destination
+       match udp limit 2/hour burst 2 per source,dport label pair
+       match udp limit over 2/hour burst 2 per source,dport label over
+       match udp limit 7/hour burst 7 label all
+       match udp label sent
+     }`,
+  );
+  const sources = [client.v4, "10.0.0.77", "10.9.0.77"];
+  for (const from of sources) {
+    for (const port of [9, 10]) await send(client, { from, to: server.v4, port, count: 4 });
+  }
+  await send(client, { to: "10.0.0.99", port: 9, count: 1 });
+  const summary = await barrage.stop();
+  const count = (rule: string) => packetsOf(summary, rule);
+  assertEquals(count("sent"), 25);
+  assertEquals(count("network"), 3 + 3, "10.0.0.0/24 and 10.9.0.0/24");
+  assertEquals(count("destination"), 2 + 1);
+  assertEquals(count("pair"), 3 * 2 * 2);
+  assertEquals(count("over"), 25 - 3 * 2 * 2);
+  assertEquals(count("all"), 7);
+});
+
+rootTest(
+  "hours, days and dates are those of the host's clock, also through the night",
+  async () => {
+    await using net = await Network.create("client", "server");
+    const [client, server] = [net.host("client"), net.host("server")];
+    const now = new Date();
+    const clock = (hours: number) => {
+      const then = new Date(now.getTime() + hours * 3_600_000);
+      return [then.getHours(), then.getMinutes()].map((n) => `${n}`.padStart(2, "0")).join(":");
+    };
+    const day = (days: number) => {
+      const then = new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, 12);
+      return {
+        name: ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][then.getDay()],
+        date: then.toISOString().slice(0, 10),
+      };
+    };
+    // One of the two spans of hours goes through the night, whatever the hour.
+    await using barrage = await Barrage.start(
+      server,
+      `chain input default accept {
+       match icmp time ${clock(-1)}-${clock(1)} label hours
+       match icmp time ${clock(1)}-${clock(-1)} label other-hours
+       match icmp time 00:00-24:00 days ${day(0).name}, ${day(1).name} label days
+       match icmp time 00:00-24:00 days ${day(3).name}, ${day(4).name} label other-days
+       match icmp until ${day(2).date} label future
+       match icmp until ${day(-2).date} label past
+     }`,
+    );
+    assertEquals(await ping(client, server.v4, 1), 1);
+    const summary = await barrage.stop();
+    const count = (rule: string) => packetsOf(summary, rule);
+    assertEquals(["hours", "days", "future"].map(count), [1, 1, 1]);
+    assertEquals(["other-hours", "other-days", "past"].map(count), [0, 0, 0]);
+  },
+);
+
+rootTest("fragments and extension headers are those of what a router forwards", async () => {
+  await using net = await Network.create("client", "router", "server");
+  const [client, router, server] = [net.host("client"), net.host("router"), net.host("server")];
+  await using barrage = await Barrage.start(
+    router,
+    `chain forward default accept {
+       match ipv6 udp exthdr hbh label hop-by-hop
+       match ipv6 udp exthdr dst label destination
+       match ipv6 udp exthdr ! any label plain
+       match ipv6 icmpv6 exthdr frag label six
+       match icmp fragment label four
+       match icmp ! fragment label whole
+       drop ipv4 fragment ttl 8
+     }`,
+  );
+  for (const option of [IPV6_HOPOPTS, IPV6_DSTOPTS, 0]) {
+    await send(client, { to: server.v6, port: 9, option });
+  }
+  assertEquals(await ping(client, server.v6, 1, "-s", "3000"), 1);
+  assertEquals(await ping(client, server.v4, 1, "-s", "3000"), 1);
+  assertEquals(await ping(client, server.v4, 1), 1);
+  assertEquals(
+    await ping(client, server.v4, 1, "-s", "3000", "-t", "9"),
+    0,
+    "the router takes one",
+  );
+  const summary = await barrage.stop();
+  const count = (rule: string) => packetsOf(summary, rule);
+  assertEquals(["hop-by-hop", "destination", "plain"].map(count), [1, 1, 1]);
+  // Three fragments there, and three back.
+  assertEquals(["six", "four", "whole"].map(count), [6, 9, 2]);
+});
+
+rootTest("a member of a set goes when its time is over", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  await using barrage = await Barrage.start(
+    server,
+    `set bad : addr timeout 1500ms = { 192.0.2.1 }
+     chain input default accept { drop icmp from @bad label bad }`,
+  );
+  assertEquals(await ping(client, server.v4, 1), 1);
+  const added = performance.now();
+  assertEquals(await barrage.ask("set", { change: "add", set: "bad", address: client.v4 }), {});
+  let lost = 0;
+  while (await ping(client, server.v4, 1) === 0) lost++;
+  const stayed = performance.now() - added;
+  assert(lost > 0 && stayed > 1400 && stayed < 10_000, `${lost} lost in ${stayed} ms`);
+  assertEquals(await barrage.ask("set", { change: "list", set: "bad" }), {
+    members: [],
+  });
+  assertEquals(packetsOf(await barrage.stop(), "bad"), lost);
 });
 
 rootTest("`self` is the host's own addresses, a new one too", async () => {

@@ -3,6 +3,10 @@ import {
   check,
   exportIptables,
   exportNft,
+  type Imported,
+  importIptables,
+  importNft,
+  Incomparable,
   packetText,
   type Policy,
   usesState,
@@ -20,6 +24,7 @@ import {
 import { readV4, readV6 } from "../../compiler/policy/address.ts";
 import { packetBytes } from "../support/packet.ts";
 import { type Host, Network, rootTest } from "../support/netns.ts";
+import { firstDifference, sayablePolicy } from "../support/port.ts";
 import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
 
 const LINKS = ["eth0", "eth1", "wan0"];
@@ -171,6 +176,8 @@ async function observed(host: Host): Promise<ReadonlyMap<string, ReadonlySet<num
 
 interface Tool {
   readonly name: string;
+  /** What the kernel has, as the tool lists it, and as a rule file. */
+  readonly list: (host: Host) => Promise<Imported>;
   readonly load: (host: Host, policy: Policy) => Promise<void>;
   readonly unload: (host: Host) => Promise<void>;
   /** The rules that it cannot say. */
@@ -180,6 +187,8 @@ interface Tool {
 const TOOLS: readonly Tool[] = [
   {
     name: "nft",
+    list: async (host) =>
+      importNft([{ name: "nft", text: await host.run(["nft", "-j", "list", "ruleset"]) }]),
     load: async (host, policy) => void await host.run(["nft", "-f", "-"], exportNft(policy).text),
     unload: async (host) =>
       void await host.run(["nft", "delete", "table", "inet", "barrage-export"]),
@@ -193,6 +202,11 @@ const TOOLS: readonly Tool[] = [
     };
     return {
       name,
+      list: async (host) => {
+        const tools = [name, name.replace("ip", "ip6")];
+        const texts = await Promise.all(tools.map((tool) => host.run([`${tool}-save`])));
+        return importIptables(texts.map((text, i) => ({ name: tools[i]!, text })));
+      },
       load: (host, policy) => restore(host, exportIptables(policy).text),
       unload: (host) =>
         restore(host, "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n"),
@@ -259,4 +273,33 @@ for (const tool of TOOLS) {
       assert(compared >= (cases > 10 ? 5 * PACKETS : 0), `${compared} packets compared`);
     },
   );
+}
+
+/** What the language has no words for, in either tool's. */
+const UNSAYABLE = /frag-off|(?<!! )-f |! --[ug]id-owner/;
+
+for (const tool of TOOLS) {
+  rootTest(`what ${tool.name} lists of exported rules decides alike when imported`, async () => {
+    const { seed, cases } = randomCases(15);
+    await using net = await Network.create("router", "other");
+    const host = net.host("router");
+    let compared = 0;
+    for (let i = seed; i < seed + cases; i++) {
+      const policy = sayablePolicy(i, 8, tool.lost);
+      if (!policy) continue;
+      await tool.load(host, policy);
+      const { text, rows } = await tool.list(host);
+      await tool.unload(host);
+      if (rows.some(({ source }) => UNSAYABLE.test(source))) continue;
+      assertEquals(rows.filter(({ fidelity }) => fidelity !== "exact"), [], `seed ${i}`);
+      try {
+        assertEquals(firstDifference(policy, text), undefined, `seed ${i}\n${text}`);
+        compared++;
+      } catch (error) {
+        // The marks of both are under the bits that each tests.
+        if (!(error instanceof Incomparable)) throw error;
+      }
+    }
+    assert(compared > cases / 3 || cases < 10, `${compared} of ${cases} compared`);
+  });
 }

@@ -141,7 +141,7 @@ rootTest("with fail open, packets pass while nobody answers the queue", async ()
   const [client, server] = [net.host("client"), net.host("server")];
   await using barrage = await Barrage.start(
     server,
-    "chain input default drop {}",
+    "option push-down off  chain input default drop {}",
     "--fail",
     "open",
   );

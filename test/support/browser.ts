@@ -4,6 +4,33 @@
  * @module
  */
 
+/** What a reader sees of the charts. */
+export interface Seen {
+  readonly charts: number;
+  readonly figures: number;
+  readonly smallestText: number;
+  readonly overflow: number;
+  /** The least difference in lightness, 0 to 255, of a chart's text and the page. */
+  readonly contrast: number;
+}
+
+const LOOK = `(() => {
+  const light = (css) => {
+    const [r, g, b] = css.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const shown = [...document.querySelectorAll("svg")].filter((s) => s.getBoundingClientRect().width > 0);
+  const texts = shown.flatMap((svg) => [...svg.querySelectorAll("text")]);
+  const back = light(getComputedStyle(document.body).backgroundColor);
+  return {
+    charts: shown.length,
+    figures: document.querySelectorAll("figure").length,
+    smallestText: Math.min(...texts.map((t) => parseFloat(getComputedStyle(t).fontSize))),
+    overflow: document.documentElement.scrollWidth - innerWidth,
+    contrast: Math.min(...texts.map((t) => Math.abs(light(getComputedStyle(t).fill) - back))),
+  };
+})()`;
+
 /** A browser with one page. `await using` ends it. */
 export class Browser implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -83,14 +110,14 @@ export class Browser implements AsyncDisposable {
     return promise;
   }
 
-  /** Opens a file in a window of that width, with that colour scheme. */
-  async open(path: string, width: number, scheme: "light" | "dark"): Promise<void> {
+  /** Opens a file or an address in a window of that width, with that colour scheme. */
+  async open(page: string, width: number, scheme: "light" | "dark"): Promise<void> {
     const metrics = { width, height: 900, deviceScaleFactor: 1, mobile: false };
     await this.#ask("Emulation.setDeviceMetricsOverride", metrics);
     const features = [{ name: "prefers-color-scheme", value: scheme }];
     await this.#ask("Emulation.setEmulatedMedia", { features });
     this.#loaded = Promise.withResolvers();
-    await this.#ask("Page.navigate", { url: `file://${path}` });
+    await this.#ask("Page.navigate", { url: page.startsWith("/") ? `file://${page}` : page });
     await this.#loaded.promise;
   }
 
@@ -98,6 +125,11 @@ export class Browser implements AsyncDisposable {
   async evaluate<T>(expression: string): Promise<T> {
     const answer = await this.#ask("Runtime.evaluate", { expression, returnByValue: true });
     return (answer.result as { value: T }).value;
+  }
+
+  /** What the charts of the page look like. */
+  look(): Promise<Seen> {
+    return this.evaluate(LOOK);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -221,6 +221,11 @@ export class Background {
     return this.#ended;
   }
 
+  /** Sends a signal. */
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
   /** Sends a signal, and resolves when it has ended. */
   stop(signal: Deno.Signal = "SIGTERM"): Promise<Finished> {
     if (!this.#hasEnded) this.#child.kill(signal);

@@ -29,6 +29,36 @@ export function packetBytes(packet: Packet): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** The same bytes with the checksums that a kernel looks at: those of IPv4, TCP, UDP and ICMP. */
+export function withChecksums(packet: Packet, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(bytes);
+  const view = new DataView(result.buffer);
+  const four = packet.family === IPV4;
+  if (four) view.setUint16(10, checksum(result.subarray(0, 20)));
+  const place = { [`${PROTO.tcp}`]: 16, [`${PROTO.udp}`]: 6 }[`${packet.proto}`] ??
+    (packet.type === NO_TYPE ? undefined : 2);
+  const payload = result.subarray(four ? 20 : 40 + 8 * chainOf(packet).length);
+  if (place === undefined || payload.length < place + 2) return result;
+  const pseudo = new Uint8Array(40);
+  if (packet.type === NO_TYPE || !four) {
+    pseudo.set(four ? result.subarray(12, 20) : result.subarray(8, 40));
+  }
+  const extra = packet.type === NO_TYPE || !four ? Number(packet.proto) + payload.length : 0;
+  const sum = checksum(pseudo, payload, extra);
+  view.setUint16(payload.byteOffset + place, sum || 0xffff);
+  return result;
+}
+
+/** RFC 1071, over some bytes and a number. */
+function checksum(head: Uint8Array, tail = new Uint8Array(), extra = 0): number {
+  let sum = extra;
+  for (const bytes of [head, tail]) {
+    bytes.forEach((byte, i) => sum += i % 2 === 0 ? byte << 8 : byte);
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
 /** The fewest bytes that a packet takes: its `length` must be no less. */
 export function leastLength(packet: Omit<Packet, "length">): bigint {
   return BigInt(headers(packet).length);
@@ -56,13 +86,18 @@ function ipv4(packet: Omit<Packet, "length">, payload: Uint8Array): Uint8Array<A
 /** Protocol numbers of extension headers in the order of RFC 8200, 4.1, with their bits. */
 const EXTENSION_HEADERS = [[0, "hbh"], [43, "rt"], [44, "frag"], [51, "ah"], [60, "dst"]] as const;
 
+/** Protocol numbers of a packet's extension headers; none if it is of IPv4. */
+function chainOf({ family, exthdr }: Omit<Packet, "length">): number[] {
+  if (family === IPV4) return [];
+  return EXTENSION_HEADERS.filter(([, name]) => Number(exthdr) & EXTENSIONS[name]!)
+    .map(([number]) => number);
+}
+
 function ipv6(
   packet: Omit<Packet, "length">,
   payload: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const chain = EXTENSION_HEADERS
-    .filter(([, name]) => Number(packet.exthdr) & EXTENSIONS[name]!)
-    .map(([number]) => number);
+  const chain = chainOf(packet);
   const next = [...chain, Number(packet.proto)];
   const header = 40 + 8 * chain.length;
   const view = new DataView(new ArrayBuffer(header + payload.length));

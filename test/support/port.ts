@@ -25,19 +25,20 @@ export function sayablePolicy(
 export function firstDifference(policy: Policy, text: string): string | undefined {
   const { policy: back, diagnostics } = check("back.fw", text);
   if (!back) return `${diagnostics[0]!.message}\n${text}`;
-  // A chain that accepts everything needs no chain.
-  const gone = policy.hooks.filter((hook) => !back.hooks.includes(hook));
-  const open = gone.map((hook): Rule => {
-    const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
-    return { ...policy.rules[0]!, name: hook, hook, verdict: { name: "accept" }, regions };
-  });
-  const [row] = diff({ ...policy, rules: policy.rules.flatMap(settled) }, {
-    ...back,
-    hooks: [...back.hooks, ...gone],
-    rules: [...back.rules, ...open],
-    markBits: back.markBits || policy.markBits,
-  });
+  const [row] = diff(
+    filteringAll({ ...policy, rules: policy.rules.flatMap(settled) }),
+    filteringAll({ ...back, markBits: back.markBits || policy.markBits }),
+  );
   if (!row) return undefined;
   const by = (rule: typeof row.before) => rule ? `${rule.verdict.name} by ${rule.name}` : "nobody";
   return `${packetText(row.packet)}: ${by(row.before)}, now ${by(row.after)}`;
+}
+
+/** The same with a chain for every hook: one that accepts everything needs none. */
+function filteringAll(policy: Policy): Policy {
+  const open = HOOKS.filter((hook) => !policy.hooks.includes(hook)).map((hook): Rule => {
+    const regions = [{ hook: span(HOOKS.indexOf(hook)) }];
+    return { name: hook, hook, verdict: { name: "accept" }, regions, span: { start: 0, end: 0 } };
+  });
+  return { ...policy, hooks: HOOKS, rules: [...policy.rules, ...open] };
 }

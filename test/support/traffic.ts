@@ -28,6 +28,22 @@ export async function traffic(host: Host, ...args: (string | number)[]): Promise
   return JSON.parse(await host.run([...DENO, ...args.map(String)]));
 }
 
+/** Puts packets, as they are, on a link of a namespace, for the hardware address at its other end. */
+export async function inject(
+  host: Host,
+  link: string,
+  to: string,
+  packets: readonly Uint8Array[],
+): Promise<void> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, packets.map((packet) => packet.toHex()).join("\n"));
+    await host.run([...DENO, "inject", link, to, path]);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
 /** Echoes TCP and UDP on these ports in a namespace, over IPv4 and IPv6; resolves when it does. */
 export async function serve(host: Host, ...ports: number[]): Promise<Background> {
   const server = host.start([...DENO, "serve", ...ports.map(String)]);
@@ -56,7 +72,7 @@ function failure(errno: number): Outcome {
   return { result: known[0], errno: known[1] };
 }
 
-const AF_INET = 2, AF_INET6 = 10, STREAM = 1, DATAGRAM = 2, NONBLOCK = 0o4000;
+const AF_INET = 2, AF_INET6 = 10, AF_PACKET = 17, STREAM = 1, DATAGRAM = 2, NONBLOCK = 0o4000;
 const SOL_SOCKET = 1, SO_ERROR = 4, EINPROGRESS = 115;
 const RECVERR = { [AF_INET]: [0, 11], [AF_INET6]: [41, 25] } as const;
 const POLLIN = 1, POLLOUT = 4;
@@ -68,6 +84,11 @@ function libc() {
     setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
     getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
     send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+    sendto: {
+      parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"],
+      result: "isize",
+    },
+    if_nametoindex: { parameters: ["buffer"], result: "u32" },
     poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
     inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
     __errno_location: { parameters: [], result: "pointer" },
@@ -149,6 +170,28 @@ function flood(address: string, ports: readonly number[]): never {
   for (;;) for (const fd of sockets) c.send(fd, payload, 64n, 0);
 }
 
+/** Sends the packets of a file, a line of hexadecimal each, below IP. */
+function injectFile(link: string, to: string, path: string): { sent: number } {
+  const c = libc();
+  const fd = c.socket(AF_PACKET, DATAGRAM, 0);
+  const index = c.if_nametoindex(new TextEncoder().encode(`${link}\0`));
+  const mac = to.split(":").map((byte) => parseInt(byte, 16));
+  const packets = Deno.readTextFileSync(path).split("\n").map(Uint8Array.fromHex);
+  for (const packet of packets) {
+    // A struct sockaddr_ll.
+    const address = new Uint8Array(20);
+    const view = new DataView(address.buffer);
+    view.setUint16(0, AF_PACKET, true);
+    view.setUint16(2, packet[0]! >> 4 === 4 ? 0x0800 : 0x86dd);
+    view.setUint32(4, index, true);
+    address[11] = 6;
+    address.set(mac, 12);
+    const sent = c.sendto(fd, packet, BigInt(packet.length), 0, address, address.length);
+    if (sent < 0n) throw new Error(`cannot send ${packet.toHex()}`);
+  }
+  return { sent: packets.length };
+}
+
 /** Resolves when both servers listen; they go on for as long as the process. */
 async function echo(port: number): Promise<void> {
   const tcp = createServer((socket) => {
@@ -167,6 +210,7 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
   "tcp-echo": (to, port, ms) => attempt(STREAM, to!, Number(port), true, timeout(ms)),
   "udp-echo": (to, port, ms) => attempt(DATAGRAM, to!, Number(port), true, timeout(ms)),
   "ping": (to, ms) => ping(to!, timeout(ms)),
+  "inject": (link, to, path) => injectFile(link!, to!, path!),
   "flood": (to, ...ports) => flood(to!, ports.map(Number)),
   async "serve"(...ports) {
     for (const port of ports) await echo(Number(port));

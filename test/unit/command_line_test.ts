@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../cli/commands.ts";
-import { page } from "../../cli/man.ts";
+import { page, pageOf } from "../../cli/man.ts";
 
 const ENTRY = new URL("../../fw.ts", import.meta.url).pathname;
 const LINTED = new URL("../../examples/01-first-steps.fw", import.meta.url).pathname;
@@ -55,6 +55,30 @@ Deno.test("output is plain where it is no terminal", async () => {
   assert(!(await fw(["lint", "-"], BAD)).out.includes("\x1b"));
 });
 
+/** Runs the program on a terminal; what stands there in the end, escapes and all. */
+async function onTerminal(environment: string, ...args: string[]): Promise<string> {
+  const command = ["env", environment, Deno.execPath(), "run", "--quiet", "-A", ENTRY, ...args];
+  return await output("script", "-qec", command.join(" "), "/dev/null");
+}
+
+Deno.test("on a terminal there is colour, unless NO_COLOR is set, and progress of long work", async () => {
+  const folder = await Deno.makeTempDir();
+  const [bad, long] = [`${folder}/bad.fw`, `${folder}/long.fw`];
+  await Deno.writeTextFile(bad, BAD);
+  // Some tenths of a second: each rule is asked against all before it.
+  const rules = Array.from({ length: 3000 }, (_, i) => `drop tcp from 10.0.0.0/8 dport ${i + 1}\n`);
+  await Deno.writeTextFile(long, `chain input default drop {\n${rules.join("")}}\n`);
+  const [colour, plain, slow] = await Promise.all([
+    onTerminal("TERM=xterm", "lint", bad),
+    onTerminal("NO_COLOR=1", "lint", bad),
+    onTerminal("NO_COLOR=1", "lint", "--format", "short", long),
+  ]);
+  await Deno.remove(folder, { recursive: true });
+  assert(colour!.includes("\x1b[1;31merror[FW001]\x1b[0m"), colour);
+  assert(!plain!.includes("\x1b") && plain!.includes("error[FW001]"), plain);
+  assert(/\rlint: .*long\.fw: \d+ %/.test(slow!), slow!.slice(0, 200));
+});
+
 for (const { name, options } of COMMANDS) {
   Deno.test(`${name} --help and the manual tell of every option`, async () => {
     const { out, code } = await fw([name, "--help"]);
@@ -77,17 +101,76 @@ for (const shell of ["bash", "zsh", "fish"]) {
   });
 }
 
-Deno.test("bash offers commands first, then the options of a command and their values", async () => {
-  const { out } = await fw(["completion", "bash"]);
-  const complete = async (...words: string[]) => {
-    const script = `${out}\nCOMP_WORDS=(barrage ${words.map((w) => `"${w}"`).join(" ")})\n` +
-      `COMP_CWORD=${words.length}\n_barrage\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout } = await new Deno.Command("bash", { args: ["-c", script] }).output();
-    return new TextDecoder().decode(stdout).trim().split("\n");
-  };
-  assertEquals(await complete("li"), ["lint"]);
-  assertEquals(await complete("lint", "--max"), ["--max-warnings"]);
-  assertEquals(await complete("lint", "--format", "sa"), ["sarif"]);
+/** What each shell makes of a line when TAB is pressed at its end. */
+const SHELLS: Readonly<Record<string, (script: string, line: string) => Promise<string>>> = {
+  async bash(script, line) {
+    const words = line.split(" ").map((word) => `"${word}"`).join(" ");
+    const complete =
+      `. ${script}\nCOMP_WORDS=(${words})\nCOMP_CWORD=$((\${#COMP_WORDS[@]} - 1))\n` +
+      `_barrage\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
+    return replaceLast(line, await output("bash", "-c", complete));
+  },
+  zsh(script, line) {
+    return output(
+      "zsh",
+      "-f",
+      "-c",
+      `zmodload zsh/zpty
+       zpty shell zsh -f -i
+       zpty -w shell 'PS1= PS2=; bindkey -e; autoload -Uz compinit; compinit -u -D; source ${script}'
+       zpty -w -n shell "${line}"$'\\t\\C-aecho G""OT:\\C-e\\n'
+       while zpty -r shell line; do
+         [[ $line == *GOT:* ]] && print -r -- \${\${line#*GOT:}%$'\\r\\n'} && break
+       done`,
+    );
+  },
+  async fish(script, line) {
+    const found = await output(
+      "fish",
+      "--no-config",
+      "-c",
+      `source ${script}; complete -C '${line}'`,
+    );
+    return replaceLast(line, found.replace(/\t.*/g, ""));
+  },
+};
+
+for (const [shell, complete] of Object.entries(SHELLS)) {
+  Deno.test(`${shell} completes commands, then options and their values`, async () => {
+    const script = await Deno.makeTempFile();
+    await Deno.writeTextFile(script, (await fw(["completion", shell])).out);
+    for (
+      const [begun, whole] of [
+        ["barrage li", "barrage lint"],
+        ["barrage lint --max", "barrage lint --max-warnings"],
+        ["barrage lint --format sa", "barrage lint --format sarif"],
+        ["barrage set l", "barrage set list"],
+      ] as const
+    ) assertEquals(await complete(script, begun), whole);
+    await Deno.remove(script);
+  });
+}
+
+function replaceLast(line: string, word: string): string {
+  return line.replace(/\S*$/, word);
+}
+
+async function output(program: string, ...args: string[]): Promise<string> {
+  const { stdout } = await new Deno.Command(program, { args, stdin: "null" }).output();
+  return new TextDecoder().decode(stdout).trim();
+}
+
+Deno.test("groff has nothing to say against the manual pages, and shows their text", async () => {
+  for (const troff of [page(), ...COMMANDS.map(pageOf)]) {
+    const file = await Deno.makeTempFile();
+    await Deno.writeTextFile(file, troff);
+    const { stdout, stderr } = await new Deno.Command("groff", {
+      args: ["-man", "-Tascii", "-P-cbu", "-ww", file],
+    }).output();
+    await Deno.remove(file);
+    assertEquals(new TextDecoder().decode(stderr), "");
+    assertMatch(new TextDecoder().decode(stdout), /^BARRAGE[\s\S]*\nNAME\n[\s\S]*\nEXIT STATUS\n/);
+  }
 });
 
 Deno.test("a small file is answered in half a second of the processor, cold", async () => {

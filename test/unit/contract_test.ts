@@ -36,7 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, RegExp>> = {
   "runtime/": /^(runtime\/(?!mod\.ts).*|compiler\/tables\/layout\.ts)$/,
   "runtime/mod.ts": /^(runtime\/|compiler\/tables\/layout\.ts$)/,
   "runtime/native.ts": /^compiler\/tables\/layout\.ts$/,
-  "cli/": /^(node:.*|cli\/.*|compiler\/mod\.ts|runtime\/mod\.ts)$/,
+  "cli/": /^(node:.*|echarts\/dist\/echarts\.min\.js|cli\/.*|compiler\/mod\.ts|runtime\/mod\.ts)$/,
 };
 
 Deno.test("imports point one way, and only runtime/native.ts reaches native memory", async () => {

@@ -1,15 +1,28 @@
 import { assert, assertEquals } from "@std/assert";
 import { check, OPTION_NAMES, severityOf } from "../../compiler/mod.ts";
+import { KEYWORDS } from "../../compiler/syntax/token.ts";
 
+/** Words that are reserved, and refused so far. */
+const REFUSED = new Set(["sni", "http-host", "dns"]);
 const REFERENCE = Deno.readTextFileSync(new URL("../../docs/language.md", import.meta.url));
 const examples = [...REFERENCE.matchAll(/^```fw( rules)?\n(.*?)^```$/gms)].map((found) => ({
   line: REFERENCE.slice(0, found.index).split("\n").length,
   text: found[1] ? `chain input default drop {\n${found[2]}}\n` : found[2]!,
 }));
 
+/** What the examples take in from elsewhere. */
+const FILES: Readonly<Record<string, string>> = {
+  "hosts.fw": "define uplink = eth0\n",
+  "rules.d/*.fw": "accept tcp dport 22\n",
+  "blocklist.txt": "192.0.2.0/24  # a comment\n",
+};
+const read = (name: string) => [{ name, text: FILES[name]! }];
+
 for (const { line, text } of examples) {
   Deno.test(`the example at line ${line} of docs/language.md compiles`, () => {
-    const errors = check("example.fw", text).diagnostics.filter((d) => severityOf(d) === "error");
+    const errors = check("example.fw", text, {}, read).diagnostics.filter((d) =>
+      severityOf(d) === "error"
+    );
     assertEquals(errors.map(({ message }) => message), []);
   });
 }
@@ -17,6 +30,12 @@ for (const { line, text } of examples) {
 Deno.test("every block of code in docs/language.md is such an example", () => {
   assertEquals(REFERENCE.match(/^```/gm)!.length, 2 * examples.length);
   assert(examples.length >= 15);
+});
+
+Deno.test("docs/language.md has every word of the language in an example", () => {
+  const said = new Set(examples.flatMap(({ text }) => text.match(/[a-z][\w-]*/g) ?? []));
+  const missing = KEYWORDS.filter((word) => !said.has(word) && !REFUSED.has(word));
+  assertEquals(missing, []);
 });
 
 Deno.test("docs/language.md tells of every option", () => {

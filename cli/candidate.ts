@@ -1,0 +1,69 @@
+/**
+ * A policy on its way into force: checked, tested and compiled, and kept from locking anybody out.
+ *
+ * @module
+ */
+import { type Options, type Policy, runTests, type Session, severityOf } from "../compiler/mod.ts";
+import type { Arguments } from "./commands.ts";
+import { checkFile, type Compiled, compiled, show } from "./policy.ts";
+import { lockoutText } from "./session.ts";
+
+/** A policy that may be put in force. */
+export interface Candidate extends Compiled {
+  readonly file: string;
+  /** It, and all files that it takes in. */
+  readonly files: readonly string[];
+  /** What is worth saying of it, a text each. */
+  readonly said: readonly string[];
+}
+
+/** Why a policy may not be put in force. */
+export interface Refused {
+  readonly refused: string;
+}
+
+export interface Wanted {
+  /** Options that stay as they are, whatever the file says. */
+  readonly held?: Partial<Options>;
+  /** Who must not be locked out. */
+  readonly session?: Session | undefined;
+  /** Lock them out all the same. */
+  readonly force?: boolean;
+}
+
+/** Reads a rule file and all that it takes in. Throws UsageError if the file cannot be read. */
+export async function candidate(
+  args: Arguments,
+  file: string,
+  { held = {}, session, force = false }: Wanted,
+  stream: { isTerminal(): boolean },
+): Promise<Candidate | Refused> {
+  let checked = await checkFile(args, file);
+  const differing = checked.policy ? differences(checked.policy.options, held) : [];
+  if (differing.length > 0) checked = await checkFile(args, file, "", held);
+  const { policy, image, found } = compiled(checked);
+  const said = found.map((diagnostic) => show(diagnostic, checked.sources, stream));
+  if (!policy || !image) return { refused: said.join("\n\n") };
+  const wrong = [
+    ...(args.options["no-test"] ? [] : failedTests(policy)),
+    ...(force ? [] : lockoutText(policy, session)),
+  ];
+  if (wrong.length > 0) return { refused: wrong.join("\n") };
+  const kept = differing.map((name) => `\`option ${name}\` changes only with a new start`);
+  const files = checked.sources.names;
+  return { file, files, policy, image, said: [...said, ...kept] };
+}
+
+function differences(options: Options, held: Partial<Options>): string[] {
+  return Object.entries(held).filter(([name, value]) =>
+    JSON.stringify(options[name as keyof Options]) !== JSON.stringify(value)
+  ).map(([name]) => name);
+}
+
+/** What the file's tests say that is not so, a line each. */
+function failedTests(policy: Policy): string[] {
+  const findings = runTests(policy).tested.flatMap(({ finding }) => finding ?? [])
+    .filter((finding) => severityOf(finding) === "error")
+    .map(({ code, message, note }) => `${code}: ${message}${note ? `: ${note}` : ""}`);
+  return findings.length > 0 ? [...findings, "--no-test starts it all the same"] : [];
+}

@@ -1,0 +1,190 @@
+/**
+ * A run's policy, changed for another while it runs: reloaded, or applied until it is confirmed.
+ *
+ * The new policy is checked, tested and compiled while the old one filters. What does not pass leaves
+ * the old one in force and is said to whoever asked, and on standard error.
+ *
+ * @module
+ */
+import { carry, durationNs, type Options, readSession, usesState } from "../compiler/mod.ts";
+import type { Handler, Member, Past, Request } from "../runtime/mod.ts";
+import { type Candidate, candidate, type Refused } from "./candidate.ts";
+import type { Arguments } from "./commands.ts";
+import { differenceText } from "./diff.ts";
+import { hookPlan } from "./plan.ts";
+import type { Running } from "./running.ts";
+import { sessionHere } from "./session.ts";
+
+/** Options that a run cannot change: what its queues were bound with, and where it is asked. */
+const HELD = [
+  ...["queue", "batch", "workers", "split", "copy", "coalesce", "fail-overflow"] as const,
+  ...["mark-mask", "hooks", "control", "metrics"] as const,
+];
+
+export interface Changes {
+  /** The files that the policy in force was read from. */
+  files(): readonly string[];
+  readonly handlers: Readonly<Record<string, Handler>>;
+  /** Reads the rule file again. Never rejects; the news is said on standard error. */
+  reload(): Promise<void>;
+  /** Nothing is changed any more once this has resolved. */
+  stop(): Promise<void>;
+}
+
+/** A policy that goes unless it is confirmed. */
+interface Trial {
+  readonly file: string;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+/** `swapped` is told when another policy decides, with what is left to be read of the one before. */
+export function acceptChanges(
+  args: Arguments,
+  running: Running,
+  first: Candidate,
+  swapped: (past: Past) => void,
+): Changes {
+  let inForce = first;
+  let trial: Trial | undefined;
+  let stopped = false;
+  let last: Promise<unknown> = Promise.resolve();
+  /** One change at a time. */
+  const inTurn = <T>(change: () => Promise<T>): Promise<T> => {
+    const result = last.then(change);
+    last = result.catch(() => {});
+    return result;
+  };
+
+  const prepare = async (file: string, request: Request): Promise<Candidate> => {
+    if (stopped) throw new Error("it is about to end");
+    if (trial) throw new Error(`${trial.file} waits to be confirmed; \`confirm\` it first`);
+    const { options } = running.policy;
+    const held = Object.fromEntries(HELD.map((name) => [name, options[name]])) as Partial<Options>;
+    const asked = typeof request.session === "string" ? readSession(request.session) : undefined;
+    const wanted = { held, session: asked ?? sessionHere(), force: request.force === true };
+    const next = await candidate(args, file, wanted, { isTerminal: () => false });
+    if (!isRefused(next)) return next;
+    throw new Error(`${file} is not put in force, ${running.file} stays: ${next.refused}`);
+  };
+
+  const put = async (next: Candidate) => {
+    const before = running.policy, after = next.policy;
+    await running.service.change({
+      image: next.image,
+      carry: carry(before, after),
+      hooks: after.options.hooks ? hookPlan(after) : undefined,
+      asksMore: usesState(after) && !usesState(before),
+    }, (past, pushed) => {
+      running.changed(next.file, after, past.counters(), pushed);
+      swapped(past);
+    });
+    inForce = next;
+    console.error(`barrage: ${next.file} is in force (reload ${running.reloads})`);
+  };
+
+  const reload = (request: Request) =>
+    inTurn(async () => {
+      const next = await prepare(running.file, request);
+      await put(next);
+      return { file: next.file, said: next.said };
+    });
+
+  const apply = (request: Request) =>
+    inTurn(async () => {
+      const { file, confirm } = request;
+      if (typeof file !== "string") throw new Error("a file is missing");
+      const patience = confirm === undefined ? undefined : durationNs(String(confirm));
+      if (confirm !== undefined && !patience) {
+        throw new Error(`\`${confirm}\` is not a duration, as 60s is`);
+      }
+      const next = await prepare(file, request);
+      const difference = differenceText(running.policy, next.policy);
+      const before = inForce, sets = setsOf(running);
+      await put(next);
+      if (patience !== undefined) {
+        const goBack = () =>
+          inTurn(async () => {
+            if (trial?.timer !== timer) return;
+            trial = undefined;
+            await put(before);
+            restore(running, sets);
+            console.error(`barrage: ${file} was not confirmed; ${before.file} is in force again`);
+          });
+        const timer = setTimeout(
+          () => void goBack().catch(complain),
+          Number(patience / 1_000_000n),
+        );
+        trial = { file, timer };
+      }
+      return { file, difference, said: next.said };
+    });
+
+  const confirm = () => {
+    if (!trial) throw new Error("nothing waits to be confirmed");
+    clearTimeout(trial.timer);
+    const { file } = trial;
+    trial = undefined;
+    return { file };
+  };
+
+  return {
+    files: () => inForce.files,
+    handlers: { reload: told(reload), apply: told(apply), confirm },
+    reload: () =>
+      reload({}).then(({ said }) => said.forEach((text) => console.error(text)), complain),
+    async stop() {
+      stopped = true;
+      if (trial) clearTimeout(trial.timer);
+      await last;
+    },
+  };
+}
+
+function isRefused(next: Candidate | Refused): next is Refused {
+  return "refused" in next;
+}
+
+/** The run says itself, too, what it answers with an error. */
+function told(change: (request: Request) => Promise<Readonly<Record<string, unknown>>>): Handler {
+  return async (request) => {
+    try {
+      return await change(request);
+    } catch (error) {
+      complain(error);
+      throw error;
+    }
+  };
+}
+
+function complain(error: unknown): void {
+  console.error(`barrage: ${error instanceof Error ? error.message : error}`);
+}
+
+/** Members of the sets that can be changed, by the set's name, and when they were asked for. */
+interface Sets {
+  readonly takenMs: number;
+  readonly members: ReadonlyMap<string, readonly Member[]>;
+}
+
+function setsOf({ policy, engine }: Running): Sets {
+  const names = policy.sets.map(({ name }) => name);
+  const entries = names.map((name, i) => [name, engine.members(i)] as const);
+  return {
+    takenMs: performance.now(),
+    members: new Map(entries.filter(([name]) => name !== "self")),
+  };
+}
+
+/** Makes the sets what they were, less the time that has gone. */
+function restore({ policy, engine }: Running, { takenMs, members }: Sets): void {
+  const goneNs = BigInt(Math.round((performance.now() - takenMs) * 1e6));
+  for (const [i, { name }] of policy.sets.entries()) {
+    const then = members.get(name);
+    if (!then) continue;
+    for (const member of engine.members(i)) engine.deleteMember(i, member);
+    for (const member of then) {
+      const stayNs = member.stayNs === 0n ? 0n : member.stayNs - goneNs;
+      if (stayNs >= 0n) engine.addMember(i, { ...member, stayNs });
+    }
+  }
+}

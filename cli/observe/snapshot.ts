@@ -1,0 +1,127 @@
+/**
+ * What a run has done up to now, as plain data: the one source of `status`, `stats`, `top`, the
+ * metrics and the page.
+ *
+ * @module
+ */
+import { BATCH_BOUNDS, type QueueState, type Stats, VERDICT_BOUNDS } from "../../runtime/mod.ts";
+import { VERSION } from "../commands.ts";
+import type { RuleCount, Running } from "../running.ts";
+import type { Health } from "./health.ts";
+
+/** How often a figure was at most each of some bounds, and more than the one before. */
+export interface Histogram {
+  /** Ascending. */
+  readonly bounds: readonly number[];
+  /** One a bound; one more for what was above the last. */
+  readonly counts: readonly number[];
+  /** Of all the figures. */
+  readonly sum: number;
+}
+
+/** What a chain gave a verdict to. */
+export interface ChainCount {
+  readonly chain: string;
+  readonly verdict: string;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface Snapshot {
+  readonly version: string;
+  readonly pid: number;
+  /** The rule file. */
+  readonly file: string;
+  /** Milliseconds since 1970. */
+  readonly startedMs: number;
+  readonly nowMs: number;
+  /** Who has installed the hooks; null if that is left to the user. */
+  readonly backend: string | null;
+  /** Whether verdicts are carried out; else they are only counted and logged. */
+  readonly enforcing: boolean;
+  readonly reloads: number;
+  readonly health: Health;
+  readonly queues: readonly QueueState[];
+  readonly chains: readonly ChainCount[];
+  /** In the order of the policy in force. */
+  readonly rules: readonly RuleCount[];
+  /** Packets that could not be parsed, by reason. */
+  readonly malformed: Readonly<Record<string, number>>;
+  /** Packets that were received and answered together. */
+  readonly batches: Histogram;
+  /** Seconds from a packet's receipt to its verdict. */
+  readonly verdictSeconds: Histogram;
+  readonly totals: {
+    readonly received: number;
+    readonly accepted: number;
+    readonly dropped: number;
+    readonly rejected: number;
+    /** Verdicts that the kernel refused. */
+    readonly verdictErrors: number;
+    /** Packets that were lost because a queue or its socket was full. */
+    readonly kernelDropped: number;
+    readonly userDropped: number;
+    /** Times that the socket was full. */
+    readonly overruns: number;
+    /** Lines of the log that were not taken in time. */
+    readonly logsLost: number;
+  };
+}
+
+export function takeSnapshot(running: Running, health: Health): Snapshot {
+  const stats = running.stats();
+  return {
+    version: VERSION,
+    pid: Deno.pid,
+    file: running.file,
+    startedMs: running.startedAt.getTime(),
+    nowMs: Date.now(),
+    backend: running.backend ?? null,
+    enforcing: running.enforcing,
+    reloads: running.reloads,
+    health,
+    queues: running.engine.queues(),
+    rules: running.rules(),
+    ...figures(stats),
+  };
+}
+
+/** What of a snapshot is in the engine's totals. */
+export function figures(
+  stats: Stats,
+): Pick<Snapshot, "chains" | "malformed" | "batches" | "verdictSeconds" | "totals"> {
+  const entries = Object.entries(stats).map(([name, n]) => [name, Number(n)] as const);
+  const chains = entries.flatMap(([name, packets]) => {
+    const [, chain, verdict] = /^(input|forward|output)_(\w+)_packets$/.exec(name) ?? [];
+    const bytes = Number(stats[`${chain}_${verdict}_bytes` as keyof Stats]);
+    return chain && verdict ? [{ chain, verdict, packets, bytes }] : [];
+  });
+  const malformed = entries.filter(([name]) => name.startsWith("bad_"))
+    .map(([name, n]) => [name.slice("bad_".length), n] as const);
+  const times = VERDICT_BOUNDS.slice(0, -1).map((us) => Number(us) / 1e6);
+  return {
+    chains,
+    malformed: Object.fromEntries(malformed),
+    batches: {
+      bounds: BATCH_BOUNDS,
+      counts: [...BATCH_BOUNDS.map((bound) => Number(stats[`batch_${bound}`])), 0],
+      sum: Number(stats.received),
+    },
+    verdictSeconds: {
+      bounds: times,
+      counts: VERDICT_BOUNDS.map((bound) => Number(stats[`verdict_us_${bound}`])),
+      sum: Number(stats.verdict_ns) / 1e9,
+    },
+    totals: {
+      received: Number(stats.received),
+      accepted: Number(stats.accepted),
+      dropped: Number(stats.dropped),
+      rejected: Number(stats.rejected),
+      verdictErrors: Number(stats.verdict_errors),
+      kernelDropped: Number(stats.kernel_dropped),
+      userDropped: Number(stats.user_dropped),
+      overruns: Number(stats.overruns),
+      logsLost: Number(stats.logs_lost),
+    },
+  };
+}

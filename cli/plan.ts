@@ -1,0 +1,24 @@
+/**
+ * What a policy asks of the kernel.
+ *
+ * @module
+ */
+import { type Policy, pushDown, rejectsOf, usesState } from "../compiler/mod.ts";
+import type { HookPlan } from "../runtime/mod.ts";
+
+/** What the kernel has to do for a policy. */
+export function hookPlan(policy: Policy): HookPlan {
+  const { options } = policy;
+  const rejects = [...rejectsOf(policy)].flatMap((kind) =>
+    kind === "auto" ? ["tcp_reset" as const, "icmp_port" as const] : [kind]
+  );
+  return {
+    hooks: policy.hooks,
+    queues: options.queue,
+    bypass: options["fail-listener"] === "open",
+    state: usesState(policy),
+    rejects: [...new Set(rejects)],
+    pushed: pushDown(policy).flatMap(({ kernel }) => kernel),
+    markMask: options["mark-mask"],
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * Changing a running service's policy: `reload`, `apply NEW [--confirm 60s]` and `confirm`.
+ *
+ * @module
+ */
+import { DEFAULTS } from "../compiler/mod.ts";
+import { type Answer, askControl } from "../runtime/mod.ts";
+import type { Arguments } from "./commands.ts";
+import { sessionHere } from "./session.ts";
+
+/** Has the service read its rule file again. */
+export async function reload(args: Arguments): Promise<number> {
+  const answer = await ask(args, "reload");
+  say(answer);
+  console.log(`${answer.file} is in force`);
+  return 0;
+}
+
+/** Has the service filter by another rule file, for good or until a time is up. */
+export async function apply(args: Arguments): Promise<number> {
+  const { confirm } = args.options;
+  const file = await Deno.realPath(args.operands[0]!).catch(() => args.operands[0]!);
+  const answer = await ask(args, "apply", { file, ...(confirm !== undefined && { confirm }) });
+  console.log(answer.difference);
+  say(answer);
+  console.log(
+    confirm === undefined
+      ? `${file} is in force`
+      : `${file} is in force; in ${confirm} the old policy comes back, unless you \`confirm\``,
+  );
+  return 0;
+}
+
+/** Keeps what was applied. */
+export async function confirm(args: Arguments): Promise<number> {
+  const { file } = await ask(args, "confirm");
+  console.log(`${file} stays in force`);
+  return 0;
+}
+
+function ask({ options }: Arguments, action: string, more: Answer = {}): Promise<Answer> {
+  const here = sessionHere();
+  const session = here && `${here.peer} ${here.peerPort} ${here.local} ${here.localPort}`;
+  const force = options.force === true;
+  return askControl(String(options.control ?? DEFAULTS.control), {
+    ...{ action, force },
+    ...(session && { session }),
+    ...more,
+  });
+}
+
+function say({ said }: Answer): void {
+  for (const text of said as readonly string[]) console.error(text);
+}

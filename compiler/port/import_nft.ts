@@ -1,0 +1,166 @@
+/**
+ * What `nft -j list ruleset` prints, as a rule set in the words of the language.
+ *
+ * @module
+ */
+import type { Family } from "../kernel/cases.ts";
+import { type Hook, HOOKS } from "../policy/field.ts";
+import { type Json, NftRule, type NftSet, type Sets, wordsOf } from "./nft_rule.ts";
+import { type Chain, ImportError, type Outside, type Ruleset, type Statement } from "./ruleset.ts";
+import { type Imported, writeRules } from "./write.ts";
+
+const FAMILY: Readonly<Record<string, Family | "both">> = {
+  ip: "ipv4",
+  ip6: "ipv6",
+  inet: "both",
+};
+
+/** One chain, and the table that it is in. */
+interface Known {
+  readonly key: string;
+  readonly name: string;
+  readonly table: string;
+  readonly family: Family | "both";
+  readonly base: Chain["base"];
+  /** Why its rules are not carried over. */
+  readonly outside: string | undefined;
+  readonly rules: Json[];
+}
+
+/** The rule file of a rule set as JSON. Throws ImportError on a text that nft does not print. */
+export function importNft(files: readonly { name: string; text: string }[]): Imported {
+  const title = `Imported from ${files.map(({ name }) => name).join(" and ")}`;
+  return writeRules(readRuleset(files.flatMap(objectsOf)), title);
+}
+
+function objectsOf({ name, text }: { name: string; text: string }): Json[] {
+  try {
+    const { nftables } = JSON.parse(text);
+    if (Array.isArray(nftables)) return nftables;
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !(error instanceof TypeError)) throw error;
+  }
+  throw new ImportError(`${name} is not what \`nft -j list ruleset\` prints`);
+}
+
+function readRuleset(objects: readonly Json[]): Ruleset {
+  const chains = objects.flatMap(({ chain }) => chain ? knownChain(chain) : []);
+  const named = (key: string) => chains.find((chain) => chain.key === key);
+  const rules = objects.flatMap(({ rule }) => rule ?? []);
+  for (const rule of rules) named(keyOf(rule, rule.chain))?.rules.push(rule);
+  const sets: NftSet[] = objects.flatMap((object) => {
+    const set = object.set ?? object.map;
+    return set ? { ...set, key: keyOf(set, set.name) } : [];
+  });
+  const used = new Map<string, string>();
+  const outside: Outside[] = [];
+  const reached = reachable(chains);
+  const carried = chains.filter((chain) => reached.has(chain)).map((chain): Chain => ({
+    name: uniqueName(chain, chains),
+    family: chain.family,
+    ...(chain.base && { base: chain.base }),
+    statements: chain.rules.flatMap((rule) => statementsOf(rule, chain, chains, sets, used)),
+  }));
+  for (const chain of chains) {
+    if (reached.has(chain)) continue;
+    const why = chain.outside ?? "no packet that is filtered here comes to its chain";
+    const drops = chain.outside !== undefined;
+    outside.push(...chain.rules.map((rule) => ({
+      source: `${chain.key}: ${sourceOf(rule)}`,
+      why,
+      lost: drops && (rule.expr ?? []).some((e: Json) => "drop" in e || "reject" in e),
+    })));
+    if (chain.outside && chain.rules.length === 0 && droppingPolicy.has(chain)) {
+      outside.push({ source: `${chain.key}: policy drop`, why, lost: true });
+    }
+  }
+  return { chains: carried, sets: [...used.values()], outside };
+}
+
+/** Chains that are outside and drop by policy. */
+const droppingPolicy = new WeakSet<Known>();
+
+function keyOf({ family, table }: Json, name: string): string {
+  return `${family} ${table} ${name}`;
+}
+
+function knownChain(chain: Json): Known {
+  const family = Object.hasOwn(FAMILY, chain.family) ? FAMILY[chain.family]! : "both";
+  const hook = HOOKS.find((hook) => hook === chain.hook);
+  const filters = chain.type === "filter" && hook !== undefined;
+  const foreign = !Object.hasOwn(FAMILY, chain.family);
+  const outside = foreign
+    ? `the family ${chain.family} is not filtered here`
+    : chain.hook === undefined || filters
+    ? undefined
+    : chain.type === "nat"
+    ? "addresses are translated where they were, not here"
+    : `the hook ${chain.hook} of type ${chain.type} is not filtered here`;
+  const known: Known = {
+    key: keyOf(chain, chain.name),
+    name: chain.name,
+    table: chain.table,
+    family,
+    base: filters && !foreign
+      ? {
+        hook: hook as Hook,
+        priority: Number(chain.prio ?? 0),
+        policy: chain.policy === "drop" ? "drop" : "accept",
+      }
+      : undefined,
+    outside,
+    rules: [],
+  };
+  if (chain.policy === "drop") droppingPolicy.add(known);
+  return known;
+}
+
+/** The chains that packets of a hook come to. */
+function reachable(chains: readonly Known[]): ReadonlySet<Known> {
+  const reached = new Set(chains.filter(({ base }) => base));
+  for (const chain of reached) {
+    const text = JSON.stringify(chain.rules);
+    const targets = [...text.matchAll(/"(?:jump|goto)":\{"target":"([^"]+)"\}/g)];
+    const prefix = chain.key.slice(0, -chain.name.length);
+    // A verdict map may lead anywhere in the table.
+    for (const other of chains) {
+      const here = other.key === prefix + other.name && !other.outside;
+      const named = targets.some(([, target]) => target === other.name);
+      if (here && (named || text.includes('"vmap"'))) reached.add(other);
+    }
+  }
+  return reached;
+}
+
+/** The name of a chain, with its table's where another table has one of that name. */
+function uniqueName(chain: Known, chains: readonly Known[]): string {
+  const alike = chains.filter(({ name }) => name === chain.name);
+  if (alike.length === 1) return chain.name;
+  const [family] = chain.key.split(" ");
+  return alike.some((other) => other !== chain && other.table === chain.table)
+    ? `${chain.table}-${family}-${chain.name}`
+    : `${chain.table}-${chain.name}`;
+}
+
+function sourceOf(rule: Json): string {
+  return (rule.expr ?? []).map(wordsOf).join(" ");
+}
+
+function statementsOf(
+  rule: Json,
+  chain: Known,
+  chains: readonly Known[],
+  sets: readonly NftSet[],
+  used: Map<string, string>,
+): Statement[] {
+  const prefix = chain.key.slice(0, -chain.name.length);
+  const known: Sets = {
+    named: (name) => sets.find(({ key }) => key === prefix + name),
+    use: (name, line) => void used.set(name, line),
+    chain: (name) => {
+      const target = chains.find(({ key }) => key === prefix + name);
+      return target && uniqueName(target, chains);
+    },
+  };
+  return new NftRule(known, chain.family, sourceOf(rule), rule.comment).read(rule.expr ?? []);
+}

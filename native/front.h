@@ -1,0 +1,351 @@
+/*
+ * front.h - the first half of the classifier's inner loops: from the fields of a group of packets
+ * to their classes on each axis. evaluate.h includes it, and says how it is compiled.
+ *
+ * Each stage is a loop over the group whose turns do not wait for each other, so that the loads of
+ * many packets are under way at once. No branch depends on a packet.
+ */
+#ifndef FW_FRONT_H
+#define FW_FRONT_H
+
+#include <string.h>
+
+#include "classify.h"
+#include "search.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* A number for each packet of a group. */
+typedef uint32_t lanes[FW_GROUP];
+
+INLINE uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Numbers that lie `stride` bytes apart: in a row, or one in each of the packets' keys. */
+INLINE uint32_t number_32(const void *numbers, size_t stride, uint32_t i)
+{
+	uint32_t number;
+
+	memcpy(&number, (const char *)numbers + i * stride, sizeof number);
+	return number;
+}
+
+INLINE uint64_t number_64(const void *numbers, size_t stride, uint32_t i)
+{
+	uint64_t number;
+
+	memcpy(&number, (const char *)numbers + i * stride, sizeof number);
+	return number;
+}
+
+/* The answer of a tree's last level: one search, with the number of levels as a constant. */
+INLINE uint32_t position(const struct fw_search *s, uint32_t kind, uint32_t levels, const void *keys,
+			 size_t stride, uint32_t i)
+{
+	uint32_t node = 0;
+
+	if (kind == FW_TREE_WIDE) {
+		const int64_t key = (int64_t)(number_64(keys, stride, i) ^ UINT64_C(1) << 63);
+		for (uint32_t l = 0; l < levels; l++) {
+			const int64_t *level = s->level[l];
+			node = node * FW_WAYS + fw_answer_64(level + (size_t)node * FW_SEPARATORS, key);
+		}
+	} else {
+		const int32_t key = (int32_t)(number_32(keys, stride, i) ^ UINT32_C(1) << 31);
+		for (uint32_t l = 0; l < levels; l++) {
+			const int32_t *level = s->level[l];
+			node = node * FW_WAYS + fw_answer_32(level + (size_t)node * FW_SEPARATORS, key);
+		}
+	}
+	return node;
+}
+
+INLINE void search_levels(const struct fw_search *s, uint32_t kind, uint32_t levels, const void *keys,
+			  size_t stride, uint32_t n, uint32_t *values)
+{
+	const struct fw_search local = *s;
+
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = local.values[position(&local, kind, levels, keys, stride, i)];
+}
+
+/* The value of each key in a tree: a class, or what a wide tree says of the lower half. */
+INLINE void search(const struct fw_search *s, uint32_t kind, const void *keys, size_t stride, uint32_t n,
+		   uint32_t *values)
+{
+	switch (s->levels) {
+	case 1:
+		search_levels(s, kind, 1, keys, stride, n, values);
+		break;
+	case 2:
+		search_levels(s, kind, 2, keys, stride, n, values);
+		break;
+	case 3:
+		search_levels(s, kind, 3, keys, stride, n, values);
+		break;
+	case 4:
+		search_levels(s, kind, 4, keys, stride, n, values);
+		break;
+	case 5:
+		search_levels(s, kind, 5, keys, stride, n, values);
+		break;
+	default:
+		search_levels(s, kind, s->levels, keys, stride, n, values);
+		break;
+	}
+}
+
+INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
+{
+	const struct fw_low *low = &s->lows[node];
+
+	return low->value[fw_answer_64(low->key, (int64_t)(lo ^ UINT64_C(1) << 63))];
+}
+
+/* The lanes whose value has the bit, in `open`; their number. */
+INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uint8_t *open)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		open[left] = (uint8_t)i;
+		left += (values[i] & bit) != 0;
+	}
+	return left;
+}
+
+/* The class of each address: by the upper halves, and by the lower where those do not suffice. */
+INLINE void search_halves(const struct fw_search *s, const void *hi, const void *lo, size_t stride,
+			  uint32_t n, uint32_t *values)
+{
+	uint8_t open[FW_GROUP];
+
+	search(s, FW_TREE_WIDE, hi, stride, n, values);
+	if (!s->low)
+		return;
+	const uint32_t left = lanes_with(FW_LOW, values, n, open);
+	for (uint32_t j = 0; j < left; j++) {
+		const uint32_t i = open[j];
+		values[i] = low_value(s, values[i] & ~FW_LOW, number_64(lo, stride, i));
+	}
+	for (uint32_t j = 0; s->deep && j < left; j++) {
+		const uint32_t i = open[j];
+		while (values[i] & FW_BRANCH)
+			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(lo, stride, i));
+	}
+}
+
+/* The addresses of a group, IPv4 and IPv6 apart. */
+struct family {
+	uint32_t count;
+	uint8_t lane[FW_GROUP];
+};
+
+INLINE const struct fw_address *address(const struct fw_classifier *axis, const struct fw_key *key)
+{
+	return axis->kind == FW_AXIS_SOURCE ? &key->source : &key->destination;
+}
+
+/* Packets of both families: each searched as a row of its own. */
+INLINE void find_mixed(const struct fw_classifier *axis, const struct fw_key *keys,
+		       const struct family *v4, const struct family *v6, uint32_t *classes)
+{
+	uint64_t hi[FW_GROUP], lo[FW_GROUP];
+	lanes narrow, found;
+
+	for (uint32_t j = 0; j < v4->count; j++)
+		narrow[j] = (uint32_t)address(axis, &keys[v4->lane[j]])->lo;
+	search(axis->v4, FW_TREE_NARROW, narrow, sizeof *narrow, v4->count, found);
+	for (uint32_t j = 0; j < v4->count; j++)
+		classes[v4->lane[j]] = found[j];
+	for (uint32_t j = 0; j < v6->count; j++) {
+		const struct fw_address *a = address(axis, &keys[v6->lane[j]]);
+		hi[j] = a->hi;
+		lo[j] = a->lo;
+	}
+	search_halves(axis->v6, hi, lo, sizeof *hi, v6->count, found);
+	for (uint32_t j = 0; j < v6->count; j++)
+		classes[v6->lane[j]] = found[j];
+}
+
+INLINE void find_addresses(const struct fw_classifier *axis, const struct fw_key *keys,
+			   const struct family *v4, const struct family *v6, uint32_t n,
+			   uint32_t *classes)
+{
+	const struct fw_address *first = address(axis, keys);
+
+	if (v6->count == 0)
+		search(axis->v4, FW_TREE_NARROW, &first->lo, sizeof *keys, n, classes);
+	else if (v4->count == 0)
+		search_halves(axis->v6, &first->hi, &first->lo, sizeof *keys, n, classes);
+	else
+		find_mixed(axis, keys, v4, v6, classes);
+}
+
+/* Adds the classes of `count` fields, each with a table entry a value, times their strides. */
+INLINE void add_direct(const struct fw_lookup *steps, uint32_t count, const struct fw_key *keys,
+		       uint32_t n, uint32_t *index)
+{
+	const uint16_t *tables[4];
+	uint32_t fields[4], strides[4];
+
+	for (uint32_t s = 0; s < count; s++) {
+		tables[s] = steps[s].table;
+		fields[s] = steps[s].field;
+		strides[s] = steps[s].stride;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t sum = index[i];
+		for (uint32_t s = 0; s < count; s++)
+			sum += strides[s] * tables[s][keys[i].scalar[fields[s]]];
+		index[i] = sum;
+	}
+}
+
+INLINE void add_paged(const struct fw_lookup *steps, uint32_t count, const struct fw_key *keys,
+		      uint32_t n, uint32_t *index)
+{
+	const uint16_t *tables[2], *pages[2];
+	uint32_t fields[2], strides[2];
+
+	for (uint32_t s = 0; s < count; s++) {
+		tables[s] = steps[s].table;
+		pages[s] = steps[s].pages;
+		fields[s] = steps[s].field;
+		strides[s] = steps[s].stride;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t sum = index[i];
+		for (uint32_t s = 0; s < count; s++) {
+			const uint32_t value = keys[i].scalar[fields[s]];
+			sum += strides[s] * tables[s][pages[s][value >> 8] * 256u + (value & 255)];
+		}
+		index[i] = sum;
+	}
+}
+
+static void add_search(const struct fw_lookup *step, const struct fw_key *keys, uint32_t n,
+		       uint32_t *index)
+{
+	const uint64_t zero[FW_GROUP] = { 0 };
+	uint64_t wide[FW_GROUP];
+	lanes classes;
+
+	if (step->search->kind == FW_TREE_WIDE) {
+		for (uint32_t i = 0; i < n; i++)
+			wide[i] = keys[i].scalar[step->field];
+		search_halves(step->search, zero, wide, sizeof *wide, n, classes);
+	} else {
+		search(step->search, FW_TREE_NARROW, &keys->scalar[step->field], sizeof *keys, n, classes);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		index[i] += step->stride * classes[i];
+}
+
+/* The fields' classes, times their strides, added up: the number of each kind as a constant. */
+INLINE void add_steps(const struct fw_product *product, const struct fw_key *keys, uint32_t n,
+		      uint32_t *index)
+{
+	const struct fw_lookup *step = product->steps;
+	uint32_t left = product->counts[FW_STEP_DIRECT];
+
+	for (; left > 4; left -= 4, step += 4)
+		add_direct(step, 4, keys, n, index);
+	switch (left) {
+	case 4:
+		add_direct(step, 4, keys, n, index);
+		break;
+	case 3:
+		add_direct(step, 3, keys, n, index);
+		break;
+	case 2:
+		add_direct(step, 2, keys, n, index);
+		break;
+	case 1:
+		add_direct(step, 1, keys, n, index);
+		break;
+	default:
+		break;
+	}
+	step += left;
+	for (left = product->counts[FW_STEP_PAGED]; left > 1; left -= 2, step += 2)
+		add_paged(step, 2, keys, n, index);
+	if (left > 0)
+		add_paged(step++, 1, keys, n, index);
+	for (left = product->counts[FW_STEP_SEARCH]; left > 0; left--)
+		add_search(step++, keys, n, index);
+	for (left = product->counts[FW_STEP_IDENTITY]; left > 0; left--, step++)
+		for (uint32_t i = 0; i < n; i++)
+			index[i] += step->stride * keys[i].scalar[step->field];
+}
+
+INLINE void find_scalars(const struct fw_classifier *axis, const struct fw_key *keys, uint32_t n,
+			 uint32_t *classes)
+{
+	for (uint32_t i = 0; i < n; i++)
+		classes[i] = 0;
+	for (uint32_t p = 0; p < axis->product_count; p++) {
+		const struct fw_product *product = &axis->products[p];
+		const uint16_t *table = product->classes;
+		add_steps(product, keys, n, classes);
+		for (uint32_t i = 0; i < n; i++)
+			classes[i] = table[classes[i]];
+	}
+}
+
+/* Where the back end will look first. */
+INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier *axis,
+			   const uint32_t *classes, uint32_t n)
+{
+	if (axis->dense && t->dense_words > 4) {
+		for (uint32_t i = 0; i < n; i++) {
+			const uint64_t *row = axis->dense + (uint64_t)classes[i] * t->dense_words;
+			__builtin_prefetch(row);
+			if (t->dense_words > 8)
+				__builtin_prefetch(row + 8);
+		}
+	} else if (t->parted && axis->kind != FW_AXIS_SCALAR) {
+		const struct fw_place *places =
+			axis->kind == FW_AXIS_SOURCE ? t->sources : t->destinations;
+		for (uint32_t i = 0; i < n; i++)
+			__builtin_prefetch(&places[classes[i]]);
+	}
+}
+
+/* Which packets are of which family. */
+INLINE void split_families(const struct fw_key *keys, uint32_t n, struct family *v4, struct family *v6)
+{
+	v4->count = v6->count = 0;
+	for (uint32_t i = 0; i < n; i++)
+		v6->count += keys[i].scalar[FW_FIELD_FAMILY] & 1;
+	v4->count = n - v6->count;
+	if (v4->count == 0 || v6->count == 0)
+		return;
+	v4->count = v6->count = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t six = keys[i].scalar[FW_FIELD_FAMILY] & 1;
+		v4->lane[v4->count] = (uint8_t)i;
+		v6->lane[v6->count] = (uint8_t)i;
+		v4->count += 1 - six;
+		v6->count += six;
+	}
+}
+
+INLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
+{
+	struct family v4, v6;
+
+	split_families(keys, n, &v4, &v6);
+	for (uint32_t a = 0; a < t->axis_count; a++) {
+		const struct fw_classifier *axis = &t->axes[a];
+		if (axis->kind == FW_AXIS_SCALAR)
+			find_scalars(axis, keys, n, classes[a]);
+		else
+			find_addresses(axis, keys, &v4, &v6, n, classes[a]);
+		prefetch_class(t, axis, classes[a], n);
+	}
+}
+
+#endif

@@ -1,0 +1,195 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Barrage, fw, packetsOf, ruleFile } from "../support/barrage.ts";
+import { type Host, Network, rootTest } from "../support/netns.ts";
+import { startFlood, traffic } from "../support/traffic.ts";
+
+async function ping({ client, server }: { client: Host; server: Host }): Promise<string> {
+  return (await traffic(client, "ping", server.v4, 300)).result;
+}
+
+/** Runs `use` with a client and a server that runs a policy. */
+async function filtered(
+  text: string,
+  use: (barrage: Barrage, hosts: { client: Host; server: Host }) => Promise<void>,
+  ...args: string[]
+): Promise<void> {
+  await using net = await Network.create("client", "server");
+  const hosts = { client: net.host("client"), server: net.host("server") };
+  await using barrage = await Barrage.start(hosts.server, text, ...args);
+  await use(barrage, hosts);
+}
+
+const DENY = "chain input default drop { accept ipv6 label six }\n";
+const PING = "chain input default drop { accept icmp label ping  accept ipv6 label six }\n";
+
+rootTest("a hangup has the rules read again, and counters go on by label", async () => {
+  await filtered(PING, async (barrage, hosts) => {
+    assertEquals(await ping(hosts), "answered");
+    await Deno.writeTextFile(barrage.rules, DENY);
+    barrage.process.signal("SIGHUP");
+    await barrage.process.line(/in force \(reload 1\)/);
+    assertEquals(await ping(hosts), "timeout");
+    await Deno.writeTextFile(barrage.rules, PING);
+    await barrage.ask("reload");
+    assertEquals(await ping(hosts), "answered");
+    assertEquals(packetsOf(await barrage.stop(), "ping"), 2);
+  });
+});
+
+rootTest("what an earlier policy counted stays in the sums of the summary", async () => {
+  await filtered(PING, async (barrage, hosts) => {
+    assertEquals(await ping(hosts), "answered");
+    await Deno.writeTextFile(barrage.rules, DENY);
+    await barrage.ask("reload");
+    const summary = await barrage.stop();
+    assertEquals(packetsOf(summary, "(earlier accept rules)"), 1);
+    assertEquals(
+      summary.rules.reduce((sum, { packets }) => sum + packets, 0),
+      summary.totals.received,
+    );
+  });
+});
+
+rootTest(
+  "a policy that does not pass leaves the old one in force, and says why to both",
+  async () => {
+    await filtered(PING, async (barrage, hosts) => {
+      const refused = async (text: string) => {
+        await Deno.writeTextFile(barrage.rules, text);
+        return await barrage.ask("reload").then(() => "", (error) => error.message);
+      };
+      assertMatch(await refused("chain input default drop { acept tcp }"), /FW001[^]*`acept`/);
+      const untrue = `${PING}test "t" { expect input drop icmp from 192.0.2.1 }`;
+      assertMatch(await refused(untrue), /is not put in force.*stays[^]*--no-test/);
+      assertMatch(await refused('include "nowhere.fw"\n' + PING), /nowhere\.fw/);
+      await barrage.process.line(/^barrage: .* is not put in force/);
+      assertEquals(await ping(hosts), "answered");
+      await barrage.stop();
+    });
+  },
+);
+
+rootTest("a policy that needs the kernel's help gets it before it decides", async () => {
+  await filtered("chain input default accept { accept icmp }\n", async (barrage, hosts) => {
+    await Deno.writeTextFile(
+      barrage.rules,
+      "chain input default accept { accept state established reject with icmp-admin state new icmp }\n",
+    );
+    await barrage.ask("reload");
+    assertEquals(await ping(hosts), "unreachable");
+    await Deno.writeTextFile(barrage.rules, "chain output default accept { drop icmp }\n");
+    await barrage.ask("reload");
+    assertEquals(await ping(hosts), "timeout");
+    await barrage.stop();
+    assertEquals(await ping(hosts), "answered");
+  });
+});
+
+rootTest("options that cannot change while it runs are said, and stay", async () => {
+  await filtered(PING, async (barrage, hosts) => {
+    await Deno.writeTextFile(barrage.rules, `option queue 9\noption batch 7\n${PING}`);
+    const { said } = await barrage.ask("reload");
+    assertMatch(String(said), /`option queue` changes only.*`option batch` changes only/);
+    assertEquals(await ping(hosts), "answered");
+    await barrage.stop();
+  });
+});
+
+rootTest("the rule file and what it takes in are watched", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/list.txt`, "192.0.2.1\n");
+    const rules = `set bad : addr file "${folder}/list.txt"\n` +
+      "chain input default accept { drop from @bad }\n";
+    await filtered(rules, async (barrage, hosts) => {
+      assertEquals(await ping(hosts), "answered");
+      await Deno.writeTextFile(`${folder}/list.txt`, `${hosts.client.v4}\n`);
+      await barrage.process.line(/reload 1/);
+      assertEquals(await ping(hosts), "timeout");
+      // As editors do: the new file takes the place of the old.
+      await Deno.writeTextFile(`${folder}/new`, "192.0.2.2\n");
+      await Deno.rename(`${folder}/new`, `${folder}/list.txt`);
+      await barrage.process.line(/reload 2/);
+      assertEquals(await ping(hosts), "answered");
+      await barrage.stop();
+    }, "--watch");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+rootTest("what is applied goes, and sets are what they were, unless it is confirmed", async () => {
+  const withSet = (rule: string) =>
+    `set bad : addr size 9 = { 192.0.2.1 }\nchain input default accept { drop from @bad ${rule} }\n`;
+  await filtered(withSet(""), async (barrage, hosts) => {
+    const next = await ruleFile(withSet("drop icmp"));
+    const set = (change: string, address?: string) =>
+      barrage.ask("set", { change, set: "bad", address });
+    await set("add", "192.0.2.7");
+    const { difference } = await barrage.ask("apply", { file: next, confirm: "1s" });
+    assertMatch(String(difference), /- accept by input:default[^]*\+ drop by[^]*icmp/);
+    await set("add", "192.0.2.8");
+    await set("del", "192.0.2.1");
+    const again = await barrage.ask("reload").then(() => "", (error) => error.message);
+    assertStringIncludes(again, "waits to be confirmed");
+    assertEquals(await ping(hosts), "timeout");
+    await barrage.process.line(/was not confirmed/);
+    assertEquals(await ping(hosts), "answered");
+    assertEquals(await set("list"), { members: ["192.0.2.1", "192.0.2.7"] });
+
+    const command = (...args: string[]) =>
+      hosts.server.run(fw(...args, "--control", barrage.control));
+    assertMatch(
+      await command("apply", next, "--confirm", "10m"),
+      /in 10m the old policy comes back/,
+    );
+    assertMatch(await command("confirm"), /stays in force/);
+    assertEquals(await ping(hosts), "timeout");
+    await barrage.stop();
+    await Deno.remove(next);
+  });
+});
+
+rootTest(
+  "nobody is locked out of the SSH session that they ask from, unless by force",
+  async () => {
+    await filtered(PING, async (barrage, { server }) => {
+      const reload = (...args: string[]) =>
+        server.tryRun([
+          ...["env", "SSH_CONNECTION=10.0.0.7 4321 10.0.0.1 22"],
+          ...fw("reload", "--control", barrage.control, ...args),
+        ]);
+      const { code, stderr } = await reload();
+      assertEquals(code, 1);
+      assertMatch(stderr, /FW402: input denies this session, which comes from 10\.0\.0\.7/);
+      assertEquals((await reload("--force")).code, 0);
+      await barrage.stop();
+    });
+  },
+);
+
+rootTest("packets get one verdict each while the policy is changed all the time", async () => {
+  const rules = (port: number) =>
+    `chain input default accept { ${
+      port % 2 ? "match state new" : ""
+    } drop udp dport ${port} label one }\n`;
+  await filtered(rules(9001), async (barrage, { client, server }) => {
+    const flood = startFlood(client, server.v4, 9000, 9001, 9002, 9003);
+    let queued = 0;
+    for (let reloads = 0; queued < 200_000 || reloads < 20; reloads++) {
+      await Deno.writeTextFile(barrage.rules, rules(9000 + reloads % 4));
+      await barrage.ask("reload");
+      const row = await server.run(["cat", "/proc/net/netfilter/nfnetlink_queue"]);
+      queued = Number(row.trim().split(/\s+/)[7]);
+    }
+    const { rules: rows, totals } = await barrage.stop();
+    await flood.stop();
+    assertEquals(totals.received, totals.kernel_queued);
+    assertEquals(totals.accepted! + totals.dropped! + totals.rejected!, totals.received);
+    const deciding = rows.filter(({ verdict }) => verdict !== "match");
+    assertEquals(deciding.reduce((sum, { packets }) => sum + packets, 0), totals.received);
+    assertEquals([totals.verdict_errors, totals.kernel_waiting], [0, 0]);
+    assertEquals([totals.user_dropped, totals.overruns], [0, 0]);
+    assert(totals.dropped! > 0 && totals.accepted! > 0);
+  });
+});

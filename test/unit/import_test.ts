@@ -1,0 +1,149 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  check,
+  type Imported,
+  ImportError,
+  importIptables,
+  importNft,
+  lint,
+  type Policy,
+  readPacket,
+} from "../../compiler/mod.ts";
+import { decide } from "../../compiler/policy/decide.ts";
+import { reportText } from "../../cli/import.ts";
+
+const FOLDER = new URL("../golden/import/", import.meta.url);
+
+/** Rule sets as they are found in the world, and the files that they are in. */
+const FOUND: Readonly<Record<string, readonly string[]>> = {
+  ufw: ["ufw.v4.save", "ufw.v6.save"],
+  docker: ["docker.v4.save"],
+  workstation: ["workstation.both.save"],
+  firewalld: ["firewalld.nft.json"],
+  router: ["router.nft.json"],
+};
+
+for (const [name, files] of Object.entries(FOUND)) {
+  Deno.test(`the rules of ${name} import as ${name}.fw and ${name}.txt`, () => {
+    const read = (file: string) => Deno.readTextFileSync(new URL(file, FOLDER));
+    const inputs = files.map((file) => ({ name: file, text: read(file) }));
+    const imported = files[0]!.endsWith(".json") ? importNft(inputs) : importIptables(inputs);
+    const report = `${reportText(imported)}\n`;
+    if (Deno.env.has("UPDATE_GOLDEN")) {
+      Deno.writeTextFileSync(new URL(`${name}.fw`, FOLDER), imported.text);
+      Deno.writeTextFileSync(new URL(`${name}.txt`, FOLDER), report);
+    }
+    assertEquals(imported.text, read(`${name}.fw`));
+    assertEquals(report, read(`${name}.txt`));
+    const errors = lint(name, imported.text).diagnostics.filter(({ code }) => code === "FW705");
+    assertEquals(errors, [], "what is written is in its canonical form");
+  });
+}
+
+function policyOf({ text }: Imported): Policy {
+  const { policy, diagnostics } = check("imported.fw", text);
+  if (!policy) throw new Error(`${diagnostics[0]!.message}\n${text}`);
+  return policy;
+}
+
+function verdict(imported: Imported, packet: string): string | undefined {
+  return decide(policyOf(imported), readPacket(packet)).rule?.verdict.name;
+}
+
+function iptables(...lines: string[]): Imported {
+  return importIptables([{ name: "saved", text: ["*filter", ...lines, "COMMIT", ""].join("\n") }]);
+}
+
+/** The rules of a chain in nft's JSON, with the chains before. */
+function nft(...objects: unknown[]): Imported {
+  return importNft([{ name: "listed", text: JSON.stringify({ nftables: objects }) }]);
+}
+
+const base = (name: string, prio: number, policy: string) => ({
+  chain: { family: "inet", table: "t", name, type: "filter", hook: "input", prio, policy },
+});
+const rule = (chain: string, ...expr: unknown[]) => ({
+  rule: { family: "inet", table: "t", chain, expr },
+});
+const port = (dport: number) => ({
+  match: { op: "==", left: { payload: { protocol: "tcp", field: "dport" } }, right: dport },
+});
+
+Deno.test("an accept of one base chain goes on with the next, even from a chain below", () => {
+  const imported = nft(
+    base("first", -10, "accept"),
+    { chain: { family: "inet", table: "t", name: "below" } },
+    base("second", 0, "accept"),
+    rule("below", port(80), { accept: null }),
+    rule("first", { jump: { target: "below" } }),
+    rule("first", port(80), { drop: null }),
+    rule("first", port(22), { accept: null }),
+    rule("second", port(22), { drop: null }),
+    rule("second", port(443), { drop: null }),
+  );
+  const of = (dport: number) => verdict(imported, `input tcp 192.0.2.1:9 > 192.0.2.2:${dport}`);
+  assertEquals([80, 22, 443, 25].map(of), ["accept", "drop", "drop", "accept"]);
+});
+
+Deno.test("a goto ends the chain that it is in, and a return goes on behind the jump", () => {
+  const imported = iptables(
+    ":INPUT DROP [0:0]",
+    ":one - [0:0]",
+    ":two - [0:0]",
+    "-A INPUT -p tcp -j one",
+    "-A INPUT -p tcp --dport 80 -j ACCEPT",
+    "-A one -p tcp --dport 22 -g two",
+    "-A one -p tcp --dport 22 -j ACCEPT",
+    "-A one -p tcp --dport 80 -j RETURN",
+    "-A one -p tcp --dport 80 -j DROP",
+    "-A two -s 192.0.2.1 -j RETURN",
+    "-A two -j ACCEPT",
+  );
+  const of = (from: string, dport: number) =>
+    verdict(imported, `input tcp ${from}:9 > 192.0.2.2:${dport}`);
+  assertEquals(of("192.0.2.1", 22), "drop");
+  assertEquals(of("192.0.2.9", 22), "accept");
+  assertEquals(of("192.0.2.1", 80), "accept");
+});
+
+Deno.test("a chain that several hooks share asks each for what its packets have", () => {
+  const imported = iptables(
+    ":INPUT DROP [0:0]",
+    ":OUTPUT DROP [0:0]",
+    ":both - [0:0]",
+    "-A INPUT -j both",
+    "-A OUTPUT -j both",
+    "-A both -i lo -j ACCEPT",
+    "-A both ! -i eth0 -p udp -j ACCEPT",
+  );
+  assertEquals(verdict(imported, "input in lo tcp 192.0.2.1:9 > 192.0.2.2:9"), "accept");
+  assertEquals(verdict(imported, "output out lo tcp 192.0.2.1:9 > 192.0.2.2:9"), "drop");
+  assertEquals(verdict(imported, "input in eth0 udp 192.0.2.1:9 > 192.0.2.2:9"), "drop");
+  assertEquals(verdict(imported, "output out eth0 udp 192.0.2.1:9 > 192.0.2.2:9"), "accept");
+});
+
+Deno.test("families of different policies keep each its own", () => {
+  const files = [["iptables-save", "DROP"], ["ip6tables-save", "ACCEPT"]].map(([tool, policy]) => ({
+    name: tool!,
+    text: `# Generated by ${tool}\n*filter\n:INPUT ${policy} [0:0]\nCOMMIT\n`,
+  }));
+  const imported = importIptables(files);
+  assertEquals(verdict(imported, "input tcp 192.0.2.1:9 > 192.0.2.2:9"), "drop");
+  assertEquals(verdict(imported, "input tcp [2001:db8::1]:9 > [2001:db8::2]:9"), "accept");
+});
+
+Deno.test("a rule that no packet can match is exact, and written as a comment", () => {
+  const imported = iptables(":INPUT DROP [0:0]", "-A INPUT ! -s 0.0.0.0/0 -j ACCEPT");
+  assertEquals(imported.rows.map(({ fidelity }) => fidelity), ["exact"]);
+  assertStringIncludes(imported.text, "# exact (no packet of input can match): -A INPUT");
+});
+
+Deno.test("a text that no tool prints is refused with its line", () => {
+  const open = '-A INPUT -m comment --comment "open -j ACCEPT';
+  const unclosed = assertThrows(() => iptables(":INPUT DROP [0:0]", open));
+  assert(unclosed instanceof ImportError, String(unclosed));
+  assertStringIncludes(unclosed.message, "saved:3: a quote has no end");
+  const text = assertThrows(() => importNft([{ name: "x", text: "table inet" }]));
+  assert(text instanceof ImportError, String(text));
+  assertStringIncludes(text.message, "nft -j list ruleset");
+});
