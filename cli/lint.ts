@@ -22,7 +22,7 @@ const PATIENCE_MS = 300;
 /** Says what is wrong with rule files; 1 if any of it is at or above `--fail-on`. */
 export async function lint(args: Arguments): Promise<number> {
   const { options, operands } = args;
-  if (options.explain !== undefined) return explainCode(String(options.explain));
+  if (options.explain !== undefined) return explainCode(String(options.explain).toUpperCase());
   if (operands.length === 0) throw new UsageError("RULES is missing", "lint");
   const format = formatOf(options.format);
   const failOn = oneOf("fail-on", options["fail-on"] ?? "error", SEVERITIES);

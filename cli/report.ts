@@ -52,6 +52,9 @@ export function complain(error: unknown): number {
 
 /** Reads a file, or standard input for "-". Throws UsageError that says why not. */
 export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  if (path === "-" && Deno.stdin.readable.locked) {
+    throw new UsageError("- is there twice, and standard input can be read once");
+  }
   try {
     if (path === "-") return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
     return await Deno.readFile(path);
