@@ -251,6 +251,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (args) => await (await import("./status.ts")).stats(args),
   },
   {
+    name: "top",
+    summary: "watch a running service on a live screen",
+    operands: [],
+    options: [CONTROL],
+    needs: () => [READ, WRITE],
+    run: async (args) => await (await import("./top.ts")).top(args),
+  },
+  {
     name: "set",
     summary: "change or list a set of addresses of a running service",
     operands: ["add|del|list", "NAME", "[ADDR]"],

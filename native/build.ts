@@ -31,6 +31,7 @@ const PACKAGES = {
   "groff-base": { program: "groff" },
   "iperf3": { program: "iperf3" },
   "chromium": { program: "chromium" },
+  "tmux": { program: "tmux" },
 } as const satisfies Record<string, Sign>;
 
 export type PackageName = keyof typeof PACKAGES;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Answer, askControl, type Request } from "../../runtime/mod.ts";
+import { type Answer, askControl, followControl, type Request } from "../../runtime/mod.ts";
 import type { Background, Finished, Host } from "./netns.ts";
 
 const FW = new URL("../../fw.ts", import.meta.url).pathname;
@@ -55,6 +55,11 @@ export class Barrage implements AsyncDisposable {
   /** Asks it over its control socket. */
   ask(action: string, request: Request = {}): Promise<Answer> {
     return askControl(this.control, { ...request, action });
+  }
+
+  /** Asks it for news over its control socket. */
+  follow(action: string, request: Request = {}): AsyncGenerator<Answer> {
+    return followControl(this.control, { ...request, action });
   }
 
   /** Ends it as a user does, and reads its summary. Throws unless it exits with 0. */

@@ -1,0 +1,246 @@
+/**
+ * What `top` shows: news of a run become lines of a terminal of some size.
+ *
+ * @module
+ */
+import { duration } from "../status.ts";
+import type { RuleCount } from "../running.ts";
+import type { News } from "./observer.ts";
+import type { Histogram } from "./snapshot.ts";
+
+/** A rule, and packets a second since the news before. */
+export interface Ranked extends RuleCount {
+  readonly rate: number;
+}
+
+/** What is known of a run, from its news so far. */
+export interface View {
+  readonly now: News;
+  readonly before: News | undefined;
+  /** By chain and name, in the order of the policy. */
+  readonly rules: ReadonlyMap<string, Ranked>;
+  /** Packets that waited at each of the last news, the latest last. */
+  readonly depths: readonly number[];
+}
+
+const KEPT_DEPTHS = 60;
+
+/** The view after news. */
+export function after(view: View | undefined, now: News): View {
+  const before = view?.now;
+  const same = before !== undefined && before.reloads === now.reloads && before.pid === now.pid;
+  const seconds = before ? secondsBetween(before, now) : 0;
+  const known = [...view?.rules ?? []].map(([key, rule]) => [key, { ...rule, rate: 0 }] as const);
+  const rules = new Map<string, Ranked>(same ? known : []);
+  for (const rule of now.rules) {
+    const key = `${rule.chain} ${rule.rule}`;
+    const earlier = view?.rules.get(key);
+    const rate = earlier ? Math.max(0, rule.packets - earlier.packets) / seconds : 0;
+    rules.set(key, { ...rule, rate });
+  }
+  const waiting = now.queues.reduce((sum, queue) => sum + queue.waiting, 0);
+  return { now, before, rules, depths: [...view?.depths ?? [], waiting].slice(-KEPT_DEPTHS) };
+}
+
+function secondsBetween(before: News, now: News): number {
+  return Math.max(0.001, (now.nowMs - before.nowMs) / 1000);
+}
+
+/** What the user has chosen. */
+export interface Choice {
+  readonly by: "rate" | "packets";
+}
+
+export type Style = "bold" | "faint" | "good" | "bad" | "accept" | "drop" | "reject" | "match";
+/** A line is pieces of text, each in at most one style. */
+export type Line = readonly (string | readonly [Style, string])[];
+
+/** The screen: at most `rows` lines, none wider than `columns`. */
+export function screen(view: View, choice: Choice, columns: number, rows: number): Line[] {
+  const head = [
+    ...headLines(view),
+    [],
+    ...histograms(view, columns),
+    [],
+    ...causes(view, rows < 30 ? 2 : 4),
+    [],
+  ];
+  const foot: Line = [[
+    "faint",
+    `q quits, s sorts by ${choice.by === "rate" ? "packets" : "rate"}`,
+  ]];
+  const room = Math.max(0, rows - head.length - 2);
+  const lines = [...head, ...ruleLines(view, choice, columns, room), foot];
+  return lines.slice(0, rows).map((line) => cut(line, columns));
+}
+
+function headLines(view: View): Line[] {
+  const { now, depths } = view;
+  const { totals, queues, health } = now;
+  const state: Line[number] = !health.ok
+    ? ["bad", "at fault"]
+    : now.enforcing
+    ? ["good", "enforcing"]
+    : ["bad", "dry run"];
+  const rate = (figure: "received" | "accepted" | "dropped" | "rejected") =>
+    rateText(growth(view, ({ totals }) => totals[figure]));
+  const waiting = queues.map(({ number, waiting }) => `queue ${number}: ${waiting}`).join(", ");
+  return [
+    [
+      ["bold", "Barrage"],
+      " ",
+      state,
+      ` ${now.file}, up ${duration(now.nowMs - now.startedMs)}, `,
+      `${now.reloads} reload${now.reloads === 1 ? "" : "s"}, `,
+      now.backend ? `hooks by ${now.backend}` : "no hooks installed",
+    ],
+    ...health.faults.map((fault): Line => [["bad", fault]]),
+    [
+      ["bold", rate("received").padStart(6)],
+      " packets/s: ",
+      ["accept", `${rate("accepted")} accepted`],
+      ", ",
+      ["drop", `${rate("dropped")} dropped`],
+      ", ",
+      ["reject", `${rate("rejected")} rejected`],
+    ],
+    [
+      ["bold", String(depths.at(-1) ?? 0).padStart(6)],
+      ` waiting ${bars(depths.slice(-20))} (${waiting || "no queue"}); lost: `,
+      `${totals.kernelDropped} queue full, ${totals.userDropped} socket full`,
+    ],
+  ];
+}
+
+/** A figure's growth a second. */
+function growth({ before, now }: View, read: (news: News) => number): number {
+  return before ? Math.max(0, read(now) - read(before)) / secondsBetween(before, now) : 0;
+}
+
+const EIGHTHS = "▁▂▃▄▅▆▇█";
+
+/** A bar for each figure, the largest of full height; a space for none. */
+function bars(figures: readonly number[]): string {
+  const most = Math.max(...figures, 1);
+  return figures.map((n) => n === 0 ? " " : EIGHTHS[Math.ceil((n / most) * 8) - 1]).join("");
+}
+
+const CELL = 5, CELLS = 8;
+
+/** The two histograms beside each other if there is room, else one below the other. */
+function histograms({ now, before }: View, columns: number): Line[] {
+  const batches = histogram("answered at once", now.batches, before?.batches, (n) => short(n));
+  const times = histogram("receipt to verdict", now.verdictSeconds, before?.verdictSeconds, time);
+  if (columns < 2 * CELL * CELLS) return [...batches, ...times].map((text) => [text]);
+  return batches.map((text, i) => [text, times[i]!]);
+}
+
+/** Since the news before, if there were any such; else since the start. The first bar has all below. */
+function histogram(
+  title: string,
+  now: Histogram,
+  before: Histogram | undefined,
+  text: (bound: number) => string,
+): string[] {
+  const grown = now.counts.map((n, i) => n - (before?.counts[i] ?? 0));
+  const counts = grown.some((n) => n > 0) ? grown : now.counts;
+  const all = counts.reduce((sum, n) => sum + n, 0);
+  const last = Math.max(CELLS - 1, counts.findLastIndex((n) => n > 0));
+  const first = last - CELLS + 1;
+  const below = counts.slice(0, first).reduce((sum, n) => sum + n, 0);
+  const shown = counts.slice(first, last + 1).map((n, i) => i === 0 ? n + below : n);
+  const labels = [...now.bounds.map(text), `>${text(now.bounds.at(-1)!)}`].slice(first, last + 1);
+  const most = Math.max(...shown, 1);
+  /** Of a bar of two lines: eighths of a line. */
+  const heights = shown.map((n) => n === 0 ? 0 : Math.max(1, Math.round((n / most) * 16)));
+  const line = (base: number) =>
+    heights.map((height) => {
+      const eighths = Math.min(8, Math.max(0, height - base));
+      return (eighths === 0 ? " " : EIGHTHS[eighths - 1]!).repeat(CELL - 2).padEnd(CELL);
+    }).join("");
+  const shares = shown.map((n) => n === 0 ? "" : `${Math.round((n / all) * 100)}%`);
+  const row = (cells: readonly string[]) => cells.map((cell) => cell.padEnd(CELL)).join("");
+  return [
+    `${title}, at most`,
+    line(8),
+    line(0),
+    row(labels),
+    row(all === 0 ? ["none yet"] : shares),
+  ].map((text) => text.padEnd(CELL * CELLS));
+}
+
+function time(seconds: number): string {
+  return seconds < 1e-3 ? `${Math.round(seconds * 1e6)}µs` : `${Math.round(seconds * 1e3)}ms`;
+}
+
+/** What did not pass, by cause, the most first. */
+function causes(view: View, most: number): Line[] {
+  const { now, rules } = view;
+  const ofRules = [...rules.values()].filter(({ verdict }) => /drop|reject/.test(verdict))
+    .map(({ chain, rule, verdict, rate, packets }) => ({
+      text: `${verdict} by ${rule.startsWith(`${chain}:`) ? rule : `${chain}: ${rule}`}`,
+      rate,
+      packets,
+    }));
+  const malformed = Object.entries(now.malformed).map(([reason, packets]) => ({
+    text: `malformed: ${reason.replaceAll("_", " ")}`,
+    rate: growth(view, (news) => news.malformed[reason] ?? 0),
+    packets,
+  }));
+  const found = [...ofRules, ...malformed].filter(({ packets }) => packets > 0)
+    .sort((a, b) => b.rate - a.rate || b.packets - a.packets).slice(0, most);
+  return [
+    [["bold", "not passed, by cause"]],
+    ...found.map(({ text, rate, packets }): Line => [
+      `${rateText(rate).padStart(9)}/s ${short(packets).padStart(7)}  ${text}`,
+    ]),
+    ...(found.length === 0 ? [[["faint", "everything passed"]] as Line] : []),
+  ];
+}
+
+/** What the columns besides a rule's name take. */
+const OTHER_COLUMNS = 51;
+
+function ruleLines(view: View, { by }: Choice, columns: number, room: number): Line[] {
+  const ranked = [...view.rules.values()].sort((a, b) => b[by] - a[by] || b.packets - a.packets);
+  const shown = ranked.slice(0, Math.max(0, room - 1));
+  const longest = Math.max(4, ...shown.map(({ rule }) => rule.length));
+  const wide = Math.max(4, Math.min(longest, columns - OTHER_COLUMNS));
+  const head = `${"rule".padEnd(wide)}  ${"chain".padEnd(7)}  ${"verdict".padEnd(7)}  ` +
+    `${"rate".padStart(9)}  ${"packets".padStart(9)}  ${"last hit".padStart(9)}`;
+  return [
+    [["bold", head]],
+    ...shown.map(({ rule, chain, verdict, rate, packets, lastMs }): Line => [
+      `${rule.slice(0, wide).padEnd(wide)}  ${chain.padEnd(7)}  `,
+      [verdict as Style, verdict.padEnd(7)],
+      `  ${`${rateText(rate)}/s`.padStart(9)}  ${short(packets).padStart(9)}  ` +
+      ago(view.now.nowMs - lastMs, lastMs).padStart(9),
+    ]),
+  ];
+}
+
+function ago(ms: number, lastMs: number): string {
+  if (lastMs === 0) return "never";
+  return ms < 2000 ? "now" : duration(ms).split(" ").slice(0, 2).join(" ");
+}
+
+function rateText(rate: number): string {
+  return rate > 0 && rate < 10 ? rate.toFixed(1) : short(rate);
+}
+
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+
+function short(n: number): string {
+  return compact.format(n);
+}
+
+/** A line's first `columns` characters. */
+function cut(line: Line, columns: number): Line {
+  let left = columns;
+  return line.map((piece) => {
+    const [style, text] = typeof piece === "string" ? [undefined, piece] : piece;
+    const fits = text.slice(0, left);
+    left -= fits.length;
+    return style ? [style, fits] as const : fits;
+  });
+}
