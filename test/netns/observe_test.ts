@@ -113,7 +113,7 @@ rootTest("top fills a terminal of any size, and leaves it as it was, however it 
   await traffic(client, "ping", server.v4, 100);
   const small = await terminal.shows(/^ping +input +drop .* 1 +(now|\d+ s)$/m);
   assertMatch(small, /^Barrage enforcing [^]*answered at once.*receipt to verdict/);
-  assertMatch(small, /^ +\S+\/s +1  drop by input: ping$/m);
+  assertMatch(small, /^ +\S+\/s +1 +drop by input: ping$/m);
   await terminal.resize(60, 40);
   assertMatch(await terminal.shows(/^answered at once, at most$/m), /^receipt to verdict/m);
   await terminal.resize(80, 24);
