@@ -77,6 +77,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       ...POLICY_OPTIONS,
       { name: "no-test", summary: "do not prove the file's expectations first" },
+      { name: "dry-run", summary: "decide, count and log, but accept every packet" },
       { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
       { name: "control", value: "PATH", summary: "the socket to be asked by, or `off`" },
       { name: "metrics", value: "ADDR:PORT", summary: "serve metrics and a live page there" },

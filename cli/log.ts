@@ -51,13 +51,14 @@ export function startLog(
 }
 
 /** One line, without its end. */
-export function jsonLine({ rules }: Policy, line: LogLine): string {
+export function jsonLine({ rules, options }: Policy, line: LogLine): string {
   const { name, hook, verdict, log } = rules[line.rule]!;
   const time = new Date(Number(line.timeNs / 1_000_000n)).toISOString();
   return JSON.stringify({
     time,
     chain: hook,
     verdict: verdict.name === "next" ? "match" : verdict.name,
+    ...(options["dry-run"] && { "dry-run": true }),
     rule: name,
     ...(line.in && { in: line.in }),
     ...(line.out && { out: line.out }),

@@ -109,6 +109,7 @@ function overrides({ options }: Arguments): Partial<Options> {
     override = { ...override, ...read };
   }
   if (options["no-hooks"]) override = { ...override, hooks: false };
+  if (options["dry-run"]) override = { ...override, "dry-run": true };
   if (options.json) override = { ...override, report: "json" };
   return override;
 }

@@ -161,7 +161,9 @@ function banner({ hooks, options }: Policy, backend: string | undefined): string
   const { first, last } = options.queue;
   const queues = first === last ? `queue ${first}` : `queues ${first}-${last}`;
   const how = backend ? `hooks by ${backend}` : "no hooks installed";
-  const fail = `listener ${options["fail-listener"]}, overflow ${options["fail-overflow"]}`;
-  return `barrage: filtering ${hooks.join(", ")} on ${queues}; ${how}; fails ${fail}; ` +
+  const fails = ["listener", "overflow", "error", "hang"] as const;
+  const fail = fails.map((what) => `${what} ${options[`fail-${what}`]}`).join(", ");
+  const dry = options["dry-run"] ? "dry run, every packet is accepted; " : "";
+  return `barrage: filtering ${hooks.join(", ")} on ${queues}; ${dry}${how}; fails ${fail}; ` +
     "interrupt to stop";
 }

@@ -56,7 +56,7 @@ export class Running {
   }
   /** Whether verdicts are carried out; else they are only counted and logged. */
   get enforcing(): boolean {
-    return true;
+    return !this.#policy.options["dry-run"];
   }
   /** Another policy decides now; these are the last counters of the one before. */
   changed(

@@ -16,10 +16,18 @@ export function summary(running: Running): string {
   if (running.policy.options.report === "json") {
     const totals = Object.fromEntries(Object.entries(stats).map(([k, v]) => [k, Number(v)]));
     const inFront = Object.entries(pushed(rules)).map(([verdict, n]) => [`pushed_${verdict}`, n]);
-    return JSON.stringify({ rules, totals: { ...totals, ...Object.fromEntries(inFront) } });
+    const { enforcing } = running;
+    return JSON.stringify({
+      enforcing,
+      rules,
+      totals: { ...totals, ...Object.fromEntries(inFront) },
+    });
   }
-  return summaryText({ rules, ...figures(stats) });
+  const text = summaryText({ rules, ...figures(stats) });
+  return running.enforcing ? text : `${text}\n${DRY_RUN}`;
 }
+
+const DRY_RUN = "dry run: every packet was accepted; the verdicts are those it would have got";
 
 /** Rules and totals as a table, for a person. */
 export function summaryText(

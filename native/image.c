@@ -121,6 +121,8 @@ static bool find_header(struct fw_tables *t)
 {
 	const struct fw_header *h = t->header;
 
+	if (h->dry_run > 1)
+		return false;
 	if (h->malformed != FW_VERDICT_ACCEPT && h->malformed != FW_VERDICT_DROP)
 		return false;
 	if (h->mark_mask == 0)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x17a110b9u
+#define FW_LAYOUT_HASH 0x70e2b34au
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -270,8 +270,9 @@ struct fw_header {
 	uint32_t mark_mask; /* contiguous packet-mark bits that are ours (state in, reject out), 4 or more, or 0 */
 	uint32_t mark_bits; /* bits of the packet mark that some rule tests */
 	uint32_t malformed; /* verdict for packets that cannot be parsed: accept or drop */
+	uint32_t dry_run; /* 1 if a queue is to accept all its packets, whatever is decided of them */
 };
-static_assert(sizeof(struct fw_header) == 180, "fw_header size");
+static_assert(sizeof(struct fw_header) == 184, "fw_header size");
 static_assert(offsetof(struct fw_header, magic) == 0, "fw_header.magic");
 static_assert(offsetof(struct fw_header, layout_hash) == 4, "fw_header.layout_hash");
 static_assert(offsetof(struct fw_header, size) == 8, "fw_header.size");
@@ -317,6 +318,7 @@ static_assert(offsetof(struct fw_header, mac_count) == 164, "fw_header.mac_count
 static_assert(offsetof(struct fw_header, mark_mask) == 168, "fw_header.mark_mask");
 static_assert(offsetof(struct fw_header, mark_bits) == 172, "fw_header.mark_bits");
 static_assert(offsetof(struct fw_header, malformed) == 176, "fw_header.malformed");
+static_assert(offsetof(struct fw_header, dry_run) == 180, "fw_header.dry_run");
 
 /* What one rule does. */
 struct fw_rule {

@@ -101,8 +101,10 @@ static struct fw_seen see(struct fw_links *links, const struct fw_queued *q, uin
 static struct fw_answer answer(const struct fw_tables *t, const struct fw_queued *q,
 			       const struct fw_decision *d)
 {
-	struct fw_answer a = { .id = q->id, .accept = d->verdict != FW_VERDICT_DROP };
-	const uint32_t mark = fw_mark_after(t, q->mark, d);
+	/* A dry run leaves packets as they came, but for the state that the hooks put in the mark. */
+	const bool dry = t->header->dry_run;
+	struct fw_answer a = { .id = q->id, .accept = dry || d->verdict != FW_VERDICT_DROP };
+	const uint32_t mark = dry ? q->mark & ~t->header->mark_mask : fw_mark_after(t, q->mark, d);
 
 	if (a.accept && mark != q->mark) {
 		a.marked = true;

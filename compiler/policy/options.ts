@@ -27,6 +27,16 @@ export interface Options {
   readonly "fail-listener": "open" | "closed";
   /** `open`: unfiltered when the queue is full. */
   readonly "fail-overflow": "open" | "closed";
+  /** `open`: unfiltered when the engine has failed. */
+  readonly "fail-error": "open" | "closed";
+  /** `open`: unfiltered when packets wait and the engine answers none. */
+  readonly "fail-hang": "open" | "closed";
+  /** What is done when somebody else has changed what `run` installed: put it back, or only say so. */
+  readonly "hooks-lost": "mend" | "alarm";
+  /** Decide, count and log, but accept every packet. */
+  readonly "dry-run": boolean;
+  /** What the queue of a packet depends on: its pair of addresses, or the core that received it. */
+  readonly spread: "flows" | "cores";
   /** What becomes of packets that cannot be parsed. */
   readonly malformed: "accept" | "drop";
   /** Contiguous bits of the packet mark that are Barrage's, at least four. */
@@ -56,6 +66,11 @@ export const DEFAULTS: Options = {
   coalesce: "auto",
   "fail-listener": "closed",
   "fail-overflow": "closed",
+  "fail-error": "closed",
+  "fail-hang": "closed",
+  "hooks-lost": "mend",
+  "dry-run": false,
+  spread: "flows",
   malformed: "drop",
   "mark-mask": 0xff000000,
   "push-down": 64,
@@ -66,11 +81,6 @@ export const DEFAULTS: Options = {
   metrics: "off",
   report: "text",
 };
-
-/** Options that LANGUAGE names and that are not there yet. */
-export const FUTURE_OPTIONS: readonly string[] = [
-  ...["fail-error", "dry-run"],
-];
 
 /** What each option takes, in words, and its reading of a text: undefined if it is not that. */
 const READERS: Readonly<
@@ -114,7 +124,32 @@ const READERS: Readonly<
   fail: {
     takes: "open or closed",
     read: (text) =>
-      oneOf(text, ["open", "closed"], (f) => ({ "fail-listener": f, "fail-overflow": f })),
+      oneOf(text, ["open", "closed"], (f) => ({
+        "fail-listener": f,
+        "fail-overflow": f,
+        "fail-error": f,
+        "fail-hang": f,
+      })),
+  },
+  "fail-error": {
+    takes: "open or closed",
+    read: (text) => oneOf(text, ["open", "closed"], (f) => ({ "fail-error": f })),
+  },
+  "fail-hang": {
+    takes: "open or closed",
+    read: (text) => oneOf(text, ["open", "closed"], (f) => ({ "fail-hang": f })),
+  },
+  "hooks-lost": {
+    takes: "mend or alarm",
+    read: (text) => oneOf(text, ["mend", "alarm"], (lost) => ({ "hooks-lost": lost })),
+  },
+  "dry-run": {
+    takes: "on or off",
+    read: (text) => oneOf(text, ["on", "off"], (dry) => ({ "dry-run": dry === "on" })),
+  },
+  spread: {
+    takes: "flows or cores",
+    read: (text) => oneOf(text, ["flows", "cores"], (spread) => ({ spread })),
   },
   "fail-listener": {
     takes: "open or closed",

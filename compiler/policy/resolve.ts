@@ -16,7 +16,7 @@ import { type Hook, HOOKS, PROTO } from "./field.ts";
 import { span, within } from "./interval.ts";
 import { Marks } from "./mark.ts";
 import { Operands } from "./operand.ts";
-import { DEFAULTS, FUTURE_OPTIONS, OPTION_NAMES, type Options, readOption } from "./options.ts";
+import { DEFAULTS, OPTION_NAMES, type Options, readOption } from "./options.ts";
 import type { Expectation, Policy, Rule } from "./policy.ts";
 import { narrow, type Region, valuesOf } from "./region.ts";
 import { readVerdict } from "./verdict.ts";
@@ -135,8 +135,6 @@ function resolveOptions(items: readonly Ast.Option[], report: Report): Partial<O
     first.set(name.text, earlier ?? item);
     if (earlier) {
       report(duplicate(`option \`${name.text}\``, name.span, earlier.span));
-    } else if (FUTURE_OPTIONS.includes(name.text)) {
-      report(notYet(`option \`${name.text}\``, item.span));
     } else if (!OPTION_NAMES.includes(name.text)) {
       report({
         code: "FW030",

@@ -96,6 +96,7 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     mark_mask: needsMark(policy) ? policy.options["mark-mask"] : 0,
     mark_bits: policy.markBits,
     malformed: policy.options.malformed === "accept" ? accept! : drop!,
+    dry_run: Number(policy.options["dry-run"]),
   };
   return out.finish(header);
 }

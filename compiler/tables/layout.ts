@@ -239,6 +239,7 @@ export const RECORDS = {
     ],
     mark_bits: ["u32", "bits of the packet mark that some rule tests"],
     malformed: ["u32", "verdict for packets that cannot be parsed: accept or drop"],
+    dry_run: ["u32", "1 if a queue is to accept all its packets, whatever is decided of them"],
   }),
   rule: record("What one rule does.", {
     verdict: ["u32", "enum fw_verdict"],

@@ -100,7 +100,9 @@ function lineRules({ match, mark, then }: Line, queue: string): string[] {
   return (targets.length > 0 ? targets : [""]).map((target) => `${match} ${target}`.trim());
 }
 
-function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan): string[] {
+function queueRules(
+  { queues, byCore, bypass, state, rejects, markMask: mask }: HookPlan,
+): string[] {
   const setMark = (value: number) => `-j MARK --set-xmark ${hex(value)}/${hex(mask)}`;
   const states = () =>
     LISTS.state.names.map((name) =>
@@ -110,7 +112,8 @@ function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan
   const marks = state ? states() : rejects.length > 0 ? [setMark(0)] : [];
   const { first, last } = queues;
   const which = first === last ? `--queue-num ${first}` : `--queue-balance ${first}:${last}`;
-  return [...marks, `-j NFQUEUE ${which}${bypass ? " --queue-bypass" : ""}`];
+  const how = `${byCore && first !== last ? " --queue-cpu-fanout" : ""}`;
+  return [...marks, `-j NFQUEUE ${which}${how}${bypass ? " --queue-bypass" : ""}`];
 }
 
 function rejectRules({ rejects, markMask: mask }: HookPlan, family: Family): string[] {

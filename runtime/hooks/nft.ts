@@ -94,7 +94,9 @@ function markRule(value: number, clear: number): string {
   return `meta mark set meta mark & ${hex(~clear >>> 0)} | ${hex(value)}`;
 }
 
-function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan): string[] {
+function queueRules(
+  { queues, byCore, bypass, state, rejects, markMask: mask }: HookPlan,
+): string[] {
   const setMark = (value: number) => markRule(value, mask);
   const states = () =>
     LISTS.state.names.map((name) => `ct state ${name} ${setMark(stateMark(name, mask))}`);
@@ -102,7 +104,8 @@ function queueRules({ queues, bypass, state, rejects, markMask: mask }: HookPlan
   const marks = state ? states() : rejects.length > 0 ? [setMark(0)] : [];
   const { first, last } = queues;
   const which = first === last ? `${first}` : `${first}-${last}`;
-  return [...marks, `queue num ${which}${bypass ? " bypass" : ""}`];
+  const flags = [...(bypass ? ["bypass"] : []), ...(byCore && first !== last ? ["fanout"] : [])];
+  return [...marks, `queue num ${which}${flags.length > 0 ? ` ${flags.join(",")}` : ""}`];
 }
 
 function rejectRules({ rejects, markMask: mask }: HookPlan): string[] {

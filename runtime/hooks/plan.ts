@@ -17,8 +17,10 @@ export type RejectKind = Exclude<(typeof LISTS.reject.names)[number], "auto">;
 export interface HookPlan {
   /** The hooks whose packets are queued, each at most once. */
   readonly hooks: readonly Hook[];
-  /** Queue numbers, both ends included. Packets spread over them by their pair of addresses. */
+  /** Queue numbers, both ends included. */
   readonly queues: { readonly first: number; readonly last: number };
+  /** Packets spread over the queues by the core that received them, not by their addresses. */
+  readonly byCore: boolean;
   /** Accept packets while nobody listens to the queue; else they are dropped. */
   readonly bypass: boolean;
   /** Put the conntrack state of each packet into its mark. */

@@ -10,6 +10,7 @@ import { type Outcome, serve, traffic } from "../support/traffic.ts";
 const PLAN: HookPlan = {
   hooks: ["input", "forward", "output"],
   queues: { first: 0, last: 1 },
+  byCore: false,
   bypass: true,
   state: true,
   rejects: ["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"],
@@ -193,6 +194,7 @@ const echo = (type: string): PushedRule["match"] => ({
 const PUSHED: HookPlan = {
   ...PLAN,
   hooks: ["input"],
+  byCore: false,
   bypass: false,
   pushed: [
     { hook: "input", match: echo("request"), does: "count", counts: 7 },

@@ -265,3 +265,24 @@ rootTest("a million packets get a million verdicts, stop under traffic included"
   assertEquals(rules.reduce((sum, rule) => sum + rule.packets, 0), totals.received);
   assertEquals(totals.kernel_waiting, 0);
 });
+
+rootTest("a dry run decides and counts, says so, and lets every packet through", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  await server.run(["iptables", "-A", "INPUT", "-p", "icmp", "-m", "mark", "--mark", "0"]);
+  await using barrage = await Barrage.start(
+    server,
+    `chain input default drop {
+       reject state new icmp label no-ping log every 1h set mark 7
+     }`,
+    "--dry-run",
+  );
+  assertMatch(await barrage.process.line(/filtering/), /dry run, every packet is accepted/);
+  assertEquals((await traffic(client, "ping", server.v4)).result, "answered");
+  assertEquals((await traffic(client, "ping", server.v6)).result, "answered");
+  assertMatch(await barrage.process.line(/no-ping/), /"verdict":"reject","dry-run":true/);
+  const summary = await barrage.stop();
+  assertEquals([summary.enforcing, packetsOf(summary, "no-ping")], [false, 1]);
+  assert(summary.totals.dropped! > 0, "as it would have dropped");
+  assertMatch(await server.run(["iptables", "-nvxL", "INPUT"]), /^ +1 .*mark match 0x0/m);
+});

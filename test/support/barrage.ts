@@ -15,6 +15,7 @@ export function fw(...args: string[]): string[] {
 
 /** What `--json` prints at the end. */
 export interface Summary {
+  readonly enforcing: boolean;
   readonly rules: readonly {
     readonly rule: string;
     readonly chain: string;

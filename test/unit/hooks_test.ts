@@ -9,6 +9,7 @@ import { rejectMark, stateMark } from "../../runtime/hooks/plan.ts";
 const FULL: HookPlan = {
   hooks: ["forward"],
   queues: { first: 0, last: 3 },
+  byCore: false,
   bypass: true,
   state: true,
   rejects: ["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"],
@@ -20,6 +21,7 @@ const FULL: HookPlan = {
 const BARE: HookPlan = {
   hooks: ["input", "output"],
   queues: { first: 7, last: 7 },
+  byCore: false,
   bypass: false,
   state: false,
   rejects: [],
