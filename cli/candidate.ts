@@ -41,7 +41,7 @@ export async function candidate(
   let checked = await checkFile(args, file);
   const differing = checked.policy ? differences(checked.policy.options, held) : [];
   if (differing.length > 0) checked = await checkFile(args, file, "", held);
-  const { policy, image, found } = compiled(checked);
+  const { policy, image, found } = compiled(args, checked);
   const said = found.map((diagnostic) => show(diagnostic, checked.sources, stream));
   if (!policy || !image) return { refused: said.join("\n\n") };
   const wrong = [

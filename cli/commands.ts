@@ -66,6 +66,11 @@ const CONTROL: OptionSpec = {
   summary: "the service's socket (`option control`)",
 };
 const FORCE: OptionSpec = { name: "force", summary: "though it locks out this SSH session" };
+/** Of what makes tables and then uses them. */
+const NO_VERIFY: OptionSpec = {
+  name: "no-verify",
+  summary: "trust the tables without comparing them with the rules",
+};
 
 export const VERSION = "0.1.0";
 
@@ -78,6 +83,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...POLICY_OPTIONS,
       { name: "no-test", summary: "do not prove the file's expectations first" },
       { name: "dry-run", summary: "decide, count and log, but accept every packet" },
+      NO_VERIFY,
       { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
       { name: "control", value: "PATH", summary: "the socket to be asked by, or `off`" },
       { name: "metrics", value: "ADDR:PORT", summary: "serve metrics and a live page there" },
@@ -175,6 +181,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { name: "output", value: "FILE", summary: "write the image here (also -o)" },
       { name: "print", summary: "print the tables as text" },
+      NO_VERIFY,
     ],
     needs: ({ options }) => [READ, ...(options.output ? [WRITE] : [])],
     run: async (args) => await (await import("./compile.ts")).compile(args),
@@ -218,6 +225,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary: "one line a packet, for people or programs",
       },
       ...SHARING,
+      NO_VERIFY,
       { name: "accepted", value: "FILE", summary: "write the accepted packets to a capture" },
     ],
     needs: ({ options }) => [READ, FFI, ...(options.accepted ? [WRITE] : [])],

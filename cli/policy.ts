@@ -30,7 +30,7 @@ export interface Compiled {
  */
 export async function compileFile(args: Arguments): Promise<Compiled | undefined> {
   const checked = await checkFile(args);
-  const { policy, image, found } = compiled(checked);
+  const { policy, image, found } = compiled(args, checked);
   for (const diagnostic of found) {
     console.error(`${show(diagnostic, checked.sources, Deno.stderr)}\n`);
   }
@@ -39,9 +39,10 @@ export async function compileFile(args: Arguments): Promise<Compiled | undefined
 
 /** What was found in a file, and its policy and image if there is no error among it. */
 export function compiled(
+  { options }: Arguments,
   { diagnostics, policy }: Checked,
 ): Partial<Compiled> & { readonly found: readonly Diagnostic[] } {
-  const image = policy && compile(policy);
+  const image = policy && compile(policy, { verified: !options["no-verify"] });
   if (!policy || !image) return { found: diagnostics };
   return image instanceof Uint8Array
     ? { policy, image, found: diagnostics }

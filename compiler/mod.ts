@@ -1,8 +1,8 @@
 /**
  * The compiler: source text to a table image. Pure; no file, clock or library is touched.
  *
- * Stages run in order, and each reports what it finds: parse, resolve, plan, image. Nothing is
- * compiled once an error was reported.
+ * Stages run in order, and each reports what it finds: parse, resolve, plan, image, verify. Nothing
+ * is compiled once an error was reported.
  *
  * @module
  */
@@ -23,12 +23,14 @@ import { follow, type Read } from "./syntax/include.ts";
 import { parse } from "./syntax/parse.ts";
 import { image } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
+import { verify } from "./tables/verify.ts";
 
 export { diff, type Difference, Incomparable } from "./analysis/diff.ts";
 export { explain, type Explanation, type Step } from "./analysis/explain.ts";
 export { lockout, readSession, type Session } from "./analysis/lockout.ts";
 export { reach, type Reached } from "./analysis/reach.ts";
 export { OutOfBudget } from "./analysis/ruleset.ts";
+export { WrongTables } from "./tables/ground.ts";
 export { type RuleShare, ruleShares } from "./analysis/share.ts";
 export { percent, verdictText } from "./analysis/verdict.ts";
 export { type Family, type Inexpressible, type Matchable, settled } from "./kernel/cases.ts";
@@ -207,11 +209,17 @@ function edited(text: string, edits: readonly Edit[]): string {
 
 /**
  * The table image of a sound policy; a diagnostic if its tables would be too large. Rule numbers
- * in the image are positions in `policy.rules`.
+ * in the image are positions in `policy.rules`. The image is checked against the policy, for every
+ * packet there can be, unless that is not wanted: throws WrongTables if it means anything else.
  */
-export function compile(policy: Policy): Uint8Array<ArrayBuffer> | Diagnostic {
+export function compile(
+  policy: Policy,
+  { verified = true }: { verified?: boolean } = {},
+): Uint8Array<ArrayBuffer> | Diagnostic {
   try {
-    return image(policy, plan(policy));
+    const made = image(policy, plan(policy));
+    if (verified) verify(policy, made);
+    return made;
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     return {

@@ -46,8 +46,12 @@ interface Axis {
 export type Sets = { readonly [F in Field]?: IntervalSet };
 
 export function literalsAsFields({ dynamic, ...sets }: Region): Sets {
-  const literals = [...dynamic ?? []].map(([n, holds]) => [`literal ${n}`, span(holds ? 1 : 0)]);
+  const literals = [...dynamic ?? []].map(([n, holds]) => [literalField(n), span(holds ? 1 : 0)]);
   return { ...sets, ...Object.fromEntries(literals) };
+}
+
+function literalField(literal: number): string {
+  return `literal ${literal}`;
 }
 
 export class Space {
@@ -65,6 +69,21 @@ export class Space {
     this.#shapes = SHAPES.map((shape) =>
       this.fields.map((field, f) => this.#ordinals(f, shape[field] ?? domainOf(field)))
     );
+  }
+
+  /** One value that packets can have of each piece of a field. */
+  samples(field: Field): readonly bigint[] {
+    return this.#axes[this.fields.indexOf(field)]!.samples;
+  }
+
+  /** The pieces of a field that a set has. */
+  pieces(field: Field, set: IntervalSet): Ordinals {
+    return this.#ordinals(this.fields.indexOf(field), set);
+  }
+
+  /** All packets of a shape. */
+  whole(shape: number): Box {
+    return { shape, sets: this.#shapes[shape]!, narrow: [], owner: -1 };
   }
 
   /** The packets of a region as boxes, one a shape at most: none if no packet can be in it. */
@@ -146,6 +165,12 @@ export class Space {
   packet(box: Box): Packet {
     const values = this.fields.map((field, f) => [field, this.#sample(f, box.sets[f]!)]);
     return Object.fromEntries(values) as Packet;
+  }
+
+  /** Whether a literal holds of that packet. */
+  holds(box: Box, literal: number): boolean {
+    const f = this.fields.findIndex((field) => field === literalField(literal));
+    return f >= 0 && this.#sample(f, box.sets[f]!) === 1n;
   }
 
   /** The region of header space that a box stands for; a field it does not narrow is left out. */

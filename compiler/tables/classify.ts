@@ -23,7 +23,7 @@ import {
 import { denseWords } from "./rows.ts";
 
 type Read<L> = L extends Layout<infer F> ? Record<F, number> : never;
-type ReadOf<K extends keyof typeof RECORDS> = Read<(typeof RECORDS)[K]>;
+export type ReadOf<K extends keyof typeof RECORDS> = Read<(typeof RECORDS)[K]>;
 
 /** An image's header and the records that lead to its tables; the tables themselves stay bytes. */
 export interface Tables {
@@ -100,7 +100,7 @@ function holds(
 }
 
 /** The first rule that decides by itself: NO_RULE if none. */
-function ruleOf(tables: Tables, classes: readonly number[]): number {
+export function ruleOf(tables: Tables, classes: readonly number[]): number {
   const { view, header } = tables;
   switch (LISTS.back_end.names[header.back_end]!) {
     case "parted":
@@ -204,7 +204,7 @@ function groupRule(tables: Tables, group: ReadOf<"group">, classes: readonly num
 }
 
 /** The place that a pair's bucket names, 0 if it does not. */
-function pairPlace(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
+export function pairPlace(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
   const mixed = Math.imul(Math.imul(s, PAIR_MIX) + d, group.multiplier) >>> group.bucket_shift;
   const bucket = group.buckets_at + 64 * mixed;
   for (let way = 0; way < group.bucket_ways; way++) {
@@ -239,13 +239,13 @@ function classOf(tables: Tables, axis: ReadOf<"axis">, packet: Packet): number {
   }
 }
 
-function addressClass(tables: Tables, axis: ReadOf<"axis">, address: bigint): number {
+export function addressClass(tables: Tables, axis: ReadOf<"axis">, address: bigint): number {
   return address < V6_BASE
     ? searchTree(tables, axis.v4_tree, address)
     : searchTree(tables, axis.v6_tree, address - V6_BASE);
 }
 
-function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet): number {
+export function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet): number {
   const { view, header } = tables;
   const field = LISTS.field.names[step.field]!;
   const value = packet[field];
@@ -270,16 +270,7 @@ function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet): number
 function searchTree({ view, trees }: Tables, number: number, value: bigint): number {
   const tree = trees[number]!;
   const wide = LISTS.tree.names[tree.kind] === "wide";
-  const size = wide ? 8 : 4;
-  let nodes = [tree.value_count / WAYS];
-  while (nodes[0]! > 1) nodes = [Math.ceil(nodes[0]! / WAYS), ...nodes];
-  let at = tree.keys_at, position = 0;
-  for (const count of nodes) {
-    const node = at + position * SEPARATORS * size;
-    position = position * WAYS + answer(view, node, size, wide ? value >> 64n : value);
-    at += count * SEPARATORS * size;
-  }
-  let found = view.getUint32(tree.values_at + 4 * position, true);
+  let found = searchLevels(view, tree, wide ? value >> 64n : value);
   if (!wide || found < LOW) return found;
   for (found -= LOW;; found -= BRANCH) {
     const node = tree.lows_at + found * LOW_NODE_SIZE;
@@ -289,16 +280,32 @@ function searchTree({ view, trees }: Tables, number: number, value: bigint): num
   }
 }
 
+/** What the levels of a tree lead to: of a wide one by the upper half. */
+export function searchLevels(view: DataView, tree: ReadOf<"tree">, key: bigint): number {
+  const size = LISTS.tree.names[tree.kind] === "wide" ? 8 : 4;
+  let nodes = [tree.value_count / WAYS];
+  while (nodes[0]! > 1) nodes = [Math.ceil(nodes[0]! / WAYS), ...nodes];
+  let at = tree.keys_at, position = 0;
+  for (const count of nodes) {
+    position = position * WAYS + answer(view, at + position * SEPARATORS * size, size, key);
+    at += count * SEPARATORS * size;
+  }
+  return view.getUint32(tree.values_at + 4 * position, true);
+}
+
 /** How many of a node's separators are below a key. */
 function answer(view: DataView, node: number, size: 4 | 8, key: bigint): number {
   let below = 0;
   for (let i = 0; i < SEPARATORS; i++) {
-    const separator = size === 8
-      ? view.getBigUint64(node + 8 * i, true) ^ 1n << 63n
-      : BigInt((view.getUint32(node + 4 * i, true) ^ 0x80000000) >>> 0);
-    if (separator < key) below++;
+    if (separatorAt(view, node + size * i, size) < key) below++;
   }
   return below;
+}
+
+export function separatorAt(view: DataView, at: number, size: 4 | 8): bigint {
+  return size === 8
+    ? view.getBigUint64(at, true) ^ 1n << 63n
+    : BigInt((view.getUint32(at, true) ^ 0x80000000) >>> 0);
 }
 
 function searchWide({ view }: Tables, at: number, count: number, value: bigint): number {

@@ -1,0 +1,368 @@
+/**
+ * Bugs planted in what the builder makes: each must be caught, by a packet that shows it, wherever
+ * it makes a difference. And tables that are right must pass.
+ */
+import { assert } from "@std/assert";
+import { check, type Policy, type Rule, WrongTables } from "../../compiler/mod.ts";
+import { decide } from "../../compiler/policy/decide.ts";
+import type { Packet } from "../../compiler/policy/field.ts";
+import { classify, openImage } from "../../compiler/tables/classify.ts";
+import type { Piece } from "../../compiler/tables/classes.ts";
+import { image } from "../../compiler/tables/image.ts";
+import { NO_PAIR } from "../../compiler/tables/layout.ts";
+import { type BackEnd, type Plan, plan } from "../../compiler/tables/plan.ts";
+import { verify } from "../../compiler/tables/verify.ts";
+import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
+
+/** Changes something of what the builder made; false if there is nothing of the kind. */
+type Plant = (random: Random, made: Changeable<Plan>, policy: Changeable<Policy>) => boolean;
+type Changeable<T> = T extends (infer E)[] | readonly (infer E)[] ? Changeable<E>[]
+  : T extends Uint16Array | Uint32Array | ReadonlyMap<unknown, unknown> ? T
+  : T extends object ? { -readonly [K in keyof T]: Changeable<T[K]> }
+  : T;
+
+const ALL: readonly BackEnd[] = ["dense", "sparse", "parted"];
+
+/** The kinds of bugs, and the back ends that can have them. */
+const BUGS: Readonly<Record<string, { readonly in: readonly BackEnd[]; readonly plant: Plant }>> = {
+  "a piece of an address begins one value late": {
+    in: ALL,
+    plant: (random, { axes }) => {
+      const piece = later(
+        random,
+        axes.flatMap(({ addresses }) => addresses?.pieces.slice(1) ?? []),
+      );
+      if (piece) piece.start++;
+      return piece !== undefined;
+    },
+  },
+  "a piece of an address has another's class": {
+    in: ALL,
+    plant: (random, { axes }) => {
+      const pieces = later(
+        random,
+        axes.flatMap(({ addresses }) => addresses ? [addresses.pieces] : []),
+      );
+      return pieces !== undefined && exchange(random, pieces);
+    },
+  },
+  "a piece of a scalar field has another's class": {
+    in: ALL,
+    plant: (random, { axes }) => {
+      const steps = axes.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps);
+      const step = later(random, steps.filter(({ classes }) => classes.count > 1));
+      return step !== undefined && exchange(random, step.classes.pieces);
+    },
+  },
+  "a product names another class": {
+    in: ALL,
+    plant: (random, { axes }) => {
+      const fold = later(random, axes.flatMap(({ folds }) => folds));
+      return fold !== undefined && replace(random, fold.product);
+    },
+  },
+  "a dense row has a bit too many or too few": {
+    in: ["dense"],
+    plant: (random, { axes, decide }) => {
+      const rows = random.pick(axes).dense!;
+      rows[2 * random.below(rows.length / 2)]! ^= 1 << random.below(Math.min(32, decide.length));
+      return true;
+    },
+  },
+  "a sparse row has a bit too many or too few": {
+    in: ALL,
+    plant: (random, { backEnd, rows: { words }, decide, effect }) => {
+      const bits = Math.min(32, effect.length, backEnd === "sparse" ? decide.length : 32);
+      if (bits === 0) return false;
+      const bit = random.below(bits);
+      const at = Math.floor(random.below(words.length) / 2) * 2;
+      words[at] = (words[at]! ^ 1 << bit) >>> 0;
+      return true;
+    },
+  },
+  "a row has another class's blocks": {
+    in: ALL,
+    plant: (random, { axes }) => {
+      const lists = axes.flatMap(({ sparse, effects }) => [sparse, effects])
+        .filter((rows) => rows !== undefined);
+      const rows = later(random, lists.filter((rows) => rows.length > 1));
+      if (rows) rows[random.below(rows.length)] = rows[random.below(rows.length)]!;
+      return rows !== undefined;
+    },
+  },
+  "a bit leads to another rule": {
+    in: ["dense", "sparse"],
+    plant: (random, { decide }) => replace(random, decide),
+  },
+  "a bit of a row that counts leads to another rule": {
+    in: ALL,
+    plant: (random, { effect }) => replace(random, effect),
+  },
+  "a condition is turned round": {
+    in: ALL,
+    plant: (random, { needs }) => {
+      const need = later(random, needs.filter((need) => need.length > 0));
+      if (!need) return false;
+      const condition = random.pick(need);
+      need[need.indexOf(condition)] = [condition[0] as number, !condition[1]];
+      return true;
+    },
+  },
+  "a condition is forgotten": {
+    in: ALL,
+    plant: (random, { needs }) =>
+      later(random, needs.filter((need) => need.length > 0))?.pop() !== undefined,
+  },
+  "wide parts lead to another row": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, parted!.wide?.cross),
+  },
+  "a row of wide parts names another rule": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, parted!.wide?.rules),
+  },
+  "an address has another wide part": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, random.pick(Object.values(parted!.places)).wide),
+  },
+  "an address leads to another row": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, random.pick(Object.values(parted!.places)).row),
+  },
+  "an address has another pattern": {
+    in: ["parted"],
+    plant: (random, { parted }) =>
+      replace(random, random.pick(Object.values(parted!.places)).pattern),
+  },
+  "another column for a wide part and a class": {
+    in: ["parted"],
+    plant: (random, { parted }) =>
+      replace(random, random.pick([parted!.source, parted!.destination])?.cross),
+  },
+  "a pattern points to another place": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, group(random, parted)?.table.patterns),
+  },
+  "a list has another rule": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, group(random, parted)?.table.list),
+  },
+  "a bucket has lost a pair": {
+    in: ["parted"],
+    plant: (random, { parted }) => {
+      const buckets = parted!.pair?.buckets;
+      if (!buckets) return false;
+      const full = [...buckets.source.keys()].filter((i) => buckets.source[i] !== NO_PAIR);
+      const lost = later(random, full);
+      if (lost === undefined) return false;
+      buckets.source[lost] = NO_PAIR;
+      buckets.destination[lost] = NO_PAIR;
+      return true;
+    },
+  },
+  "a bucket leads a pair to another row": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, parted!.pair?.buckets.row),
+  },
+  "a rule has another verdict": {
+    in: ALL,
+    plant: (random, _, { rules }) => {
+      const rule = random.pick(rules);
+      const other = rule.verdict.name === "drop" ? "accept" : "drop";
+      if (rule.verdict.name !== "next") rule.verdict = { name: other };
+      return rule.verdict.name !== "next";
+    },
+  },
+  "a rule sets another mark": {
+    in: ALL,
+    plant: (random, _, { rules }) => {
+      const rule = random.pick(rules);
+      rule.mark = { value: (rule.mark?.value ?? 0) ^ 1, clear: 1 };
+      return true;
+    },
+  },
+  "a rule does not log": {
+    in: ALL,
+    plant: (random, _, { rules }) => {
+      const rule = later(random, rules.filter(({ log }) => log));
+      return rule !== undefined && delete rule.log;
+    },
+  },
+  "a limit has another rate": {
+    in: ALL,
+    plant: (random, _, { literals }) => {
+      const limit = later(random, literals.filter((literal) => literal.kind === "limit"));
+      if (limit) limit.intervalNs++;
+      return limit !== undefined;
+    },
+  },
+  "a set begins with other members": {
+    in: ALL,
+    plant: (_, __, { sets }) => sets[0]?.members.pop() !== undefined,
+  },
+};
+
+/** A member of a list, undefined if it has none. */
+function later<T>(random: Random, list: readonly T[]): T | undefined {
+  return list.length > 0 ? random.pick(list) : undefined;
+}
+
+/** Puts a number of a list in another's place. */
+function replace(random: Random, list: Uint16Array | Uint32Array | number[] | undefined): boolean {
+  const other = list && later(random, [...new Set(list)]);
+  const places = [...list?.keys() ?? []].filter((i) => list![i] !== other);
+  if (other === undefined || places.length === 0) return false;
+  list![random.pick(places)] = other;
+  return true;
+}
+
+function exchange(random: Random, pieces: Changeable<Piece>[]): boolean {
+  random.pick(pieces).cls = random.pick(pieces).cls;
+  return true;
+}
+
+function group(random: Random, parted: Changeable<Plan>["parted"]) {
+  return random.pick([parted!.source, parted!.destination, parted!.pair]);
+}
+
+/** Rules that ask and do everything a bug can be about, with packets enough for all of it. */
+function randomFile(random: Random): string {
+  const limits = ["limit 1/second burst 2", "from @bad", "to ! @bad", "limit 3/minute per source"];
+  const more = ["drop", "match", "match set mark 1", "accept log"].map((verb) =>
+    `${verb} ${random.pick(["", "tcp", "from 10.0.0.0/31"])} ${random.pick(limits)}\n`
+  );
+  return "set bad : addr size 10 = { 10.0.0.2/31, fd00::1, 192.168.0.1 }\n" +
+    randomRules(random, 8).replace(/^(chain input .*)$/m, `$1\n${more.join("")}`);
+}
+
+/** So many hosts that networks are wide, and every group of the parted tables has rules. */
+function manyHosts(random: Random): string {
+  const host = (net: number) => `10.0.${net}.${random.below(HOSTS)}`;
+  const wide = ["", "10.0.0.0/15", "10.0.0.0/24"];
+  const rule = () => {
+    const from = random.chance(2) ? host(0) : random.pick(wide);
+    const to = random.chance(2) ? host(1) : random.pick(["", "10.0.1.0/24", "10.0.0.0/15"]);
+    const clauses = [
+      from && `from ${from}`,
+      to && `to ${to}`,
+      random.pick(["", "tcp", "dport 1-3"]),
+    ];
+    return `  ${random.pick(["accept", "drop", "reject"])} ${clauses.join(" ")}\n`;
+  };
+  const rules = Array.from({ length: 3 * HOSTS }, rule);
+  // A rule about all that comes would leave nothing for others.
+  return `chain input default drop {\n${rules.filter((text) => /\d/.test(text)).join("")}}\n`;
+}
+
+const HOSTS = 90;
+
+/** Packets between those hosts, now and then from elsewhere. */
+function samplePacket(random: Random, policy: Policy, hosts: boolean): Packet {
+  const packet = randomPacket(random, policy.hooks);
+  const own = hosts && packet.family === 0n && !random.chance(8);
+  const address = (net: number) => BigInt((10 << 24) + (net << 8) + random.below(HOSTS + 1));
+  return {
+    ...packet,
+    mark: packet.mark & BigInt(policy.markBits),
+    ...own && { src: address(0), dst: address(1) },
+  };
+}
+
+Deno.test("tables pass unless they are wrong, and what is wrong is shown by a packet", () => {
+  const { seed, cases } = randomCases(16);
+  const caught = new Map<string, number>(Object.keys(BUGS).map((bug) => [bug, 0]));
+  let harmless = 0, odd = 0;
+  for (let s = seed; s < seed + cases; s++) {
+    const random = new Random(s);
+    const hosts = s % 2 === 0;
+    const text = hosts ? manyHosts(random) : randomFile(random);
+    const { policy } = check("random.fw", text);
+    if (!policy) continue; // clauses that contradict are refused
+    const sample = Array.from({ length: 200 }, () => samplePacket(random, policy, hosts));
+    for (const backEnd of hosts ? ["parted" as const] : ALL) {
+      const good = plan(policy, backEnd);
+      if (good.backEnd !== backEnd) continue;
+      verify(policy, image(policy, good));
+      for (const [bug, kind] of Object.entries(BUGS)) {
+        if (!kind.in.includes(backEnd)) continue;
+        const made = structuredClone(good) as unknown as Changeable<Plan>;
+        const meant = structuredClone(policy) as unknown as Changeable<Policy>;
+        if (!kind.plant(random, made, meant)) continue;
+        const where = `seed ${s}, ${backEnd}: ${bug}\n${text}`;
+        const bytes = image(meant as Policy, made as unknown as Plan);
+        const shown = sample.find((packet) => differs(policy, meant as Policy, bytes, packet));
+        const found = faultOf(policy, bytes);
+        if (!found) {
+          assert(!shown, `not caught: ${where}`);
+          harmless++;
+          continue;
+        }
+        if (!found.packet) {
+          assert(!shown, `no packet: ${found.message}: ${where}`);
+          odd++;
+          continue;
+        }
+        const real = differs(policy, meant as Policy, bytes, found.packet) ||
+          JSON.stringify(literals(meant as Policy)) !== JSON.stringify(literals(policy));
+        assert(real, `nothing is wrong about ${found.message}: ${where}`);
+        caught.set(bug, caught.get(bug)! + 1);
+      }
+    }
+  }
+  console.log([...caught].map(([bug, n]) => `${n} × ${bug}`).join("\n"));
+  console.log(`${harmless} made no difference; of ${odd} more that was not proved`);
+  for (const [bug, n] of caught) assert(n > 0 || cases < 10, `never caught: ${bug}`);
+});
+
+function faultOf(policy: Policy, bytes: Uint8Array<ArrayBuffer>): WrongTables | undefined {
+  try {
+    verify(policy, bytes);
+    return undefined;
+  } catch (error) {
+    if (error instanceof WrongTables) return error;
+    throw error;
+  }
+}
+
+/** Whether an image, made for rules that may have been changed, does anything else with a packet. */
+function differs(
+  policy: Policy,
+  meant: Policy,
+  bytes: Uint8Array<ArrayBuffer>,
+  packet: Packet,
+): boolean {
+  const tables = openImage(bytes);
+  return Array.from({ length: 2 ** policy.literals.length }, (_, ways) => ways).some((ways) => {
+    const holds = (literal: number) => (ways >>> literal & 1) === 1;
+    const { rule, passed } = decide(policy, packet, holds);
+    const numbers = [...passed, rule].map((rule) => policy.rules.indexOf(rule!));
+    const found = classify(tables, packet, holds);
+    const effects = (rules: readonly Rule[]) =>
+      JSON.stringify(
+        numbers.map((n) => [rules[n]?.verdict, rules[n]?.mark, rules[n]?.log?.prefix]),
+      );
+    return [...found.passed, found.rule].join() !== numbers.join() ||
+      effects(meant.rules) !== effects(policy.rules);
+  });
+}
+
+function literals({ literals, sets }: Policy): unknown {
+  return JSON.parse(
+    JSON.stringify(
+      [literals, sets],
+      (_, value) => typeof value === "bigint" ? String(value) : value,
+    ),
+  );
+}
+
+Deno.test("what a fault says names the packet, the rule that decides and the one that ought to", () => {
+  const { policy } = check(
+    "t.fw",
+    "chain input default drop {\n  accept tcp dport 22 label ssh\n}\n",
+  );
+  const made = plan(policy!);
+  const last = policy!.rules.length - 1;
+  const bytes = image(policy!, { ...made, decide: made.decide.map(() => last) });
+  const message = faultOf(policy!, bytes)?.message ?? "";
+  assert(/`input .* tcp .*:22 .*`: .*`input:default`.*`ssh`/.test(message), message);
+});
