@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { DEFAULTS } from "../compiler/mod.ts";
 import { isRoot, Network } from "../test/support/netns.ts";
 import { Random } from "../test/support/policy.ts";
 import { requirePackages } from "../native/build.ts";
@@ -65,7 +66,7 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
 function settingsFrom(options: Options): Settings {
   const quick = options.quick !== undefined;
   const { rounds = quick ? "3" : "7", seconds = quick ? "0.5" : "2", seed = "1" } = options;
-  const { batch = "256", coalesce = "auto" } = options;
+  const { batch = `${DEFAULTS.batch}`, coalesce = DEFAULTS.coalesce } = options;
   const scenarios = options.only?.split(",") ?? Object.keys(SCENARIOS);
   const wrong = scenarios.find((name) => !SCENARIOS[name]);
   if (wrong) throw new TypeError(`--only ${wrong}: there are ${Object.keys(SCENARIOS).join(", ")}`);
@@ -76,7 +77,7 @@ function settingsFrom(options: Options): Settings {
     windowMs: Number(seconds) * 1000,
     seed: Number(seed),
     batch,
-    coalesce,
+    coalesce: `${coalesce}`,
   };
 }
 

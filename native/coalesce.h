@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 enum {
-	FW_COALESCE_AUTO_US = 30, /* of 30, 50 and 200 tried: least CPU for no latency to speak of */
+	/* Of 30, 40, 50, 100 and 200 tried, the least that pays well: see docs/queue.md. */
+	FW_COALESCE_AUTO_US = 40,
 	FW_COALESCE_BUSY = 20, /* packets in a window that make a flow worth gathering */
 	FW_COALESCE_WINDOW_NS = 1000000,
 };
