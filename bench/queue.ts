@@ -8,7 +8,8 @@
  * delivering included. Measurements go to bench/queue/build/measurements.jsonl, a report to
  * report.html beside it.
  *
- * Options: --quick, or --only SCENARIOS and --rules SIZES with lists as in input,ping and 24,1000;
+ * Options: --quick, or --only SCENARIOS, --rules SIZES and --contestants NAMES with lists as in
+ * input,ping and 24,1000 and canonical,barrage;
  * --rounds N, --seconds N a window, --seed N for the order, --batch N and --coalesce V of Barrage.
  *
  * @module
@@ -34,6 +35,7 @@ interface Settings {
   readonly scenarios: readonly string[];
   /** In place of each scenario's own. */
   readonly rules: readonly number[] | undefined;
+  readonly contestants: readonly string[] | undefined;
   readonly rounds: number;
   readonly windowMs: number;
   readonly seed: number;
@@ -55,7 +57,7 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
   const random = new Random(settings.seed);
   const cases: Case[] = [];
   for (const name of settings.scenarios) {
-    const scenario = SCENARIOS[name]!;
+    const scenario = narrowed(SCENARIOS[name]!, settings.contestants);
     for (const rules of settings.rules ?? scenario.rules) {
       cases.push(await compete(stage, { name, scenario, rules }, settings, random, signal));
     }
@@ -70,15 +72,31 @@ function settingsFrom(options: Options): Settings {
   const scenarios = options.only?.split(",") ?? Object.keys(SCENARIOS);
   const wrong = scenarios.find((name) => !SCENARIOS[name]);
   if (wrong) throw new TypeError(`--only ${wrong}: there are ${Object.keys(SCENARIOS).join(", ")}`);
+  const contestants = options.contestants?.split(",");
+  const nobody = contestants?.find((name) => !CONTESTANTS[name]);
+  if (nobody) {
+    throw new TypeError(
+      `--contestants ${nobody}: there are ${Object.keys(CONTESTANTS).join(", ")}`,
+    );
+  }
   return {
     scenarios,
     rules: options.rules?.split(",").map(Number) ?? (quick ? [1000] : undefined),
+    contestants,
     rounds: Number(rounds),
     windowMs: Number(seconds) * 1000,
     seed: Number(seed),
     batch,
     coalesce: `${coalesce}`,
   };
+}
+
+/** With those of its contestants that were asked for. */
+function narrowed(scenario: Scenario, wanted: readonly string[] | undefined): Scenario {
+  if (!wanted) return scenario;
+  const keep = (names: readonly string[]) => names.filter((name) => wanted.includes(name));
+  const { contestants, against } = scenario;
+  return { ...scenario, contestants: keep(contestants), against: keep(against) };
 }
 
 async function compete(

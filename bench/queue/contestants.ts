@@ -65,6 +65,21 @@ const barrage = onQueue("barrage", (rules, { batch, coalesce }) => ({
   ready: /^barrage: filtering/,
 }));
 
+const RELOAD_MS = 100;
+
+/** Told to read its rule file anew, over and over. */
+const reloading: Contestant = {
+  name: "barrage, reloading",
+  start: async (host, policy, manner) => {
+    const own = await barrage.start(host, policy, manner);
+    const timer = setInterval(() => Deno.kill(own.pid!, "SIGHUP"), RELOAD_MS);
+    return running(own.pid, async () => {
+      clearInterval(timer);
+      await own[Symbol.asyncDispose]();
+    });
+  },
+};
+
 /** With its own hooks, which leave to the kernel what the kernel can decide as well. */
 const pushed: Contestant = {
   name: "barrage, its own hooks",
@@ -89,6 +104,7 @@ export const CONTESTANTS: Readonly<Record<string, Contestant>> = {
   canonical,
   null: floor,
   barrage,
+  reloading,
   pushed,
 };
 

@@ -123,6 +123,7 @@ function figures(witness: number, pid: number | undefined) {
 const LATENCY: readonly Column[] = [
   { label: "p50 us", digits: 1, compared: true },
   { label: "p99 us", digits: 1, compared: false },
+  { label: "longest, us", digits: 0, compared: false },
 ];
 
 /** Pings, beside so many datagrams a second if any. */
@@ -137,7 +138,7 @@ function ping(rate?: number): Scenario["measure"] {
     const times = [...stdout.matchAll(/time=([\d.]+)/g)].map((m) => Number(m[1]) * 1000)
       .sort((a, b) => a - b);
     if (times.length === 0) throw new Error("no ping came back");
-    return [0.5, 0.99].map((quantile) => times[Math.floor(quantile * (times.length - 1))]!);
+    return [0.5, 0.99, 1].map((quantile) => times[Math.floor(quantile * (times.length - 1))]!);
   };
 }
 
@@ -224,6 +225,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     contestants: ALL,
     against: ["canonical"],
     columns: LATENCY,
+    measure: ping(50_000),
+  },
+  reload: {
+    ...COMMON,
+    title: "Ping, beside 50,000 packets a second and reloads every 100 ms",
+    rules: [10_000],
+    contestants: ["barrage", "reloading"],
+    against: ["barrage"],
+    columns: LATENCY.map((column) => ({ ...column, compared: true })),
     measure: ping(50_000),
   },
   tcp: {
