@@ -27,7 +27,8 @@ export async function test(args: Arguments): Promise<number> {
 
 function summary({ tested, exercised, live }: TestReport, failed: number): string {
   const coverage = live === 0 ? "100" : (100 * exercised / live).toFixed(0);
-  return `${tested.length - failed} expectations hold, ${failed} do not; ` +
+  const proved = tested.length - failed;
+  return `${proved} ${proved === 1 ? "expectation" : "expectations"} proved, ${failed} failed; ` +
     `${exercised} of ${live} rules that can decide are exercised (${coverage} %)`;
 }
 
