@@ -10,7 +10,9 @@ import { why } from "./report.ts";
 /** Reads what `path` names in `from`: a glob's files in order of name, none if it fits nothing. */
 export function readFrom(path: string, from: string): ReturnType<Read> {
   const base = from === "-" ? "." : dirname(from);
-  const full = path.startsWith("/") ? normalize(path) : join(base, path);
+  // A file keeps the name that the user has for it, so that a circle of includes is seen.
+  const here = from.startsWith("./") ? "./" : "";
+  const full = path.startsWith("/") ? normalize(path) : here + join(base, path);
   try {
     return (/[*?[]/.test(full) ? [...matches(full)].sort() : [full]).map((name) => ({
       name,

@@ -36,6 +36,7 @@ export function hygiene(file: File, written: File, today?: string): Diagnostic[]
     ...unused(file, written),
     ...sets.flatMap(emptySet),
     ...listsOf(file).flatMap(members),
+    ...sets.flatMap(fileMembers),
     ...logs(chains, rules),
     ...(today === undefined ? [] : rules.flatMap((rule) => expiry(rule, today))),
   ];
@@ -182,6 +183,15 @@ function members(elements: readonly Element[]): Diagnostic[] {
     });
   }
   return found;
+}
+
+/** The same of a set's file: told once, for lists come from others, and hold thousands. */
+function fileMembers({ file, elements }: SetDefinition): Diagnostic[] {
+  const [first, ...more] = file && elements ? members(elements) : [];
+  if (!first) return [];
+  const { fix: _, help: __, ...found } = first;
+  const note = `so it is with ${more.length} more of this file`;
+  return [{ ...found, ...(more.length > 0 && { note }) }];
 }
 
 /** The values of a literal member; the line of numbers does not matter, only that it is one. */

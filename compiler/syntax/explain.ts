@@ -131,6 +131,16 @@ export function explainCharacter(token: IToken): Diagnostic {
   };
 }
 
+/** A file that is no text at all. */
+export function explainBinary(span: Span): Diagnostic {
+  return {
+    code: "FW008",
+    message: "this is not a text file",
+    span,
+    help: "name the rule file itself; one in UTF-16 must be saved as UTF-8",
+  };
+}
+
 /** Characters that people type for others. */
 const LOOKALIKES: Readonly<Record<string, readonly [like: string, help: string]>> = {
   "'": ['"', 'put strings in `"`'],

@@ -11,7 +11,13 @@ import type { IToken } from "chevrotain";
 import { type Diagnostic, type Report, severityOf } from "../diagnostic.ts";
 import type { Source, Span } from "../source.ts";
 import type { File, Statement, Word } from "./ast.ts";
-import { explainCharacter, explainError, explainForeign, explainMistake } from "./explain.ts";
+import {
+  explainBinary,
+  explainCharacter,
+  explainError,
+  explainForeign,
+  explainMistake,
+} from "./explain.ts";
 import { foreignWord, translate } from "./foreign.ts";
 import { Grammar } from "./grammar.ts";
 import { type Outline, outline } from "./outline.ts";
@@ -56,7 +62,10 @@ function read<N>(
   report: Report,
   production: (grammar: Grammar, shape: Outline, text: string) => N,
 ): { tree: N; tokens: readonly IToken[]; comments: readonly Word[]; sound: boolean } {
-  const { text, base } = source;
+  const { base } = source;
+  const binary = isBinary(source.text);
+  if (binary) report(explainBinary({ start: base, end: base }));
+  const text = binary ? "" : source.text;
   const { tokens, groups } = lexer.tokenize(text);
   const shape = outline(tokens, text);
   grammar ??= new Grammar();
@@ -97,12 +106,19 @@ function read<N>(
       ...(d.fix && { fix: d.fix.map((edit) => ({ ...edit, span: shift(edit.span) })) }),
     });
   }
-  const sound = told.every((d) => severityOf(d) !== "error");
+  const sound = !binary && told.every((d) => severityOf(d) !== "error");
   const comments = (groups.comments ?? []).map(({ image, startOffset: start }) => ({
     text: image.trimEnd(),
     span: shift({ start, end: start + image.length }),
   }));
   return { tree: base === 0 ? tree : shiftSpans(tree, shift), tokens, comments, sound };
+}
+
+/** Whether a text is full of characters that no person types: its words are not worth a look. */
+function isBinary(text: string): boolean {
+  const head = text.slice(0, 4096);
+  const odd = head.match(/(?![\t\r\n])[\p{Cc}\ufffd]/gu)?.length ?? 0;
+  return odd >= 16 && odd > head.length / 10;
 }
 
 /** What is no consequence of an earlier problem in the same sentence, in source order. */

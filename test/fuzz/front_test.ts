@@ -54,6 +54,16 @@ const HOSTILE: Readonly<Record<string, string>> = {
   "a number of a million digits": `define a = ${"1".repeat(1_000_000)}`,
   "a hundred thousand strings without an end": '"\n'.repeat(100_000),
   "half a million colons": "a:".repeat(500_000),
+  "a megabyte that is no UTF-8": new TextDecoder().decode(new Uint8Array(1_000_000).fill(0xfe)),
+  "odd bytes among rules": `chain input default drop {\n${
+    "accept tcp dport 22 from 192.0.2.1 to \0 198.51.100.1 label \ufffd\n".repeat(5_000)
+  }}`,
+  "20,000 lines that end in CRLF, behind a byte order mark": `\ufeffchain input default drop {\r\n${
+    "match tcp dport 22\r\n".repeat(20_000)
+  }}\r\n`,
+  "a list of 200,000 members": `set s = { ${
+    Array.from({ length: 200_000 }, (_, i) => `10.${i >> 16}.${i >> 8 & 255}.${i & 255}`).join(", ")
+  } }\nchain input default drop { accept from @s }`,
   "20,000 mistakes": `chain input default drop {\n${"acept tcp dprt\n".repeat(20_000)}}`,
 };
 

@@ -134,6 +134,35 @@ Deno.test("lint reads standard input as `-`", async () => {
   assertEquals([code, new TextDecoder().decode(stdout)], [0, "-: clean\n"]);
 });
 
+Deno.test("lint follows includes, globs and set files from where each file lies, and sees circles", async () => {
+  const folder = await Deno.makeTempDir();
+  const files = {
+    "main.fw": 'include "lists/sets.fw"\nchain forward default drop {\n' +
+      '  include "rules.d/*.fw"\n  drop from @bad\n}\n',
+    "lists/sets.fw": 'set bad : addr file "bad.txt"\n',
+    "lists/bad.txt": "192.0.2.1\n???\n",
+    "rules.d/b.fw": "acept udp\n",
+    "rules.d/a.fw": "drop tcp dprt 22\n",
+    "circle.fw": 'include "./circle.fw"\nchain forward default drop {}\n',
+  };
+  await Deno.mkdir(`${folder}/lists`);
+  await Deno.mkdir(`${folder}/rules.d`);
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(`${folder}/${name}`, text);
+  }
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", FW, "lint", "--format", "short", "main.fw", "./circle.fw"],
+    cwd: folder,
+  }).output();
+  await Deno.remove(folder, { recursive: true });
+  assertEquals([code, new TextDecoder().decode(stdout).trim().split("\n")], [1, [
+    "lists/bad.txt:2:1: error[FW209]: line 2 of lists/bad.txt is no member of a set",
+    "rules.d/a.fw:1:10: error[FW003]: unknown clause `dprt`",
+    "rules.d/b.fw:1:1: error[FW001]: unknown verb `acept`",
+    "./circle.fw:1:9: error[FW010]: this include closes a circle: ./circle.fw → ./circle.fw",
+  ]]);
+});
+
 /** Usage and file errors: one clear text, exit code 2. */
 const REFUSED: readonly (readonly [what: string, args: string[], stderr: RegExp])[] = [
   [

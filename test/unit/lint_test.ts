@@ -67,6 +67,19 @@ Deno.test("fixes are made in the file that they are for, once if it is included 
   ]);
 });
 
+Deno.test("what is odd about the members of a set file is told once", () => {
+  const text =
+    'set bad : addr file "bad.txt"\nchain forward default drop {\n  accept from ! @bad\n}\n';
+  const { diagnostics, sources } = lint("main.fw", text, {
+    read: (name) => [{ name, text: "192.0.2.1\n192.0.2.0/24\n192.0.2.7\n2001:db8::/32\n" }],
+  });
+  const told = diagnostics.filter(({ code }) => code === "FW205");
+  assertEquals(told.map(({ message, note, fix }) => [message, note, fix]), [
+    ["`192.0.2.0/24` covers `192.0.2.1`", "so it is with 1 more of this file", undefined],
+  ]);
+  assertEquals(sources.position(told[0]!.span.start).source.name, "bad.txt");
+});
+
 Deno.test("an included file ignores findings of its own, and may define what others use", () => {
   const files: Record<string, string> = {
     "all.fw": "define a = 1\nset b = { 192.0.2.0/24 }\n",
