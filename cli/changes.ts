@@ -19,6 +19,7 @@ import { sessionHere } from "./session.ts";
 const HELD = [
   ...["queue", "batch", "workers", "split", "copy", "coalesce", "fail-overflow"] as const,
   ...["mark-mask", "hooks", "control", "metrics"] as const,
+  ...["fail-error", "fail-hang", "hooks-lost"] as const,
 ];
 
 export interface Changes {

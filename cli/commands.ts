@@ -310,9 +310,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "down",
     summary: "remove what a killed run has left in the kernel",
     operands: [],
-    options: [],
+    options: [
+      {
+        name: "queueing",
+        summary: "only end queueing: a run that hangs blocks no packet any more",
+      },
+    ],
     needs: () => [HOOK_TOOLS],
-    run: async () => await (await import("./down.ts")).down(),
+    run: async (args) => await (await import("./down.ts")).down(args),
   },
   {
     name: "completion",

@@ -1,7 +1,12 @@
-import { removeLeftovers } from "../runtime/mod.ts";
+import { endQueueing, removeLeftovers } from "../runtime/mod.ts";
+import type { Arguments } from "./commands.ts";
 
 /** Removes what a killed run has left in the kernel, and says what that was. */
-export async function down(): Promise<number> {
+export async function down({ options }: Arguments): Promise<number> {
+  if (options.queueing) {
+    await endQueueing();
+    return 0;
+  }
   const removed = await removeLeftovers();
   console.log(
     removed.length > 0 ? removed.map((what) => `removed ${what}`).join("\n") : "nothing to remove",

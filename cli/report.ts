@@ -6,6 +6,7 @@
 import { Incomparable, OutOfBudget, PacketError } from "../compiler/mod.ts";
 import {
   ControlError,
+  GuardError,
   HookError,
   LibraryError,
   NativeError,
@@ -21,7 +22,14 @@ export class UsageError extends Error {
 }
 
 /** Errors of the machine: it said no, and the message says what to do. Exit code 1. */
-const OF_THE_MACHINE = [ControlError, HookError, LibraryError, NativeError, ServiceError];
+const OF_THE_MACHINE = [
+  ControlError,
+  GuardError,
+  HookError,
+  LibraryError,
+  NativeError,
+  ServiceError,
+];
 
 /** Questions that make no sense, or that cannot be answered exactly in time. Exit code 2. */
 const NO_ANSWER = [Incomparable, OutOfBudget, PacketError];

@@ -86,7 +86,19 @@ async function filter(
   const asked = await startControl(control, handlers(running, observer, changes));
   parts.defer(() => asked?.stop());
   console.error(banner(running.policy, service.backend));
-  await Promise.race([interrupted, service.ended]);
+  try {
+    await Promise.race([interrupted, service.ended]);
+  } catch (error) {
+    const open = running.policy.options["fail-error"] === "open";
+    console.error(
+      open
+        ? "barrage: the engine has failed: packets pass unfiltered (fail-error open)"
+        : "barrage: the engine has failed: what would be queued is dropped until the next start, " +
+          "or `down` (fail-error closed)",
+    );
+    await service.fail();
+    throw error;
+  }
 }
 
 /** What can be asked of a run over its control socket. */
@@ -140,6 +152,18 @@ async function startControl(
   }
 }
 
+/** The command line that ends queueing from a process of its own. */
+function endingQueueing(): string[] {
+  const self = Deno.build.standalone ? [] : [
+    "run",
+    "--quiet",
+    "--allow-read",
+    "--allow-run",
+    new URL("../fw.ts", import.meta.url).pathname,
+  ];
+  return [Deno.execPath(), ...self, "down", "--queueing"];
+}
+
 function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceConfig {
   const { options } = policy;
   return {
@@ -154,6 +178,12 @@ function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceC
       failOpen: options["fail-overflow"] === "open",
     },
     hooks: options.hooks ? hookPlan(policy) : undefined,
+    failure: {
+      error: options["fail-error"],
+      hang: options["fail-hang"] === "open" ? endingQueueing() : [],
+      lost: options["hooks-lost"],
+    },
+    alarm: (text) => console.error(`barrage: ${text}`),
   };
 }
 

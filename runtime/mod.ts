@@ -15,12 +15,14 @@ export {
   type Request,
   serveControl,
 } from "./control.ts";
+export { GuardError } from "./guard.ts";
 export { followLog, type LogLine } from "./log.ts";
 export { pcapngHeader, pcapngPacket } from "./pcapng.ts";
 export {
   type Backend,
   backendNamed,
   commandText,
+  endQueueing,
   HookError,
   type HookPlan,
   probeBackend,

@@ -6,13 +6,8 @@
  *
  * @module
  */
-import {
-  type Backend,
-  type HookPlan,
-  installHooks,
-  probeBackend,
-  type PushedCount,
-} from "./hooks/mod.ts";
+import { type Backend, type HookPlan, probeBackend, type PushedCount } from "./hooks/mod.ts";
+import { type FailurePolicy, keepHooks } from "./keeper.ts";
 import {
   type Binding,
   type Carry,
@@ -31,6 +26,9 @@ export interface ServiceConfig {
   readonly sharing: Sharing;
   /** What to install in the kernel; undefined to leave that to the user. */
   readonly hooks: HookPlan | undefined;
+  readonly failure: FailurePolicy;
+  /** Is told, in words, of what goes wrong while it runs. */
+  readonly alarm: (text: string) => void;
 }
 
 /** A policy to take the place of the one in force. */
@@ -59,6 +57,8 @@ export interface Service {
   ): Promise<void>;
   /** Rejects when a queue thread fails; resolves when all have ended. */
   readonly ended: Promise<void>;
+  /** Ends after a failure: packets pass or are dropped, as the failure policy says. */
+  fail(): Promise<void>;
   /** Ends in order; every packet that was queued has its verdict. Figures stay readable. */
   stop(): Promise<void>;
 }
@@ -73,7 +73,7 @@ export class ServiceError extends Error {
  * it had done.
  */
 export async function startService(config: ServiceConfig): Promise<Service> {
-  const { image, binding, queues, sharing, hooks } = config;
+  const { image, binding, queues, sharing, hooks, failure, alarm } = config;
   const engine = new Engine(image);
   try {
     for (let queue = queues.first; queue <= queues.last; queue++) {
@@ -83,41 +83,41 @@ export async function startService(config: ServiceConfig): Promise<Service> {
     engine.start();
     const backend = hooks && await probeBackend();
     if (backend) await refuseBesideAnother(backend);
-    const installed = hooks && backend ? await installHooks(hooks, backend) : undefined;
+    const keeper = hooks && backend && await keepHooks(hooks, backend, failure, alarm);
     const ended = engine.ended();
-    let plan = hooks;
-    const change: Service["change"] = async (next, swapped) => {
-      // Hooks first: what the new tables count on must be there. The old ones make do with it.
-      const pushed = next.hooks ? await installed?.replace(next.hooks) : undefined;
-      try {
-        if (next.asksMore) await answered(engine);
-        using past = engine.swap(next.image, next.carry);
-        plan = next.hooks;
-        swapped(past, pushed ?? new Map());
-      } catch (error) {
-        if (plan !== next.hooks && plan) await installed?.replace(plan);
-        throw error;
-      }
-    };
     let stopping: Promise<void> | undefined;
-    let last: ReadonlyMap<number, PushedCount> | undefined;
-    const pushed = async () => last ?? await installed?.counters() ?? new Map();
-    const stop = async () => {
+    const end = async () => {
       try {
-        await installed?.detach();
-        last = await pushed();
+        await keeper?.detach();
       } finally {
         engine.stop();
-        await ended.finally(() => installed?.remove());
+        await ended.catch(() => {});
+        await keeper?.remove();
       }
+    };
+    const fail = async () => {
+      if (failure.error === "open") return await end();
+      await keeper?.close();
+      engine.stop();
+      await ended.catch(() => {});
     };
     return {
       backend: backend?.name,
       engine,
-      pushed,
-      change,
+      pushed: async () => await keeper?.pushed() ?? new Map(),
+      async change({ image, carry, hooks, asksMore }, swapped) {
+        const swap = async (pushed: ReadonlyMap<number, PushedCount>) => {
+          if (asksMore) await answered(engine);
+          using past = engine.swap(image, carry);
+          swapped(past, pushed);
+        };
+        // Hooks first: what the new tables count on must be there. The old ones make do with it.
+        if (hooks && keeper) await keeper.replace(hooks, swap);
+        else await swap(new Map());
+      },
       ended,
-      stop: () => stopping ??= stop(),
+      fail: () => stopping ??= fail(),
+      stop: () => stopping ??= end().then(() => ended),
     };
   } catch (error) {
     await engine[Symbol.asyncDispose]();

@@ -34,6 +34,9 @@ export interface Backend {
    */
   counters(plan: HookPlan, generation: number): Promise<ReadonlyMap<number, PushedCount>>;
 
+  /** All of ours that is in the kernel as text, but for counters: changed if it was changed. */
+  shape(): Promise<string>;
+
   /** Ends queueing, and keeps counters and what acts on packets that are queued already. */
   detach(): Promise<void>;
 

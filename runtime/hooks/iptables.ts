@@ -297,6 +297,7 @@ export function iptables(variant: Variant, families: readonly Family[] = FAMILIE
       }
       return totals;
     },
+    shape: async () => JSON.stringify(await Promise.all(families.map(found))),
     detach: () => changeFound("detach", detaching),
     remove: () => changeFound("remove", (remove) => ({ remove })),
   };

@@ -28,6 +28,8 @@ export interface InstalledHooks {
    * stays, and HookError says why.
    */
   replace(plan: HookPlan): Promise<ReadonlyMap<number, PushedCount>>;
+  /** Whether somebody else has changed what is in the kernel of it. */
+  changed(): Promise<boolean>;
   /** Ends queueing; packets that are queued already can still be answered, and rejected. */
   detach(): Promise<void>;
   /** Removes the rest. With nft this drops what is still queued. */
@@ -39,10 +41,11 @@ export interface InstalledHooks {
  * nothing of it stays, and HookError says why.
  */
 export async function installHooks(plan: HookPlan, backend: Backend): Promise<InstalledHooks> {
-  let now = plan, generation: number;
+  let now = plan, generation: number, shape: string;
   try {
     generation = await backend.install(now);
     await backend.sweep(now, generation);
+    shape = await backend.shape();
   } catch (error) {
     await backend.remove().catch(() => {});
     throw error;
@@ -66,11 +69,21 @@ export async function installHooks(plan: HookPlan, backend: Backend): Promise<In
       now = next;
       const counted = await backend.counters(old.plan, old.generation);
       await backend.sweep(now, generation);
+      shape = await backend.shape();
       return counted;
     },
+    changed: async () => await backend.shape() !== shape,
     detach: () => backend.detach(),
     remove: () => backend.remove(),
   };
+}
+
+/**
+ * Ends queueing by every tool this host has, whoever began it: packets pass unfiltered. Throws
+ * HookError when none of the tools can read its rules, or it cannot be ended.
+ */
+export async function endQueueing(): Promise<void> {
+  await forEachFound((backend) => backend.detach());
 }
 
 /**
@@ -79,6 +92,16 @@ export async function installHooks(plan: HookPlan, backend: Backend): Promise<In
  */
 export async function removeLeftovers(): Promise<string[]> {
   const removed: string[] = [];
+  await forEachFound(async (backend, found) => {
+    await backend.remove();
+    removed.push(...found);
+  });
+  return removed;
+}
+
+async function forEachFound(
+  use: (backend: Backend, found: readonly string[]) => Promise<void>,
+): Promise<void> {
   const failures: HookError[] = [];
   // One address family at a time: a host may have the tools of only one.
   const variants = ["iptables", "iptables-legacy"] as const satisfies readonly Variant[];
@@ -91,9 +114,7 @@ export async function removeLeftovers(): Promise<string[]> {
       return [];
     });
     if (found.length === 0) continue;
-    await backend.remove();
-    removed.push(...found);
+    await use(backend, found);
   }
   if (failures.length === backends.length) throw failures[0]!;
-  return removed;
 }

@@ -139,6 +139,14 @@ async function ourTable(): Promise<string | undefined> {
   });
 }
 
+/** The same without counters. */
+async function ourShape(): Promise<string> {
+  if ((await nft.find()).length === 0) return "";
+  return await run("cannot read our nft table", {
+    argv: ["nft", "-s", "list", "table", ...TABLE.split(" ")],
+  });
+}
+
 /** The hooks by nft. */
 export const nft: Backend = {
   name: "nft",
@@ -182,6 +190,7 @@ export const nft: Backend = {
     }
     return totals;
   },
+  shape: ourShape,
   async detach() {
     const hooks = [...chainsIn(await ourTable() ?? "").keys()]
       .filter((name) => name.startsWith("queue-")).map((name) => name.slice("queue-".length));

@@ -196,15 +196,16 @@ export class Background {
     return this.#child.pid;
   }
 
-  /** The first line that it prints, and that matches, waiting for it. Throws if it ends without. */
-  async line(pattern: RegExp): Promise<string> {
+  /** The n-th line that it prints, and that matches, waiting for it. Throws if it ends without. */
+  async line(pattern: RegExp, n = 1): Promise<string> {
     const late = new Error(`${this.args.join(" ")} printed no line like ${pattern} in time`);
     const timer = setTimeout(() => this.#news.reject(late), WAIT_MS);
     try {
       for (;;) {
         const news = this.#news.promise;
         const { stdout, stderr } = this.#output;
-        const found = [stdout, stderr].flatMap(completeLines).find((line) => pattern.test(line));
+        const lines = [stdout, stderr].flatMap(completeLines);
+        const found = lines.filter((line) => pattern.test(line))[n - 1];
         if (found !== undefined) return found;
         if (this.#hasEnded) {
           throw new Error(`${this.args.join(" ")} ended early: ${stdout}${stderr}`);

@@ -25,6 +25,7 @@ export function observed(text: string): Observed {
     pushed: () => Promise.resolve(new Map()),
     change: () => Promise.reject(new Error("nothing is changed here")),
     ended: engine.ended(),
+    fail: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };
 

@@ -192,6 +192,16 @@ function injectFile(link: string, to: string, path: string): { sent: number } {
   return { sent: packets.length };
 }
 
+/** Sends the first four bytes of a TCP header, and says so. */
+function cutTcp(address: string): { sent: number } {
+  const RAW = 3, TCP = 6;
+  const c = libc();
+  const fd = c.socket(AF_INET, RAW, TCP);
+  const sockaddr = socketAddress(c, AF_INET, address, 0);
+  if (c.connect(fd, sockaddr, sockaddr.length) < 0) throw new Error(`cannot reach ${address}`);
+  return { sent: Number(c.send(fd, new Uint8Array([0x30, 0x39, 0, 80]), 4n, 0)) };
+}
+
 /** Resolves when both servers listen; they go on for as long as the process. */
 async function echo(port: number): Promise<void> {
   const tcp = createServer((socket) => {
@@ -211,6 +221,7 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
   "udp-echo": (to, port, ms) => attempt(DATAGRAM, to!, Number(port), true, timeout(ms)),
   "ping": (to, ms) => ping(to!, timeout(ms)),
   "inject": (link, to, path) => injectFile(link!, to!, path!),
+  "cut-tcp": (to) => cutTcp(to!),
   "flood": (to, ...ports) => flood(to!, ports.map(Number)),
   async "serve"(...ports) {
     for (const port of ports) await echo(Number(port));

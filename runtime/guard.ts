@@ -1,0 +1,69 @@
+/**
+ * The guard: a small process that notices from outside when the engine hangs.
+ *
+ * @module
+ */
+
+/** How long packets may wait without any being answered until the engine is taken to hang. */
+const PATIENCE_MS = 2000;
+
+export interface Guarded {
+  readonly queues: { readonly first: number; readonly last: number };
+  /** What the guard runs when the engine hangs; nothing, if packets are to stay where they are. */
+  readonly command: readonly string[];
+  /** Called, if that is possible at all, when the engine hangs and the command was run. */
+  hung(): void;
+  /** Called when an engine that had hung answers again. */
+  back(): void;
+}
+
+/** The guard cannot be started. */
+export class GuardError extends Error {
+  override name = "GuardError";
+}
+
+/** Starts the guard, which ends with this process. Throws GuardError. */
+export async function startGuard(
+  { queues, command, hung, back }: Guarded,
+): Promise<{ stop(): Promise<void> }> {
+  const program = await guardProgram();
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program.path, {
+      args: [queues.first, queues.last, PATIENCE_MS, ...command].map(String),
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new GuardError(`cannot watch for a hung engine: ${error.message}`);
+  } finally {
+    await program.forget();
+  }
+  const follow = async () => {
+    let said = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      said += text;
+      const lines = said.split("\n");
+      said = lines.pop()!;
+      for (const line of lines) line === "back" ? back() : hung();
+    }
+  };
+  const followed = follow();
+  return {
+    async stop() {
+      await child.stdin.close().catch(() => {}); // it may have been killed
+      await Promise.all([followed, child.status]);
+    },
+  };
+}
+
+/** The program, as a file that the kernel can run: one in a compiled executable is written out. */
+async function guardProgram(): Promise<{ path: string; forget(): Promise<void> }> {
+  const built = new URL("../native/build/barrage-guard", import.meta.url).pathname;
+  if (!Deno.build.standalone) return { path: built, forget: () => Promise.resolve() };
+  const path = await Deno.makeTempFile({ prefix: "barrage-guard-" });
+  await Deno.writeFile(path, await Deno.readFile(built));
+  await Deno.chmod(path, 0o700);
+  return { path, forget: () => Deno.remove(path) };
+}
