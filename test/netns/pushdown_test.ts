@@ -1,5 +1,5 @@
 /** Rules in front of the queue, in a real kernel: what they decide, and what they leave. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { hookPlan } from "../../cli/plan.ts";
 import { check, pushDown } from "../../compiler/mod.ts";
 import { PROTO } from "../../compiler/policy/field.ts";
@@ -77,6 +77,33 @@ for (const family of ["v4", "v6"] as const) {
     },
   );
 }
+
+rootTest("a reload changes what is pushed down, under traffic, and no count is lost", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  await serve(server, 80);
+  const policy = (verdict: string) =>
+    `chain input default drop {
+       accept icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }
+       accept state established label flow
+       ${verdict} udp dport 80 label web
+       accept icmp type echo-request label ping
+     }`;
+  await using barrage = await Barrage.start(server, policy("accept"), "--push-down", "on");
+  const pings = client.start(["ping", "-q", "-i", "0.002", "-c", "600", server.v4]);
+  for (const verdict of ["drop", "accept", "drop", "reject", "accept", "reject"]) {
+    await Deno.writeTextFile(barrage.rules, policy(verdict));
+    await barrage.ask("reload");
+    const { result } = await traffic(client, "udp-echo", server.v4, 80, 300);
+    assertEquals(result, { accept: "answered", drop: "timeout", reject: "refused" }[verdict]);
+  }
+  assertMatch((await pings.line(/received/)) ?? "", /^600 packets transmitted, 600 received/);
+  const { rules } = await barrage.stop();
+  const { packets, pushed } = rules.find(({ rule }) => rule === "web")!;
+  assertEquals([packets, pushed], [6, 6]);
+  const counted = (name: string) => rules.find(({ rule }) => rule === name)!.packets;
+  assertEquals(counted("ping") + counted("flow"), 600);
+});
 
 /** Packets for a server at 10.0.0.2 and fd00::2, none of which answers another or follows it in TCP. */
 function packetsFor(random: Random, count: number): Uint8Array[] {
