@@ -6,6 +6,8 @@
 import type { Box } from "./space.ts";
 import { overlap } from "./uncovered.ts";
 
+/** As many boxes are looked at one by one. */
+const FEW = 32;
 /** Fields by which boxes are looked up. */
 const KEYS = 3;
 /** Stretches that a key field is divided into, and how many of them a box may be listed in. */
@@ -49,11 +51,7 @@ class Layer {
   readonly #keys: readonly Key[];
 
   constructor(boxes: readonly Box[]) {
-    const used = boxes[0]!.sets.map(() => 0);
-    for (const { narrow } of boxes) for (const f of narrow) used[f]!++;
-    // The fields that most boxes narrow part them best.
-    this.#keys = used.map((_, f) => f).sort((f, g) => used[g]! - used[f]!).slice(0, KEYS)
-      .map((f) => new Key(f, boxes));
+    this.#keys = boxes.length > FEW ? keysFor(boxes) : [];
   }
 
   add(box: Box): void {
@@ -63,6 +61,11 @@ class Layer {
   }
 
   meeting(box: Box, from: number, to: number): Box[] {
+    if (this.#keys.length === 0) {
+      return this.#boxes.filter((other) =>
+        from <= other.owner && other.owner < to && overlap(box, other)
+      );
+    }
     const first = lowerBound(this.#boxes, from), end = lowerBound(this.#boxes, to);
     const fewest = this.#candidates(box);
     const [a, b, c] = this.#keys as readonly [Key, Key, Key];
@@ -91,6 +94,14 @@ class Layer {
     }
     return fewest;
   }
+}
+
+/** The fields that most boxes narrow part them best. */
+function keysFor(boxes: readonly Box[]): Key[] {
+  const used = boxes[0]!.sets.map(() => 0);
+  for (const { narrow } of boxes) for (const f of narrow) used[f]!++;
+  return used.map((_, f) => f).sort((f, g) => used[g]! - used[f]!).slice(0, KEYS)
+    .map((f) => new Key(f, boxes));
 }
 
 /** Boxes listed by where they are in one field. */

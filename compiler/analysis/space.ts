@@ -65,10 +65,19 @@ export class Space {
     const spread = regions.map(literalsAsFields);
     const more = new Set(spread.flatMap((region) => Object.keys(region) as Field[]));
     this.fields = [...FIELDS, ...[...more].filter((field) => !FIELDS.includes(field))];
-    this.#axes = this.fields.map((field) => axis(field, spread, markBits));
-    this.#shapes = SHAPES.map((shape) =>
-      this.fields.map((field, f) => this.#ordinals(f, shape[field] ?? domainOf(field)))
+    this.#axes = this.fields.map((field) =>
+      more.has(field) ? axis(field, spread, markBits) : unnamed(field)
     );
+    const byField = this.fields.map((field, f) => {
+      const known = new Map<IntervalSet, Ordinals>();
+      return SHAPES.map((shape) => {
+        const set = shape[field] ?? domainOf(field);
+        const whole = known.get(set) ?? this.#ordinals(f, set);
+        known.set(set, whole);
+        return whole;
+      });
+    });
+    this.#shapes = SHAPES.map((_, shape) => byField.map((wholes) => wholes[shape]!));
   }
 
   /** One value that packets can have of each piece of a field. */
@@ -232,6 +241,15 @@ export class Space {
 function domainOf(field: Field): IntervalSet {
   return DOMAIN[field] ?? span(0, 1);
 }
+
+/** The axis of a field that no region names: always the same, and so are most of a small policy's. */
+function unnamed(field: Field): Axis {
+  const known = UNNAMED.get(field) ?? axis(field, [], 0);
+  UNNAMED.set(field, known);
+  return known;
+}
+
+const UNNAMED = new Map<Field, Axis>();
 
 function axis(field: Field, regions: readonly Region[], markBits: number): Axis {
   const domain = domainOf(field)[0]!;

@@ -102,8 +102,8 @@ function base(hook: "input" | "forward" | "output", six: boolean, proto: bigint)
     mac: 1n << 48n,
     uid: 0xffffffffn,
     gid: 0xffffffffn,
-    in: hook === "output" ? 0n : interfaceNumber("zz"),
-    out: hook === "input" ? 0n : interfaceNumber("zz"),
+    in: hook === "output" ? 0n : ZZ,
+    out: hook === "input" ? 0n : ZZ,
   };
 }
 
@@ -161,7 +161,16 @@ function change(packet: Packet, field: Name, value: bigint): Packet {
   return { ...packet, [field]: value };
 }
 
+const ZZ = interfaceNumber("zz");
+const names = new Map<bigint, boolean>();
+
 function isName(value: bigint): boolean {
+  const known = names.get(value) ?? looksLikeName(value);
+  names.set(value, known);
+  return known;
+}
+
+function looksLikeName(value: bigint): boolean {
   const bytes = Array.from({ length: 16 }, (_, i) => Number(value >> BigInt(120 - 8 * i) & 255n));
   const end = bytes.indexOf(0);
   return end > 0 && bytes.slice(end).every((byte) => byte === 0) &&
