@@ -66,6 +66,14 @@ const CONTROL: OptionSpec = {
   summary: "the service's socket (`option control`)",
 };
 const FORCE: OptionSpec = { name: "force", summary: "though it locks out this SSH session" };
+/** Where the packets of a capture are taken to have been seen. */
+const SCENE: readonly OptionSpec[] = [
+  { name: "chain", value: "NAME", summary: "input, forward or output" },
+  { name: "in-dev", value: "IF", summary: "interface the packets came in by" },
+  { name: "out-dev", value: "IF", summary: "interface the packets leave by" },
+  { name: "state", value: "NAME", summary: "conntrack state of every packet (default new)" },
+];
+
 /** Of what makes tables and then uses them. */
 const NO_VERIFY: OptionSpec = {
   name: "no-verify",
@@ -134,9 +142,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "explain",
     summary: "show which rules a packet passes, and which decides it",
-    operands: ["RULES", "PACKET"],
-    options: [{ name: "json", summary: "print the walk as JSON" }],
-    needs: () => [READ],
+    operands: ["RULES", "[PACKET]"],
+    options: [
+      { name: "json", summary: "print the walk as JSON" },
+      { name: "pcap", value: "FILE", summary: "instead, count the packets of a capture by rule" },
+      { name: "packets", summary: "with --pcap, a line a packet" },
+      ...SCENE,
+      ...SHARING,
+    ],
+    needs: ({ options }) => [READ, ...(options.pcap ? [FFI] : [])],
     run: async (args) => await (await import("./explain.ts")).explain(args),
   },
   {
@@ -215,10 +229,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: ["RULES"],
     options: [
       { name: "pcap", value: "FILE", summary: "the capture to read" },
-      { name: "chain", value: "NAME", summary: "input, forward or output" },
-      { name: "in-dev", value: "IF", summary: "interface the packets came in by" },
-      { name: "out-dev", value: "IF", summary: "interface the packets leave by" },
-      { name: "state", value: "NAME", summary: "conntrack state of every packet (default new)" },
+      ...SCENE,
       {
         name: "format",
         value: "pretty|jsonl",

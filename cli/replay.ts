@@ -19,28 +19,73 @@ export async function replay(args: Arguments): Promise<number> {
   if (format !== "pretty" && format !== "jsonl") {
     throw new UsageError(`--format takes pretty or jsonl, found "${format}"`, "replay");
   }
+  const line = format === "jsonl" ? jsonLine : prettyLine;
+  const lines: string[] = [];
+  const kept: Uint8Array<ArrayBuffer>[] = [];
+  const header = (capture: Capture) => kept.push(capture.header);
+  const code = await throughEngine(args, pcap, header, (packet, frame, said) => {
+    lines.push(line(packet, said));
+    if (said.verdict === "accept") kept.push(frame.record);
+    if (lines.length === 10_000) print(lines);
+  });
+  print(lines);
+  if (typeof accepted === "string" && kept.length > 0) {
+    await writeFile(accepted, new Uint8Array(await new Blob(kept).arrayBuffer()));
+  }
+  return code;
+}
+
+/** Prints what becomes of the packets of a capture: a line a packet, or a line a rule. */
+export async function summarizeCapture(args: Arguments): Promise<number> {
+  const { pcap, packets: each, json } = args.options;
+  const lines: string[] = [];
+  const counts = new Map<string, { report: Report; packets: number; bytes: number }>();
+  const code = await throughEngine(args, String(pcap), () => {}, (packet, frame, report) => {
+    if (each) {
+      lines.push((json ? jsonLine : prettyLine)(packet, report));
+      if (lines.length === 10_000) print(lines);
+      return;
+    }
+    const key = `${report.verdict} ${report.rule} ${report.reason}`;
+    const known = counts.get(key) ?? { report, packets: 0, bytes: 0 };
+    counts.set(key, known);
+    known.packets++;
+    known.bytes += frame.ip?.length ?? 0;
+  });
+  const rows = [...counts.values()].toSorted((a, b) => b.packets - a.packets);
+  for (const { report, packets, bytes } of rows) {
+    lines.push(
+      json
+        ? JSON.stringify({ ...report, packets, bytes })
+        : `${String(packets).padStart(8)} packets ${String(bytes).padStart(10)} bytes  ` +
+          `${report.verdict.padEnd(6)}  ${ruleText(report)}`,
+    );
+  }
+  print(lines);
+  return code;
+}
+
+/** Decides the packets of a capture, and says of each what became of it; the exit code. */
+async function throughEngine(
+  args: Arguments,
+  pcap: string,
+  begin: (capture: Capture) => void,
+  each: (packet: number, frame: Capture["frames"][number], report: Report) => void,
+): Promise<number> {
   const compiled = await compileFile(args);
   if (!compiled) return 1;
   const { policy, image } = compiled;
   const scene = sceneOf(args, policy);
   const file = await readFile(pcap);
   const capture = parseCapture(pcap, file);
+  begin(capture);
 
   await using engine = new Engine(image);
   engine.share(policy.options);
-  const line = format === "jsonl" ? jsonLine : prettyLine;
-  const lines: string[] = [];
-  const kept: Uint8Array<ArrayBuffer>[] = [capture.header];
   let packet = 0;
   for (const outcome of replayFrames(engine, file, capture.frames, scene)) {
     const frame = capture.frames[packet++]!;
-    lines.push(line(packet, report(outcome, policy)));
-    if (outcome?.verdict === "accept") kept.push(frame.record);
-    if (lines.length === 10_000) print(lines);
-  }
-  print(lines);
-  if (typeof accepted === "string") {
-    await writeFile(accepted, new Uint8Array(await new Blob(kept).arrayBuffer()));
+    each(packet, frame, report(outcome, policy));
   }
   if (!capture.damage) return 0;
   console.error(
@@ -125,8 +170,10 @@ function jsonLine(packet: number, report: Report): string {
   return JSON.stringify({ packet, ...report });
 }
 
-function prettyLine(packet: number, { verdict, rule, reason }: Report): string {
-  return `${String(packet).padStart(6)}  ${verdict.padEnd(6)}  ${rule}${
-    reason ? ` (${reason})` : ""
-  }`;
+function prettyLine(packet: number, report: Report): string {
+  return `${String(packet).padStart(6)}  ${report.verdict.padEnd(6)}  ${ruleText(report)}`;
+}
+
+function ruleText({ rule, reason }: Report): string {
+  return reason ? `${rule} (${reason})` : rule;
 }

@@ -27,6 +27,7 @@ import { verify } from "./tables/verify.ts";
 
 export { diff, type Difference, Incomparable } from "./analysis/diff.ts";
 export { explain, type Explanation, type Step } from "./analysis/explain.ts";
+export { firstPacket, type Moment } from "./policy/decide.ts";
 export { lockout, readSession, type Session } from "./analysis/lockout.ts";
 export { reach, type Reached } from "./analysis/reach.ts";
 export { OutOfBudget } from "./analysis/ruleset.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Packet } from "./field.ts";
+import { contains } from "./interval.ts";
 import { conditionsOf, type Policy, type Rule } from "./policy.ts";
 import { hasPacket } from "./region.ts";
 
@@ -41,4 +42,38 @@ export function decide(policy: Policy, packet: Packet, truth: Truth = () => fals
     passed.push(rule);
   }
   return { rule: undefined, passed };
+}
+
+/** When a packet is there, by the clock of the place. */
+export interface Moment {
+  /** Of the day. */
+  readonly minute: number;
+  /** 0 is Sunday. */
+  readonly weekday: number;
+  /** As 20261231. */
+  readonly day: number;
+}
+
+/**
+ * What is true of the first packet after a start: every limit has its tokens, and sets that change
+ * have the members that the file gives them.
+ */
+export function firstPacket({ literals, sets }: Policy, packet: Packet, at: Moment): Truth {
+  return (number) => {
+    const literal = literals[number]!;
+    switch (literal.kind) {
+      case "limit":
+        return true;
+      case "time": {
+        const { from, to, days } = literal;
+        const today = days.includes(at.weekday), yesterday = days.includes((at.weekday + 6) % 7);
+        if (from < to) return today && from <= at.minute && at.minute < to;
+        return (today && from <= at.minute) || (yesterday && at.minute < to);
+      }
+      case "until":
+        return at.day <= literal.day;
+      case "member":
+        return contains(sets[literal.set]!.members, packet[literal.of]);
+    }
+  };
 }

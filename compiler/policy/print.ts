@@ -56,7 +56,8 @@ function askedText(policy: Policy, { hook: _, ...region }: Region): string {
   return [...clauses === "any" ? [] : [clauses], ...conditions].join(" ");
 }
 
-function literalText({ sets }: Policy, literal: Literal, wanted: boolean): string {
+/** What a rule asks by a literal, as it would be written. */
+export function literalText({ sets }: Policy, literal: Literal, wanted: boolean): string {
   const not = wanted ? "" : "! ";
   switch (literal.kind) {
     case "limit": {

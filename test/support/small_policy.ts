@@ -63,7 +63,10 @@ export function smallPolicy(random: Random, rules: number): SmallPolicy {
   const allowed = (Object.keys(POOLS) as Name[]).filter((field) =>
     !(hook === "input" && field === "out") && !(hook === "output" && field === "in")
   );
-  const fields = Array.from({ length: random.pick([1, 1, 2, 2, 2, 3]) }, () => random.pick(allowed));
+  const fields = Array.from(
+    { length: random.pick([1, 1, 2, 2, 2, 3]) },
+    () => random.pick(allowed),
+  );
   const hookSet = span(HOOKS.indexOf(hook));
   const rule = (i: number): Rule => ({
     name: `${hook}:${i + 1}`,

@@ -229,3 +229,54 @@ Deno.test("without permissions and without a terminal, one line names the flags"
   }
   await Deno.remove(rules);
 });
+
+const EFFECTS = `set bad : addr size 10 = { 10.9.0.0/16 }
+chain input default drop {
+  match set mark 0x1/0x3 log "seen" every 10s label seen
+  drop from @bad label bad
+  accept tcp dport 22 until 2020-01-01 label early
+  accept tcp dport 22 limit 10/second set mark 0x2/0x2 log every 1s label ssh
+}
+`;
+
+Deno.test("explain shows the walk, with what each earlier rule asks otherwise, the mark and the logs", async () => {
+  const packet = "input tcp 10.1.2.3:40000 > 192.0.2.1:22";
+  const { stdout } = await run({ "rules.fw": EFFECTS }, "explain", "@rules.fw", packet);
+  assertEquals(
+    stdout,
+    "  seen: matches\n  bad: no, `from @bad` is not so\n  early: no, `until 2020-01-01` is not so\n" +
+      "  ssh: matches\n" +
+      'accept by `ssh`, marked 0x3/0x3, logged by `seen` as "seen", logged by `ssh`\n',
+  );
+});
+
+Deno.test("explain --json has the verdict, the rule, the mark, the logs and the walk", async () => {
+  const packet = "input udp 10.9.2.3:40000 > 192.0.2.1:53";
+  const { stdout } = await run({ "rules.fw": EFFECTS }, "explain", "--json", "@rules.fw", packet);
+  assertEquals(JSON.parse(stdout), {
+    verdict: "drop",
+    rule: "bad",
+    log: ["seen"],
+    mark: { value: 1, clear: 3 },
+    walk: [
+      { rule: "seen", verdict: "match", matches: true },
+      { rule: "bad", verdict: "drop", matches: true },
+    ],
+  });
+});
+
+Deno.test("explain --pcap counts the packets of a capture by rule, or has a line for each", async () => {
+  const files = { "rules.fw": RULES, "in.pcap": PACKETS };
+  const { stdout } = await run(files, "explain", "@rules.fw", "--pcap", "@in.pcap");
+  const rows = stdout.trim().split("\n").map((line) => line.trim().split(/ +/));
+  assertEquals(rows.map(([packets, , , , verdict, rule]) => [packets, verdict, rule]), [
+    ["1", "accept", "ssh"],
+    ["1", "drop", "input:default"],
+    ["1", "reject", "input:3"],
+    ["1", "accept", "input:4"],
+  ]);
+  const each = await run(files, "explain", "@rules.fw", "--pcap", "@in.pcap", "--packets");
+  assertEquals(each.stdout.trim().split("\n").length, 4);
+  const both = await run(files, "explain", "@rules.fw", "input tcp", "--pcap", "@in.pcap");
+  assertEquals(both.code, 2);
+});
