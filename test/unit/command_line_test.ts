@@ -66,7 +66,10 @@ Deno.test("on a terminal there is colour, unless NO_COLOR is set, and progress o
   const [bad, long] = [`${folder}/bad.fw`, `${folder}/long.fw`];
   await Deno.writeTextFile(bad, BAD);
   // Some tenths of a second: each rule is asked against all before it.
-  const rules = Array.from({ length: 3000 }, (_, i) => `drop tcp from 10.0.0.0/8 dport ${i + 1}\n`);
+  const rules = Array.from(
+    { length: 12_000 },
+    (_, i) => `drop tcp from 10.0.0.0/8 dport ${i + 1}\n`,
+  );
   await Deno.writeTextFile(long, `chain input default drop {\n${rules.join("")}}\n`);
   const [colour, plain, slow] = await Promise.all([
     onTerminal("TERM=xterm", "lint", bad),
