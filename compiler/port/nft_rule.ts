@@ -330,7 +330,8 @@ export class NftRule {
       ...also,
       {
         text: `${clause} ${negated ? "! " : ""}${text}${suffix}`,
-        ...(asks && { asks, negated }),
+        // Without a socket or a hardware address nft compares nothing, and is never true.
+        ...(asks && { asks, negated: negated && (asks === "in" || asks === "out") }),
       },
     ]];
     if (order) {

@@ -61,14 +61,15 @@ export function writeRules(set: Ruleset, title: string): Imported {
         notes: writer.notes,
       };
     }
+    const before = refused.size;
     for (const error of errors) {
       const { line } = sources.position(error.span.start);
       const way = lines[line - 1]?.way;
-      if (!way || refused.has(way)) {
-        throw new Error(`Cannot write line ${line}, ${lines[line - 1]?.text}: ${error.message}`);
-      }
-      refused.set(way, error);
+      if (way && !refused.has(way)) refused.set(way, error);
     }
+    if (refused.size > before) continue;
+    const { line } = sources.position(errors[0]!.span.start);
+    throw new Error(`Cannot write line ${line}, ${lines[line - 1]?.text}: ${errors[0]!.message}`);
   }
 }
 
