@@ -42,12 +42,12 @@ const LACKING: Readonly<Record<Hook, readonly Condition["asks"][]>> = {
   output: ["in", "mac"],
 };
 
-/** A list of conditions that the language refuses, with what it says of them. */
-type Refused = ReadonlyMap<readonly Condition[], Diagnostic>;
+/** Lists of conditions that the language refuses, with what it says of them in each place. */
+type Refused = Map<readonly Condition[], Map<string, Diagnostic>>;
 
 /** The rule file of a foreign set. `title` is its first line. */
 export function writeRules(set: Ruleset, title: string): Imported {
-  const refused = new Map<readonly Condition[], Diagnostic>();
+  const refused: Refused = new Map();
   for (;;) {
     const writer = new Writer(set, refused);
     const lines = writer.file(title);
@@ -61,13 +61,16 @@ export function writeRules(set: Ruleset, title: string): Imported {
         notes: writer.notes,
       };
     }
-    const before = refused.size;
+    let news = false;
     for (const error of errors) {
       const { line } = sources.position(error.span.start);
-      const way = lines[line - 1]?.way;
-      if (way && !refused.has(way)) refused.set(way, error);
+      const { way, place } = lines[line - 1] ?? {};
+      if (!way || place === undefined) continue;
+      const places = refused.get(way) ?? new Map<string, Diagnostic>();
+      news ||= !places.has(place);
+      refused.set(way, places.set(place, error));
     }
-    if (refused.size > before) continue;
+    if (news) continue;
     const { line } = sources.position(errors[0]!.span.start);
     throw new Error(`Cannot write line ${line}, ${lines[line - 1]?.text}: ${errors[0]!.message}`);
   }
@@ -85,8 +88,8 @@ function read(text: string): { errors: Diagnostic[]; sources: Sources; formatted
 }
 
 /** No packet can have all of it, so that it is exact to leave it out. */
-function isImpossible(diagnostic: Diagnostic | undefined): boolean {
-  return diagnostic?.code === "FW302" && diagnostic.message.startsWith("no packet can");
+function isImpossible(diagnostic: Diagnostic): boolean {
+  return diagnostic.code === "FW302" && diagnostic.message.startsWith("no packet can");
 }
 
 function rowsOf(set: Ruleset, refused: Refused): Row[] {
@@ -116,7 +119,10 @@ function judged(
   { ways, fidelity, why }: Statement,
   refused: Refused,
 ): Pick<Statement, "fidelity" | "why"> {
-  const bad = ways.map((way) => refused.get(way)).filter((found) => found && !isImpossible(found));
+  // What is impossible in one place may be possible in another; what cannot be said never can.
+  const bad = ways.flatMap((way) =>
+    [...refused.get(way)?.values() ?? []].filter((found) => !isImpossible(found)).slice(0, 1)
+  );
   if (fidelity === "left out" || bad.length === 0) return { fidelity, ...(why && { why }) };
   return {
     fidelity: bad.length === ways.length ? "left out" : "matches fewer",
@@ -127,6 +133,8 @@ function judged(
 interface Line {
   readonly text: string;
   readonly way?: readonly Condition[];
+  /** The chain that it is written in. */
+  readonly place?: string;
   /** What the rule may be called, if no other is. */
   readonly label?: string;
 }
@@ -177,7 +185,7 @@ class Writer {
     const byDefault = policies.includes("drop") ? "drop" : "accept";
     const same = four.length === six.length && four.every((base, i) => base === six[i]);
     const body = same
-      ? this.#bases(four, hook, byDefault)
+      ? this.#bases(four, hook, byDefault, hook)
       : (["ipv4", "ipv6"] as const).flatMap((family): Line[] => {
         const list = family === "ipv4" ? four : six;
         if (list.length === 0) {
@@ -187,14 +195,14 @@ class Writer {
           );
           return [];
         }
-        const lines = this.#bases(list, hook, byDefault);
+        const lines = this.#bases(list, hook, byDefault, `${hook} ${family}`);
         return lines.length === 0 ? [] : [{ text: `when ${family} {` }, ...lines, { text: "}" }];
       });
     return [{ text: `chain ${hook} default ${byDefault} {` }, ...body, { text: "}" }];
   }
 
   /** The base chains of one hook in their order; what falls off the end gets `byDefault`. */
-  #bases(bases: readonly Chain[], hook: Hook, byDefault: string): Line[] {
+  #bases(bases: readonly Chain[], hook: Hook, byDefault: string, place: string): Line[] {
     const [only, ...rest] = bases;
     if (!only) return [];
     const policy = only.base!.policy;
@@ -202,14 +210,16 @@ class Writer {
       verb.kind === "return" || verb.kind === "goto"
     );
     if (rest.length === 0 && (policy === byDefault || !returns)) {
-      const lines = only.statements.flatMap((statement) => this.#statement(statement, hook, []));
+      const lines = only.statements.flatMap((statement) =>
+        this.#statement(statement, hook, [], place)
+      );
       return policy === byDefault ? lines : [...lines, { text: policy }];
     }
     return [
       { text: `jump ${this.#chain(only, hook, rest)}` },
       ...(policy === "drop" || rest.length === 0
         ? [{ text: policy }]
-        : this.#bases(rest, hook, "")),
+        : this.#bases(rest, hook, "", place)),
     ];
   }
 
@@ -218,7 +228,9 @@ class Writer {
     const key = `${chain.name} ${chain.family} ${hook} ${rest.map(({ name }) => name).join(" ")}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const lines = chain.statements.flatMap((statement) => this.#statement(statement, hook, rest));
+    const lines = chain.statements.flatMap((statement) =>
+      this.#statement(statement, hook, rest, key)
+    );
     return this.#add(key, chain.name, hook, lines);
   }
 
@@ -227,7 +239,7 @@ class Writer {
     const key = `then ${hook} ${rest.map(({ name }) => name).join(" ")}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    return this.#add(key, `then-${rest[0]!.name}`, hook, this.#bases(rest, hook, ""));
+    return this.#add(key, `then-${rest[0]!.name}`, hook, this.#bases(rest, hook, "", key));
   }
 
   /** Chains that come out the same for several hooks are one. */
@@ -251,20 +263,20 @@ class Writer {
     for (let i = 2;; i++) if (!taken(`${plain}-${i}`)) return `${plain}-${i}`;
   }
 
-  #statement(statement: Statement, hook: Hook, rest: readonly Chain[]): Line[] {
+  #statement(statement: Statement, hook: Hook, rest: readonly Chain[], place: string): Line[] {
     const { source, verb, label, effects } = statement;
     const { fidelity, why } = judged(statement, this.refused);
     const note = { text: `# ${fidelity}${why ? ` (${why})` : ""}: ${source}` };
     const comment = statement.further && fidelity === "exact" ? [] : [note];
     if (fidelity === "left out") return comment;
     const ways = statement.ways.map((way) => [way, conditionsOf(way, hook)] as const)
-      .filter(([way, conditions]) => conditions && !this.refused.has(way));
+      .filter(([way, conditions]) => conditions && !this.refused.get(way)?.has(place));
     if (ways.length === 0) {
       return [{ text: `# exact (no packet of ${hook} can match): ${source}` }];
     }
     const named = ways.length === 1 && label !== undefined ? { label } : {};
     const rules = ways.flatMap(([way, conditions]): Line[] => {
-      const line = (text: string) => ({ text, way });
+      const line = (text: string) => ({ text, way, place });
       const asked = conditions!.map(({ text }) => text);
       const simple = (words: string) => [
         { ...line([words, ...asked, ...effects].join(" ")), ...named },
