@@ -65,134 +65,132 @@ INLINE void sparse(const struct fw_tables *t, lanes *classes, uint32_t n, uint32
 	}
 }
 
-INLINE uint32_t number(const void *list, uint32_t size, uint64_t at)
+/* Rows that are still to be looked at, each with its packet's lane. */
+struct open_rows {
+	uint32_t count;
+	uint32_t rows[FW_GROUP_COUNT * FW_GROUP];
+	uint8_t lanes[FW_GROUP_COUNT * FW_GROUP];
+};
+
+/* Keeps a row that is a list and not empty, or one that is long. */
+INLINE void keep_row(const struct fw_tables *t, uint32_t row, uint32_t lane, struct open_rows *lists,
+		     struct open_rows *longs, bool has_longs)
 {
-	return size == 1   ? ((const uint8_t *)list)[at]
-	       : size == 2 ? ((const uint16_t *)list)[at]
-			   : ((const uint32_t *)list)[at];
-}
-
-/* A rule of a list; what stands for none is the greatest number either way. */
-INLINE uint32_t rule_at(const void *list, uint32_t size, uint64_t at)
-{
-	const uint32_t rule = number(list, size, at);
-
-	return size == 2 && rule == UINT16_MAX ? FW_NO_RULE : rule;
-}
-
-INLINE void wide_wide(const struct fw_tables *t, const struct fw_group *g, uint32_t rule_size,
-		      lanes *classes, uint32_t n, uint32_t *rules)
-{
-	const uint16_t *cross = fw_at(t, g->cross_at);
-	const void *list = fw_at(t, g->list_at);
-	const uint32_t width = t->parted->wide_destinations;
-	uint64_t at[FW_GROUP];
-
-	for (uint32_t i = 0; i < n; i++) {
-		const uint32_t s = t->sources[classes[0][i]].wide;
-		const uint32_t d = t->destinations[classes[1][i]].wide;
-		at[i] = (uint64_t)cross[s * width + d] * g->classes + classes[2][i];
-		__builtin_prefetch((const char *)list + at[i] * rule_size);
+	__builtin_prefetch(&t->lists[row]);
+	lists->rows[lists->count] = row;
+	lists->lanes[lists->count] = (uint8_t)lane;
+	lists->count += row - 1 < FW_BRANCH - 1;
+	if (has_longs) {
+		longs->rows[longs->count] = row;
+		longs->lanes[longs->count] = (uint8_t)lane;
+		longs->count += row >> 31;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		rules[i] = smaller(rules[i], rule_at(list, rule_size, at[i]));
 }
 
-/* From rows and columns of patterns to rules. */
-INLINE void follow(const struct fw_tables *t, const struct fw_group *g, uint32_t rule_size,
-		   uint32_t pattern_size, const uint32_t *rows, const uint64_t *entries, uint32_t n,
-		   uint32_t *rules)
+/* Long rows say the rule at once. */
+static void take_long_rows(const struct fw_tables *t, const struct open_rows *w, const uint32_t *apps,
+			   uint32_t *rules)
 {
-	const void *patterns = fw_at(t, g->patterns_at);
-	const void *list = fw_at(t, g->list_at);
+	for (uint32_t j = 0; j < w->count; j++) {
+		const uint32_t i = w->lanes[j];
+		const uint64_t at = (uint64_t)(w->rows[j] & ~FW_BRANCH) * t->app_classes + apps[i];
+		rules[i] = smaller(rules[i], t->long_rows[at]);
+	}
+}
+
+/*
+ * The first rule of each row that the app class allows. All rows are walked together, a step at a
+ * time, until none is left; most need a step or two.
+ */
+INLINE void walk(const struct fw_tables *t, struct open_rows *w, const uint32_t *apps, uint32_t n,
+		 uint32_t *rules)
+{
+	const uint32_t *app = (const uint32_t *)(const void *)t->app;
+	const struct fw_candidate *lists = t->lists;
+	const uint32_t *bits[FW_GROUP];
+
+	for (uint32_t i = 0; i < n; i++)
+		bits[i] = app + (size_t)apps[i] * 2 * t->parted->app_words;
+	for (uint32_t left = w->count; left > 0;) {
+		uint32_t still = 0;
+		for (uint32_t j = 0; j < left; j++) {
+			const uint32_t row = w->rows[j], i = w->lanes[j];
+			const uint32_t combination = lists[row].combination;
+			const uint32_t allowed = bits[i][combination / 32] >> combination % 32 & 1;
+			rules[i] = smaller(rules[i], lists[row].rule | (allowed - 1));
+			w->rows[still] = row + 1;
+			w->lanes[still] = (uint8_t)i;
+			still += 1 - allowed;
+		}
+		left = still;
+	}
+}
+
+/* The rows of a group, by pairs of numbers. */
+INLINE void find_rows(const struct fw_tables *t, const struct fw_rows *g, const uint32_t *sources,
+		      const uint32_t *destinations, uint32_t n, bool has_longs, struct open_rows *lists,
+		      struct open_rows *longs)
+{
+	if (g->width > 0) {
+		const uint32_t *rows = g->rows;
+		const uint32_t width = g->width;
+		for (uint32_t i = 0; i < n; i++)
+			keep_row(t, rows[(size_t)sources[i] * width + destinations[i]], i, lists, longs,
+				 has_longs);
+		return;
+	}
+	const uint32_t *buckets = g->buckets;
+	const uint32_t multiplier = g->multiplier, ways = g->bucket_ways;
+	const uint64_t count = g->bucket_count;
 	lanes at;
-
 	for (uint32_t i = 0; i < n; i++) {
-		at[i] = rows[i] + number(patterns, pattern_size, entries[i]);
-		__builtin_prefetch((const char *)list + (uint64_t)at[i] * rule_size);
+		const uint32_t hash = (sources[i] * FW_PAIR_MIX + destinations[i]) * multiplier;
+		at[i] = (uint32_t)(hash * count >> 32);
+		__builtin_prefetch(buckets + 16 * (size_t)at[i]);
 	}
-	for (uint32_t i = 0; i < n; i++)
-		rules[i] = smaller(rules[i], rule_at(list, rule_size, at[i]));
-}
-
-INLINE void one_sided(const struct fw_tables *t, const struct fw_group *g, uint32_t rule_size,
-		      uint32_t pattern_size, lanes *classes, uint32_t n, uint32_t *rules)
-{
-	const bool source = g->kind == FW_GROUP_SOURCE;
-	const struct fw_place *near = source ? t->sources : t->destinations;
-	const struct fw_place *far = source ? t->destinations : t->sources;
-	const uint32_t *near_class = classes[source ? 0 : 1], *far_class = classes[source ? 1 : 0];
-	const uint16_t *cross = fw_at(t, g->cross_at);
-	const char *patterns = fw_at(t, g->patterns_at);
-	lanes rows;
-	uint64_t entries[FW_GROUP];
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct fw_place *place = &near[near_class[i]];
-		const uint32_t column = cross[far[far_class[i]].wide * t->app_classes + classes[2][i]];
-		rows[i] = place->row;
-		entries[i] = (uint64_t)place->pattern * g->classes + column;
-		__builtin_prefetch(patterns + entries[i] * pattern_size);
-	}
-	follow(t, g, rule_size, pattern_size, rows, entries, n, rules);
-}
-
-INLINE void narrow_narrow(const struct fw_tables *t, const struct fw_group *g, uint32_t rule_size,
-			  uint32_t pattern_size, lanes *classes, uint32_t n, uint32_t *rules)
-{
-	const uint32_t *lines = fw_at(t, g->buckets_at);
-	const struct fw_place *places = fw_at(t, g->places_at);
-	const char *patterns = fw_at(t, g->patterns_at);
-	lanes at, rows;
-	uint64_t entries[FW_GROUP];
-
-	for (uint32_t i = 0; i < n; i++) {
-		at[i] = (classes[0][i] * FW_PAIR_MIX + classes[1][i]) * g->multiplier >> g->bucket_shift;
-		__builtin_prefetch(lines + 16 * (uint64_t)at[i]);
-	}
-	if (g->bucket_ways == 8) {
+	if (ways == 8)
 		for (uint32_t i = 0; i < n; i++)
-			at[i] = fw_pair_8(lines + 16 * (uint64_t)at[i], classes[0][i] << 16 | classes[1][i]);
-	} else {
-		for (uint32_t i = 0; i < n; i++)
-			at[i] = fw_pair_4(lines + 16 * (uint64_t)at[i], (uint64_t)classes[0][i] << 32 | classes[1][i]);
-	}
-	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(&places[at[i]]);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct fw_place *place = &places[at[i]];
-		rows[i] = place->row;
-		entries[i] = (uint64_t)place->pattern * g->classes + classes[2][i];
-		__builtin_prefetch(patterns + entries[i] * pattern_size);
-	}
-	follow(t, g, rule_size, pattern_size, rows, entries, n, rules);
-}
-
-INLINE void group_sized(const struct fw_tables *t, const struct fw_group *g, uint32_t rule_size,
-			uint32_t pattern_size, lanes *classes, uint32_t n, uint32_t *rules)
-{
-	if (g->kind == FW_GROUP_NONE)
-		wide_wide(t, g, rule_size, classes, n, rules);
-	else if (g->kind == FW_GROUP_PAIR)
-		narrow_narrow(t, g, rule_size, pattern_size, classes, n, rules);
+			keep_row(t,
+				 fw_pair_8(buckets + 16 * (size_t)at[i], sources[i] << 16 | destinations[i]),
+				 i, lists, longs, has_longs);
 	else
-		one_sided(t, g, rule_size, pattern_size, classes, n, rules);
+		for (uint32_t i = 0; i < n; i++)
+			keep_row(t,
+				 fw_pair_4(buckets + 16 * (size_t)at[i],
+					   (uint64_t)sources[i] << 32 | destinations[i]),
+				 i, lists, longs, has_longs);
 }
 
-static void group(const struct fw_tables *t, const struct fw_group *g, lanes *classes,
-		  uint32_t n, uint32_t *rules)
+/* `count` groups from the first on: the rows of all are on their way before any is walked. */
+INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, uint32_t count,
+			lanes *classes, uint32_t n, bool has_longs, uint32_t *rules)
 {
-	if (t->parted->rule_size == 2) {
-		if (g->pattern_size == 1)
-			group_sized(t, g, 2, 1, classes, n, rules);
-		else
-			group_sized(t, g, 2, 2, classes, n, rules);
-	} else {
-		if (g->pattern_size == 1)
-			group_sized(t, g, 4, 1, classes, n, rules);
-		else
-			group_sized(t, g, 4, 2, classes, n, rules);
+	struct open_rows lists, longs;
+	lanes sources, destinations;
+
+	for (uint32_t i = 0; i < n; i++) {
+		sources[i] = t->sources[classes[0][i]];
+		destinations[i] = t->destinations[classes[1][i]];
 	}
+	lists.count = longs.count = 0;
+	for (const struct fw_rows *g = first; g < first + count; g++) {
+		const bool source = g->kind == FW_GROUP_SOURCE || g->kind == FW_GROUP_PAIR;
+		const bool destination = g->kind == FW_GROUP_DESTINATION || g->kind == FW_GROUP_PAIR;
+		find_rows(t, g, source ? classes[0] : sources, destination ? classes[1] : destinations, n,
+			  has_longs, &lists, &longs);
+	}
+	if (has_longs)
+		take_long_rows(t, &longs, classes[2], rules);
+	walk(t, &lists, classes[2], n, rules);
+}
+
+static void groups(const struct fw_tables *t, const struct fw_rows *first, uint32_t count, lanes *classes,
+		   uint32_t n, uint32_t *rules)
+{
+	if (t->parted->table_count > 0)
+		groups_with(t, first, count, classes, n, true, rules);
+	else
+		groups_with(t, first, count, classes, n, false, rules);
 }
 
 INLINE void find_rules(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t *rules)
@@ -207,8 +205,7 @@ INLINE void find_rules(const struct fw_tables *t, lanes *classes, uint32_t n, ui
 		sparse(t, classes, n, 0, fw_parts(t) * 4096, rules);
 		break;
 	default:
-		for (uint32_t g = 0; g < t->parted->group_count; g++)
-			group(t, &t->groups[g], classes, n, rules);
+		groups(t, t->groups, t->parted->group_count, classes, n, rules);
 		break;
 	}
 }
@@ -267,7 +264,7 @@ static void classify_part(const struct fw_tables *t, const struct fw_classes *in
 			sparse(t, classes, count, part * 4096, (part + 1) * 4096, rules + from);
 			break;
 		default:
-			group(t, &t->groups[part], classes, count, rules + from);
+			groups(t, &t->groups[part], 1, classes, count, rules + from);
 			break;
 		}
 	}

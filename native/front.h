@@ -306,11 +306,10 @@ INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier
 			if (t->dense_words > 8)
 				__builtin_prefetch(row + 8);
 		}
-	} else if (t->parted && axis->kind != FW_AXIS_SCALAR) {
-		const struct fw_place *places =
-			axis->kind == FW_AXIS_SOURCE ? t->sources : t->destinations;
+	} else if (t->parted && axis->kind == FW_AXIS_SCALAR) {
+		const uint32_t width = t->parted->app_words;
 		for (uint32_t i = 0; i < n; i++)
-			__builtin_prefetch(&places[classes[i]]);
+			__builtin_prefetch(t->app + (size_t)classes[i] * width);
 	}
 }
 

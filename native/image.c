@@ -552,103 +552,90 @@ static bool find_blocks(struct fw_tables *t)
 	return true;
 }
 
-static uint32_t number_at(const void *numbers, uint32_t size, uint64_t i)
-{
-	switch (size) {
-	case 1:
-		return ((const uint8_t *)numbers)[i];
-	case 2:
-		return ((const uint16_t *)numbers)[i];
-	default:
-		return ((const uint32_t *)numbers)[i];
-	}
-}
-
 /* Rules that decide, or none. */
-static bool list_ok(const struct fw_tables *t, const struct fw_group *g)
+static bool decides_or_none(const struct fw_tables *t, uint32_t rule)
 {
-	const uint32_t size = t->parted->rule_size;
-	const void *list = section(t, g->list_at, g->list_count, size);
-	const uint32_t none = size == 2 ? UINT16_MAX : FW_NO_RULE;
+	return rule == FW_NO_RULE || (rule < t->header->rule_count &&
+				      t->rules[rule].verdict != FW_VERDICT_NEXT);
+}
 
-	if (!list)
+/* Every walk of a list ends: what it ends with holds for every app class. */
+static bool lists_ok(const struct fw_tables *t, const struct fw_parted *p)
+{
+	const uint32_t last = p->list_count - 1;
+
+	if (!t->app || !t->lists || (p->table_count > 0 && !t->long_rows))
 		return false;
-	for (uint32_t i = 0; i < g->list_count; i++) {
-		const uint32_t rule = number_at(list, size, i);
-		if (rule != none && (rule >= t->header->rule_count ||
-				     t->rules[rule].verdict == FW_VERDICT_NEXT))
+	for (uint32_t c = 0; c < t->app_classes; c++)
+		if (!(t->app[(uint64_t)c * p->app_words] & 1))
 			return false;
-	}
-	return true;
+	for (uint32_t i = 0; i < p->list_count; i++)
+		if (!decides_or_none(t, t->lists[i].rule) ||
+		    t->lists[i].combination / 64 >= p->app_words)
+			return false;
+	for (uint64_t i = 0; i < (uint64_t)p->table_count * t->app_classes; i++)
+		if (!decides_or_none(t, t->long_rows[i]))
+			return false;
+	return t->lists[0].rule == FW_NO_RULE && t->lists[0].combination == 0 &&
+	       t->lists[last].rule == FW_NO_RULE && t->lists[last].combination == 0;
 }
 
-/* Every place that a pattern points to, from the row of each class that has it, is in the list. */
-static bool places_ok(const struct fw_tables *t, const struct fw_group *g,
-		      const struct fw_place *places, uint32_t count)
+static bool row_ok(const struct fw_parted *p, uint32_t row)
 {
-	const uint64_t entries = (uint64_t)g->pattern_count * g->classes;
-	const void *patterns = g->pattern_size == 1 || g->pattern_size == 2
-				       ? section(t, g->patterns_at, entries, g->pattern_size)
-				       : NULL;
-	uint32_t *most = patterns ? calloc(g->pattern_count, sizeof *most) : NULL;
-	bool ok = most && places;
-
-	for (uint64_t i = 0; ok && i < entries; i++) {
-		const uint32_t place = number_at(patterns, g->pattern_size, i);
-		uint32_t *m = &most[i / g->classes];
-		*m = place > *m ? place : *m;
-	}
-	for (uint32_t i = 0; ok && i < count; i++)
-		ok = places[i].pattern < g->pattern_count && places[i].row < g->list_count &&
-		     most[places[i].pattern] < g->list_count - places[i].row;
-	free(most);
-	return ok;
+	return row & FW_BRANCH ? (row & ~FW_BRANCH) < p->table_count : row < p->list_count;
 }
 
-static bool group_ok(const struct fw_tables *t, const struct fw_group *g)
+/* How many numbers a side of a group has. */
+static uint32_t source_numbers(const struct fw_tables *t, const struct fw_group *g)
+{
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+
+	return g->kind == FW_GROUP_SOURCE || g->kind == FW_GROUP_PAIR ? axes[0].classes
+								       : t->parted->source_parts;
+}
+
+static uint32_t destination_numbers(const struct fw_tables *t, const struct fw_group *g)
+{
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+
+	return g->kind == FW_GROUP_DESTINATION || g->kind == FW_GROUP_PAIR
+		       ? axes[1].classes
+		       : t->parted->destination_parts;
+}
+
+static bool group_ok(struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
 {
 	const struct fw_parted *p = t->parted;
-	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
-	const uint64_t app = t->app_classes;
-	uint64_t size;
 
-	if (g->classes == 0 || g->pattern_count == 0 || !list_ok(t, g))
+	*r = (struct fw_rows){ g->kind, g->width, NULL, NULL, g->bucket_count, g->bucket_ways, g->multiplier };
+	if (g->kind >= FW_GROUP_COUNT || g->pad != 0)
 		return false;
-	switch (g->kind) {
-	case FW_GROUP_NONE:
-		size = (uint64_t)p->wide_sources * p->wide_destinations;
-		return g->classes == app && app * g->pattern_count == g->list_count &&
-		       classes_ok(section(t, g->cross_at, size, 2), size, g->pattern_count);
-	case FW_GROUP_SOURCE:
-		size = p->wide_destinations * app;
-		return classes_ok(section(t, g->cross_at, size, 2), size, g->classes) &&
-		       places_ok(t, g, t->sources, axes[0].classes);
-	case FW_GROUP_DESTINATION:
-		size = p->wide_sources * app;
-		return classes_ok(section(t, g->cross_at, size, 2), size, g->classes) &&
-		       places_ok(t, g, t->destinations, axes[1].classes);
-	case FW_GROUP_PAIR:
-		break;
-	default:
-		return false;
-	}
-	if ((g->bucket_ways != 4 && g->bucket_ways != 8) || g->bucket_shift < 8 || g->bucket_shift > 31)
-		return false;
-	const uint32_t buckets = UINT32_C(1) << (32 - g->bucket_shift);
-	const uint32_t *lines = section(t, g->buckets_at, buckets, 16 * sizeof *lines);
-	for (uint32_t i = 0; lines && i < buckets; i++)
-		for (uint32_t way = 0; way < g->bucket_ways; way++)
-			if (lines[16 * i + 8 + way] >= g->place_count)
+	if (g->width > 0) {
+		const uint64_t pairs = (uint64_t)source_numbers(t, g) * g->width;
+		if (g->width != destination_numbers(t, g))
+			return false;
+		r->rows = section(t, g->rows_at, pairs, sizeof *r->rows);
+		for (uint64_t i = 0; r->rows && i < pairs; i++)
+			if (!row_ok(p, r->rows[i]))
 				return false;
-	return lines && g->classes == app &&
-	       places_ok(t, g, section(t, g->places_at, g->place_count, sizeof(struct fw_place)),
-			 g->place_count);
+		return r->rows != NULL;
+	}
+	if (g->bucket_ways != 4 && g->bucket_ways != 8)
+		return false;
+	r->buckets = section(t, g->buckets_at, g->bucket_count, 16 * sizeof *r->buckets);
+	for (uint32_t i = 0; r->buckets && i < g->bucket_count; i++)
+		for (uint32_t way = 0; way < g->bucket_ways; way++)
+			if (!row_ok(p, r->buckets[16 * (uint64_t)i + 8 + way]))
+				return false;
+	return r->buckets != NULL;
 }
 
-static bool wides_ok(const struct fw_place *places, uint32_t count, uint32_t wides)
+static bool parts_ok(const uint32_t *parts, uint32_t count, uint32_t most)
 {
+	if (!parts)
+		return false;
 	for (uint32_t i = 0; i < count; i++)
-		if (places[i].wide >= wides)
+		if (parts[i] >= most)
 			return false;
 	return true;
 }
@@ -665,21 +652,23 @@ static bool find_parted(struct fw_tables *t)
 	    axes[1].kind != FW_AXIS_DESTINATION || axes[2].kind != FW_AXIS_SCALAR)
 		return false;
 	const struct fw_parted *p = t->parted = section(t, h->parted_at, 1, sizeof *t->parted);
-	if (!p || p->pad != 0 || p->group_count == 0 || p->group_count > FW_GROUP_COUNT ||
-	    (p->rule_size != 2 && p->rule_size != 4))
+	if (!p || p->group_count == 0 || p->group_count > FW_GROUP_COUNT || p->app_words == 0)
 		return false;
 	t->app_classes = axes[2].classes;
 	t->sources = section(t, p->sources_at, axes[0].classes, sizeof *t->sources);
 	t->destinations = section(t, p->destinations_at, axes[1].classes, sizeof *t->destinations);
-	t->groups = section(t, p->groups_at, p->group_count, sizeof *t->groups);
-	if (!t->sources || !t->destinations || !t->groups ||
-	    !wides_ok(t->sources, axes[0].classes, p->wide_sources) ||
-	    !wides_ok(t->destinations, axes[1].classes, p->wide_destinations))
+	t->app = section(t, p->app_at, (uint64_t)t->app_classes * p->app_words, sizeof *t->app);
+	t->lists = section(t, p->lists_at, p->list_count, sizeof *t->lists);
+	t->long_rows = section(t, p->tables_at, (uint64_t)p->table_count * t->app_classes,
+			       sizeof *t->long_rows);
+	const struct fw_group *groups = section(t, p->groups_at, p->group_count, sizeof *groups);
+	if (!groups || !parts_ok(t->sources, axes[0].classes, p->source_parts) ||
+	    !parts_ok(t->destinations, axes[1].classes, p->destination_parts) || !lists_ok(t, p))
 		return false;
 	for (uint32_t i = 0; i < p->group_count; i++) {
-		if (!group_ok(t, &t->groups[i]) || (seen & 1u << t->groups[i].kind))
+		if (!group_ok(t, &groups[i], &t->groups[i]) || (seen & 1u << groups[i].kind))
 			return false;
-		seen |= 1u << t->groups[i].kind;
+		seen |= 1u << groups[i].kind;
 	}
 	return true;
 }

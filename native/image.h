@@ -61,6 +61,17 @@ struct fw_classifier {
 	const struct fw_row *effects; /* NULL if no rule counts or depends */
 };
 
+/* A group of the partitions: where the rows of pairs of numbers are. */
+struct fw_rows {
+	uint32_t kind; /* enum fw_group */
+	uint32_t width;
+	const uint32_t *rows; /* if width is above 0 */
+	const uint32_t *buckets; /* if not: cache lines */
+	uint32_t bucket_count;
+	uint32_t bucket_ways;
+	uint32_t multiplier;
+};
+
 struct fw_tables {
 	const struct fw_header *header; /* the image itself, in memory of our own */
 	const struct fw_rule *rules;
@@ -85,10 +96,13 @@ struct fw_tables {
 	const uint64_t *words;
 	/* The parted back end. */
 	const struct fw_parted *parted;
-	const struct fw_place *sources; /* of each class */
-	const struct fw_place *destinations;
-	const struct fw_group *groups;
+	const uint32_t *sources; /* part of each class */
+	const uint32_t *destinations;
+	const uint64_t *app; /* bits of each app class */
+	const struct fw_candidate *lists;
+	const uint32_t *long_rows;
 	uint32_t app_classes;
+	struct fw_rows groups[FW_GROUP_COUNT];
 	struct fw_classifier axes[FW_MAX_AXES];
 	struct fw_product products[FW_MAX_FOLDS];
 	struct fw_lookup steps[FW_MAX_STEPS];

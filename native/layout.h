@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x70e2b34au
+#define FW_LAYOUT_HASH 0x51f68638u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -562,70 +562,64 @@ static_assert(offsetof(struct fw_block, bits) == 0, "fw_block.bits");
 static_assert(offsetof(struct fw_block, first) == 8, "fw_block.first");
 static_assert(offsetof(struct fw_block, pad) == 12, "fw_block.pad");
 
-/* The four groups' tables; see parted.ts. */
+/* The partitions; see parted.ts. */
 struct fw_parted {
-	uint32_t sources_at; /* `place` of each class of the source axis */
-	uint32_t destinations_at; /* `place` of each class of the destination axis */
-	uint32_t wide_sources; /* wide parts, at least 1 */
-	uint32_t wide_destinations; /* wide parts, at least 1 */
+	uint32_t sources_at; /* u32 part of each class of the source axis */
+	uint32_t destinations_at; /* u32 part of each class of the destination axis */
+	uint32_t source_parts; /* at least 1 */
+	uint32_t destination_parts; /* at least 1 */
 	uint32_t groups_at; /* `group` records */
 	uint32_t group_count; /* 1 to 4, each kind at most once */
-	uint32_t rule_size; /* bytes of a rule's number in a list: 2 or 4; all ones is no rule */
-	uint32_t pad; /* 0 */
+	uint32_t app_at; /* u64 words: for each app class a bit a combination; the first is always set */
+	uint32_t app_words; /* of a class, at least 1 */
+	uint32_t lists_at; /* `candidate` records: short rows, each ended by NO_RULE and combination 0 */
+	uint32_t list_count; /* at least 1; the first is an end, and so is the last */
+	uint32_t tables_at; /* u32 rule, or NO_RULE: [long row][app class] */
+	uint32_t table_count; /* long rows */
 };
-static_assert(sizeof(struct fw_parted) == 32, "fw_parted size");
+static_assert(sizeof(struct fw_parted) == 48, "fw_parted size");
 static_assert(offsetof(struct fw_parted, sources_at) == 0, "fw_parted.sources_at");
 static_assert(offsetof(struct fw_parted, destinations_at) == 4, "fw_parted.destinations_at");
-static_assert(offsetof(struct fw_parted, wide_sources) == 8, "fw_parted.wide_sources");
-static_assert(offsetof(struct fw_parted, wide_destinations) == 12, "fw_parted.wide_destinations");
+static_assert(offsetof(struct fw_parted, source_parts) == 8, "fw_parted.source_parts");
+static_assert(offsetof(struct fw_parted, destination_parts) == 12, "fw_parted.destination_parts");
 static_assert(offsetof(struct fw_parted, groups_at) == 16, "fw_parted.groups_at");
 static_assert(offsetof(struct fw_parted, group_count) == 20, "fw_parted.group_count");
-static_assert(offsetof(struct fw_parted, rule_size) == 24, "fw_parted.rule_size");
-static_assert(offsetof(struct fw_parted, pad) == 28, "fw_parted.pad");
+static_assert(offsetof(struct fw_parted, app_at) == 24, "fw_parted.app_at");
+static_assert(offsetof(struct fw_parted, app_words) == 28, "fw_parted.app_words");
+static_assert(offsetof(struct fw_parted, lists_at) == 32, "fw_parted.lists_at");
+static_assert(offsetof(struct fw_parted, list_count) == 36, "fw_parted.list_count");
+static_assert(offsetof(struct fw_parted, tables_at) == 40, "fw_parted.tables_at");
+static_assert(offsetof(struct fw_parted, table_count) == 44, "fw_parted.table_count");
 
-/* Where a class's row begins in its group's list, and the row's pattern. */
-struct fw_place {
-	uint32_t row;
-	uint16_t pattern;
-	uint16_t wide; /* the wide part of the class */
+/* A rule of a short row, if the packet's app class has the combination. */
+struct fw_candidate {
+	uint32_t rule;
+	uint32_t combination; /* a bit of `app` */
 };
-static_assert(sizeof(struct fw_place) == 8, "fw_place size");
-static_assert(offsetof(struct fw_place, row) == 0, "fw_place.row");
-static_assert(offsetof(struct fw_place, pattern) == 4, "fw_place.pattern");
-static_assert(offsetof(struct fw_place, wide) == 6, "fw_place.wide");
+static_assert(sizeof(struct fw_candidate) == 8, "fw_candidate size");
+static_assert(offsetof(struct fw_candidate, rule) == 0, "fw_candidate.rule");
+static_assert(offsetof(struct fw_candidate, combination) == 4, "fw_candidate.combination");
 
-/* The tables of one group. */
+/* Rows of pairs: a place in `lists`, or BRANCH and the number of a long row. */
 struct fw_group {
-	uint32_t kind; /* enum fw_group */
-	uint32_t classes; /* none: app classes; else columns of a pattern */
-	uint32_t cross_at; /* u16: [wide source][wide destination] row; [wide][app] class; pair: 0 */
-	uint32_t list_at; /* rule numbers: [row][app class], or rows one after another */
-	uint32_t list_count; /* at least 1 */
-	uint32_t patterns_at; /* [pattern][class] place in the row; none: 0 */
-	uint32_t pattern_count; /* none: rows of `list` */
-	uint32_t pattern_size; /* bytes of a place: 1 or 2; none: 0 */
-	uint32_t buckets_at; /* pair: `bucket8` or `bucket4` records */
-	uint32_t bucket_ways; /* pair: 8 or 4 */
-	uint32_t bucket_shift; /* pair: 32 less the bits of a bucket's number, 8 to 31 */
-	uint32_t multiplier; /* pair: bucket = (source * PAIR_MIX + destination) * multiplier >> shift */
-	uint32_t places_at; /* pair: `place` of each row that buckets name; the first is empty */
-	uint32_t place_count; /* pair: at least 1 */
+	uint32_t kind; /* enum fw_group: a narrow side's number is its class, else its part */
+	uint32_t width; /* destinations, if there is a row for each pair; else 0 */
+	uint32_t rows_at; /* width: u32 [source][destination] */
+	uint32_t buckets_at; /* else: cache lines of bucket_ways keys and as many u32 rows */
+	uint32_t bucket_count; /* at least 1 */
+	uint32_t bucket_ways; /* 8 keys: source << 16 | destination; or 4: u32 destination, source */
+	uint32_t multiplier; /* bucket = (source * PAIR_MIX + destination) * multiplier * count >> 32 */
+	uint32_t pad; /* 0 */
 };
-static_assert(sizeof(struct fw_group) == 56, "fw_group size");
+static_assert(sizeof(struct fw_group) == 32, "fw_group size");
 static_assert(offsetof(struct fw_group, kind) == 0, "fw_group.kind");
-static_assert(offsetof(struct fw_group, classes) == 4, "fw_group.classes");
-static_assert(offsetof(struct fw_group, cross_at) == 8, "fw_group.cross_at");
-static_assert(offsetof(struct fw_group, list_at) == 12, "fw_group.list_at");
-static_assert(offsetof(struct fw_group, list_count) == 16, "fw_group.list_count");
-static_assert(offsetof(struct fw_group, patterns_at) == 20, "fw_group.patterns_at");
-static_assert(offsetof(struct fw_group, pattern_count) == 24, "fw_group.pattern_count");
-static_assert(offsetof(struct fw_group, pattern_size) == 28, "fw_group.pattern_size");
-static_assert(offsetof(struct fw_group, buckets_at) == 32, "fw_group.buckets_at");
-static_assert(offsetof(struct fw_group, bucket_ways) == 36, "fw_group.bucket_ways");
-static_assert(offsetof(struct fw_group, bucket_shift) == 40, "fw_group.bucket_shift");
-static_assert(offsetof(struct fw_group, multiplier) == 44, "fw_group.multiplier");
-static_assert(offsetof(struct fw_group, places_at) == 48, "fw_group.places_at");
-static_assert(offsetof(struct fw_group, place_count) == 52, "fw_group.place_count");
+static_assert(offsetof(struct fw_group, width) == 4, "fw_group.width");
+static_assert(offsetof(struct fw_group, rows_at) == 8, "fw_group.rows_at");
+static_assert(offsetof(struct fw_group, buckets_at) == 12, "fw_group.buckets_at");
+static_assert(offsetof(struct fw_group, bucket_count) == 16, "fw_group.bucket_count");
+static_assert(offsetof(struct fw_group, bucket_ways) == 20, "fw_group.bucket_ways");
+static_assert(offsetof(struct fw_group, multiplier) == 24, "fw_group.multiplier");
+static_assert(offsetof(struct fw_group, pad) == 28, "fw_group.pad");
 
 /* Values from `hi:lo` to the next record's start are in `class`. */
 struct fw_wide {

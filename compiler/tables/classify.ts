@@ -14,12 +14,12 @@ import {
   LOW,
   LOW_NODE_SIZE,
   NO_RULE,
-  PAIR_MIX,
   readRecord,
   RECORDS,
   SEPARATORS,
   WAYS,
 } from "./layout.ts";
+import { bucketOf } from "./parted.ts";
 import { denseWords } from "./rows.ts";
 
 type Read<L> = L extends Layout<infer F> ? Record<F, number> : never;
@@ -165,48 +165,37 @@ function* ones(bits: bigint): Generator<number> {
 
 /** The first rule of one group. */
 function groupRule(tables: Tables, group: ReadOf<"group">, classes: readonly number[]): number {
-  const { view, axes, parted } = tables;
+  const { view, axes } = tables;
+  const parted = tables.parted!;
   const [s, d, app] = classes as [number, number, number];
-  const { place } = RECORDS;
-  const source = readRecord(view, parted!.sources_at + s * place.size, place);
-  const destination = readRecord(view, parted!.destinations_at + d * place.size, place);
-  const rule = (at: number) => {
-    if (parted!.rule_size === 4) return view.getUint32(group.list_at + 4 * at, true);
-    const number = view.getUint16(group.list_at + 2 * at, true);
-    return number === 0xffff ? NO_RULE : number;
-  };
-  const cross = (row: number, width: number, column: number) =>
-    view.getUint16(group.cross_at + 2 * (row * width + column), true);
-  const follow = ({ row, pattern }: ReadOf<"place">, column: number) => {
-    const entry = pattern * group.classes + column;
-    return rule(
-      row +
-        (group.pattern_size === 1
-          ? view.getUint8(group.patterns_at + entry)
-          : view.getUint16(group.patterns_at + 2 * entry, true)),
+  const kind = LISTS.group.names[group.kind]!;
+  const byClass = (side: "source" | "destination") => kind === "pair" || kind === side;
+  const source = byClass("source") ? s : view.getUint32(parted.sources_at + 4 * s, true);
+  const destination = byClass("destination")
+    ? d
+    : view.getUint32(parted.destinations_at + 4 * d, true);
+  const row = group.width > 0
+    ? view.getUint32(group.rows_at + 4 * (source * group.width + destination), true)
+    : bucketRow(view, group, source, destination);
+  if (row >= BRANCH) {
+    const at = (row - BRANCH) * axes[2]!.classes + app;
+    return view.getUint32(parted.tables_at + 4 * at, true);
+  }
+  const bits = parted.app_at + 8 * app * parted.app_words;
+  for (let i = row;; i++) {
+    const candidate = readRecord(
+      view,
+      parted.lists_at + i * RECORDS.candidate.size,
+      RECORDS.candidate,
     );
-  };
-  const apps = axes[2]!.classes;
-  switch (LISTS.group.names[group.kind]!) {
-    case "none":
-      return rule(
-        cross(source.wide, parted!.wide_destinations, destination.wide) * group.classes + app,
-      );
-    case "source":
-      return follow(source, cross(destination.wide, apps, app));
-    case "destination":
-      return follow(destination, cross(source.wide, apps, app));
-    case "pair": {
-      const number = pairPlace(view, group, s, d);
-      return follow(readRecord(view, group.places_at + number * place.size, place), app);
-    }
+    const word = view.getUint32(bits + 4 * (candidate.combination >>> 5), true);
+    if (word >>> (candidate.combination & 31) & 1) return candidate.rule;
   }
 }
 
-/** The place that a pair's bucket names, 0 if it does not. */
-export function pairPlace(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
-  const mixed = Math.imul(Math.imul(s, PAIR_MIX) + d, group.multiplier) >>> group.bucket_shift;
-  const bucket = group.buckets_at + 64 * mixed;
+/** The row of a pair in its bucket, the empty one if it is not there. */
+export function bucketRow(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
+  const bucket = group.buckets_at + 64 * bucketOf(s, d, group.multiplier, group.bucket_count);
   for (let way = 0; way < group.bucket_ways; way++) {
     const found = group.bucket_ways === 8
       ? view.getUint32(bucket + 4 * way, true) === (s << 16 | d) >>> 0

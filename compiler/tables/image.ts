@@ -21,7 +21,7 @@ import {
   SEPARATORS,
   writeRecord,
 } from "./layout.ts";
-import { type Buckets, type Parted, type Places, type RowTable } from "./parted.ts";
+import type { Buckets, Parted } from "./parted.ts";
 import type { Axis, Plan } from "./plan.ts";
 import type { SparseRow } from "./rows.ts";
 import type { Fold, Step } from "./scalar.ts";
@@ -75,7 +75,7 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     step_count: stepRecords.length,
     trees_at: out.records(RECORDS.tree, trees),
     tree_count: trees.length,
-    parted_at: tables.parted ? partedRecord(out, tables.parted, policy.rules.length) : 0,
+    parted_at: tables.parted ? partedRecord(out, tables.parted) : 0,
     numbers_at: out.array(Uint32Array.from(numbers)),
     number_count: numbers.length,
     blocks_at: out.records(RECORDS.block, blocks.map((block) => ({ ...block, pad: 0 }))),
@@ -314,87 +314,43 @@ function lowBytes(nodes: readonly LowNode[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(view.buffer);
 }
 
-function partedRecord(out: Writer, tables: Parted, rules: number): number {
-  const ruleSize = rules < 0xffff ? 2 : 4;
-  const list = (numbers: Uint32Array<ArrayBuffer>) =>
-    ruleSize === 4 ? out.array(numbers) : out.array(Uint16Array.from(numbers));
-  const { places, wide: both, source, destination, pair } = tables;
-  const kind = (name: (typeof LISTS.group.names)[number]) => LISTS.group.names.indexOf(name);
-  const noBuckets = {
-    ...{ buckets_at: 0, bucket_ways: 0, bucket_shift: 0, multiplier: 0 },
-    ...{ places_at: 0, place_count: 0 },
-  };
-  const rowTable = (table: RowTable) => {
-    const size = table.longest < 256 ? 1 : 2;
-    return {
-      classes: table.classes,
-      list_at: list(table.list),
-      list_count: table.list.length,
-      patterns_at: size === 1
-        ? out.bytes(Uint8Array.from(table.patterns))
-        : out.array(Uint16Array.from(table.patterns)),
-      pattern_count: table.patterns.length / table.classes,
-      pattern_size: size,
-    };
-  };
-  const groups: Values<keyof typeof RECORDS.group.fields>[] = [];
-  if (both) {
-    groups.push({
-      kind: kind("none"),
-      classes: appClasses(both),
-      cross_at: out.array(Uint16Array.from(both.cross)),
-      list_at: list(both.rules),
-      list_count: both.rules.length,
-      patterns_at: 0,
-      pattern_count: both.rows,
-      pattern_size: 0,
-      ...noBuckets,
-    });
-  }
-  for (const [name, side] of [["source", source], ["destination", destination]] as const) {
-    if (!side) continue;
-    groups.push({
-      kind: kind(name),
-      cross_at: out.array(Uint16Array.from(side.cross)),
-      ...rowTable(side.table),
-      ...noBuckets,
-    });
-  }
-  if (pair) {
-    groups.push({
-      kind: kind("pair"),
-      cross_at: 0,
-      ...rowTable(pair.table),
-      buckets_at: out.array(bucketWords(pair.buckets)),
-      bucket_ways: pair.buckets.ways,
-      bucket_shift: pair.buckets.shift,
-      multiplier: pair.buckets.multiplier,
-      places_at: out.records(RECORDS.place, placeRecords(pair.places)),
-      place_count: pair.places.row.length,
-    });
-  }
-  return out.records(RECORDS.parted, [{
-    sources_at: out.records(RECORDS.place, placeRecords(places.source)),
-    destinations_at: out.records(RECORDS.place, placeRecords(places.destination)),
-    wide_sources: parts(places.source),
-    wide_destinations: parts(places.destination),
-    groups_at: out.records(RECORDS.group, groups),
-    group_count: groups.length,
-    rule_size: ruleSize,
+function partedRecord(out: Writer, tables: Parted): number {
+  const { sources, destinations, app, appWords, lists, groups } = tables;
+  const appClasses = app.length / (2 * appWords);
+  const groupRecords = groups.map(({ kind, map }) => ({
+    kind: LISTS.group.names.indexOf(kind),
+    ...("rows" in map
+      ? {
+        ...{ width: map.width, rows_at: out.array(map.rows) },
+        ...{ buckets_at: 0, bucket_count: 0, bucket_ways: 0, multiplier: 0 },
+      }
+      : {
+        ...{ width: 0, rows_at: 0 },
+        buckets_at: out.array(bucketWords(map.buckets)),
+        bucket_count: map.buckets.count,
+        bucket_ways: map.buckets.ways,
+        multiplier: map.buckets.multiplier,
+      }),
     pad: 0,
+  }));
+  return out.records(RECORDS.parted, [{
+    sources_at: out.array(sources),
+    destinations_at: out.array(destinations),
+    source_parts: parts(sources),
+    destination_parts: parts(destinations),
+    groups_at: out.records(RECORDS.group, groupRecords),
+    group_count: groups.length,
+    app_at: out.array(app),
+    app_words: appWords,
+    lists_at: out.array(lists),
+    list_count: lists.length / 2,
+    tables_at: out.array(tables.tables),
+    table_count: tables.tables.length / appClasses,
   }]);
 }
 
-function appClasses({ rules, rows }: NonNullable<Parted["wide"]>): number {
-  return rules.length / rows;
-}
-
-function parts({ wide }: Places): number {
-  return wide.reduce((most, part) => Math.max(most, part), 0) + 1;
-}
-
-function placeRecords({ row, pattern, wide }: Places) {
-  return Array.from(row, (first, i) => ({ row: first, pattern: pattern[i]!, wide: wide[i]! }));
+function parts(of: Uint32Array<ArrayBuffer>): number {
+  return of.reduce((most, part) => Math.max(most, part), 0) + 1;
 }
 
 /** A cache line a bucket: keys, then rows. */

@@ -15,8 +15,9 @@
  *    - `dense`: a class has a row of bits an axis; they are ANDed, and the first bit left is the
  *      rule's, whose number stands in `decide`;
  *    - `sparse`: the same, with rows of three levels that leave out what is zero (`row`);
- *    - `parted`: up to four groups of tables (`group`), each with the first of its own rules that
- *      matches; the smallest number of the four decides.
+ *    - `parted`: up to four groups (`group`), each a map from the addresses' classes to a short list
+ *      of rules, of which the first that the scalar class allows (`app`) is its own; the smallest
+ *      number of the four decides.
  * 3. Rules that never decide (`match`) have sparse rows of their own (`effects`); those that match
  *    before the deciding rule are counted.
  *
@@ -59,7 +60,7 @@ function record<F extends string>(
 }
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-export const FORMAT = 3;
+export const FORMAT = 4;
 
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
@@ -359,36 +360,33 @@ export const RECORDS = {
     first: ["u32", "position in `words` of the first"],
     pad: ["u32", "0"],
   }),
-  parted: record("The four groups' tables; see parted.ts.", {
-    sources_at: ["u32", "`place` of each class of the source axis"],
-    destinations_at: ["u32", "`place` of each class of the destination axis"],
-    wide_sources: ["u32", "wide parts, at least 1"],
-    wide_destinations: ["u32", "wide parts, at least 1"],
+  parted: record("The partitions; see parted.ts.", {
+    sources_at: ["u32", "u32 part of each class of the source axis"],
+    destinations_at: ["u32", "u32 part of each class of the destination axis"],
+    source_parts: ["u32", "at least 1"],
+    destination_parts: ["u32", "at least 1"],
     groups_at: ["u32", "`group` records"],
     group_count: ["u32", "1 to 4, each kind at most once"],
-    rule_size: ["u32", "bytes of a rule's number in a list: 2 or 4; all ones is no rule"],
+    app_at: ["u32", "u64 words: for each app class a bit a combination; the first is always set"],
+    app_words: ["u32", "of a class, at least 1"],
+    lists_at: ["u32", "`candidate` records: short rows, each ended by NO_RULE and combination 0"],
+    list_count: ["u32", "at least 1; the first is an end, and so is the last"],
+    tables_at: ["u32", "u32 rule, or NO_RULE: [long row][app class]"],
+    table_count: ["u32", "long rows"],
+  }),
+  candidate: record("A rule of a short row, if the packet's app class has the combination.", {
+    rule: ["u32", ""],
+    combination: ["u32", "a bit of `app`"],
+  }),
+  group: record("Rows of pairs: a place in `lists`, or BRANCH and the number of a long row.", {
+    kind: ["u32", "enum fw_group: a narrow side's number is its class, else its part"],
+    width: ["u32", "destinations, if there is a row for each pair; else 0"],
+    rows_at: ["u32", "width: u32 [source][destination]"],
+    buckets_at: ["u32", "else: cache lines of bucket_ways keys and as many u32 rows"],
+    bucket_count: ["u32", "at least 1"],
+    bucket_ways: ["u32", "8 keys: source << 16 | destination; or 4: u32 destination, source"],
+    multiplier: ["u32", "bucket = (source * PAIR_MIX + destination) * multiplier * count >> 32"],
     pad: ["u32", "0"],
-  }),
-  place: record("Where a class's row begins in its group's list, and the row's pattern.", {
-    row: ["u32", ""],
-    pattern: ["u16", ""],
-    wide: ["u16", "the wide part of the class"],
-  }),
-  group: record("The tables of one group.", {
-    kind: ["u32", "enum fw_group"],
-    classes: ["u32", "none: app classes; else columns of a pattern"],
-    cross_at: ["u32", "u16: [wide source][wide destination] row; [wide][app] class; pair: 0"],
-    list_at: ["u32", "rule numbers: [row][app class], or rows one after another"],
-    list_count: ["u32", "at least 1"],
-    patterns_at: ["u32", "[pattern][class] place in the row; none: 0"],
-    pattern_count: ["u32", "none: rows of `list`"],
-    pattern_size: ["u32", "bytes of a place: 1 or 2; none: 0"],
-    buckets_at: ["u32", "pair: `bucket8` or `bucket4` records"],
-    bucket_ways: ["u32", "pair: 8 or 4"],
-    bucket_shift: ["u32", "pair: 32 less the bits of a bucket's number, 8 to 31"],
-    multiplier: ["u32", "pair: bucket = (source * PAIR_MIX + destination) * multiplier >> shift"],
-    places_at: ["u32", "pair: `place` of each row that buckets name; the first is empty"],
-    place_count: ["u32", "pair: at least 1"],
   }),
   wide: record("Values from `hi:lo` to the next record's start are in `class`.", {
     hi: ["u64", "high half; an address or an interface name is read as a big-endian number"],

@@ -1,22 +1,21 @@
 /**
- * Four partitions of small dense tables, for policies of many rules.
+ * Four partitions, for policies of many rules.
  *
- * A set of addresses is narrow if few classes are in it, else wide. An entry belongs to one of four
- * groups, by whether its source and its destination are narrow. A group's table leads, without
- * a search, to the first entry of its own that matches; the smallest rule of the four decides.
+ * A set of addresses is narrow if few classes are in it, else wide. The wide sets that hold a class
+ * are its *part*: few parts, where classes are many. An entry belongs to one of four groups, by
+ * whether its source and its destination are narrow. A group is a map from a pair of numbers, each
+ * side's class where it is narrow and its part where it is wide, to the entries of the group that
+ * those addresses leave possible: a *row*, the same for many pairs. The smallest rule that the four
+ * groups find decides.
  *
- * - wide, wide: the wide parts of both classes select a row, and the app class the rule in it;
- * - narrow source: the source's class selects a *row*, a list of rules, and the *pattern* of what
- *   those rules ask besides. Many rows share a pattern. The wide part of the destination and the
- *   app class become one class, and pattern and class give a place in the list;
- * - narrow destination: the same, the other way round;
- * - narrow, narrow: a hash table by the pair of classes selects the row, the app class the place.
+ * A short row is a list of rules, each with its *combination*, what it asks besides addresses. It is
+ * walked until one holds, and whether it does is a bit in the row of the packet's app class. A long
+ * row is a table by app class.
  *
  * @module
  */
 import {
   type Bits,
-  bitsFor,
   type Classes,
   groupBy,
   Numbering,
@@ -24,7 +23,7 @@ import {
   setBit,
   setsOfClass,
 } from "./classes.ts";
-import { NO_PAIR, PAIR_MIX } from "./layout.ts";
+import { BRANCH, NO_PAIR, PAIR_MIX } from "./layout.ts";
 
 /** What an entry asks for: a set of source addresses, one of destinations, and a combination. */
 export interface PartedInput {
@@ -40,109 +39,127 @@ export interface PartedInput {
   readonly rule: Uint32Array<ArrayBuffer>;
 }
 
-/** Where a class leads: a place in its group's list, a pattern of it, and the class's wide part. */
-export interface Places {
-  readonly row: Uint32Array<ArrayBuffer>;
-  readonly pattern: Uint32Array<ArrayBuffer>;
-  readonly wide: Uint32Array<ArrayBuffer>;
-}
-
-/** Lists of rules, each ended by MISSING, and the places that patterns point to. */
-export interface RowTable {
-  readonly list: Uint32Array<ArrayBuffer>;
-  /** `[pattern][class]`: a place in a list, counted from its row's. */
-  readonly patterns: Uint32Array<ArrayBuffer>;
-  /** The longest list. */
-  readonly longest: number;
-  readonly classes: number;
-}
-
 export interface Parted {
-  readonly places: { readonly source: Places; readonly destination: Places };
-  readonly wide?: {
-    readonly rows: number;
-    /** `[wide source][wide destination]`: a row of `rules`. */
-    readonly cross: Uint32Array<ArrayBuffer>;
-    /** `[row][app class]`: a rule. */
-    readonly rules: Uint32Array<ArrayBuffer>;
-  };
-  /** `cross` is `[wide part of the other side][app class]`: a class of the table. */
-  readonly source?: { readonly cross: Uint32Array<ArrayBuffer>; readonly table: RowTable };
-  readonly destination?: { readonly cross: Uint32Array<ArrayBuffer>; readonly table: RowTable };
-  readonly pair?: { readonly buckets: Buckets; readonly places: Places; readonly table: RowTable };
+  /** The part of each class. */
+  readonly sources: Uint32Array<ArrayBuffer>;
+  readonly destinations: Uint32Array<ArrayBuffer>;
+  /** For each app class, a bit a combination plus one; the first bit is always set. */
+  readonly app: Bits;
+  /** Pairs of u32 in `app` that a class has. */
+  readonly appWords: number;
+  /** Rule and combination plus one, each row ended by MISSING and 0. The first row is empty. */
+  readonly lists: Uint32Array<ArrayBuffer>;
+  /** `[long row][app class]`: a rule, or MISSING. */
+  readonly tables: Uint32Array<ArrayBuffer>;
+  readonly groups: readonly Group[];
 }
+
+/** Which sides of a group are narrow. */
+export type GroupKind = "none" | "source" | "destination" | "pair";
+
+export interface Group {
+  readonly kind: GroupKind;
+  readonly entries: number;
+  readonly map: RowMap;
+}
+
+/**
+ * Rows of pairs. A row is a position in `lists`, or BRANCH and the number of a long row. `rows` has
+ * one for each pair, source by source; `buckets` only those of pairs that have one.
+ */
+export type RowMap =
+  | { readonly width: number; readonly rows: Uint32Array<ArrayBuffer> }
+  | { readonly buckets: Buckets };
 
 export interface Buckets {
-  /** Keys of a bucket: 8 of 32 bits, or 4 of 64 where classes need more than 16. */
+  /** Keys of a bucket: 8 of 32 bits, or 4 of 64 where numbers need more than 16. */
   readonly ways: 4 | 8;
+  readonly count: number;
   readonly multiplier: number;
-  readonly shift: number;
-  /** `[bucket][way]`: the pair's classes, NO_PAIR where empty, and its row. */
+  /** `[bucket][way]`: a pair, NO_PAIR where empty, and its row. */
   readonly source: Uint32Array<ArrayBuffer>;
   readonly destination: Uint32Array<ArrayBuffer>;
   readonly row: Uint32Array<ArrayBuffer>;
 }
 
-/** The end of a list: no rule. */
+/** No rule. */
 export const MISSING = 0xffffffff;
 
 /** Sets in at most this many classes are narrow, if their pairs are few enough. */
 const NARROW = 64;
-/** Entries of a table. */
-const MAX_TABLE = 1 << 24;
-/** Steps of work for a table. */
-const MAX_WORK = 1 << 28;
-/** Patterns and wide parts are numbers of 16 bits. */
-const MAX_16 = 1 << 16;
+/**
+ * A row of at most so many rules is walked, if the tables of the longer ones stay near the
+ * processor; else of the last but one, and else of the last, within a larger cap.
+ */
+const LENGTHS = [1, 2, 4, 8, 64];
+const NEAR_TABLES = 1 << 17;
+const MAX_TABLES = 1 << 22;
+/** Rules of all short rows. */
+const MAX_LISTS = 1 << 22;
+/** Pairs of numbers that are looked at to make a map. */
+const MAX_PAIRS = 1 << 24;
+/** Words of the app classes' rows. */
+const MAX_APP_WORDS = 1 << 22;
+/** Share of a bucket's ways that pairs fill, on average. */
+const FILL = 0.3;
+/** As many buckets as a hash times their number can be told exactly. */
+const MAX_BUCKETS = 1 << 20;
 
 /** The partitions, or undefined if a table of theirs would be too large. */
 export function parted(input: PartedInput): Parted | undefined {
-  const count = input.rule.length;
+  const { source, destination, sourceSet, destinationSet, app, combinations } = input;
+  const appWords = combinations + 1 + 63 >>> 6;
+  if (app.length * appWords > MAX_APP_WORDS) return undefined;
   const limit = narrowLimit(input);
   const isWide = (classes: Classes) => Uint8Array.from(classes.covers, (n) => n > limit ? 1 : 0);
-  const wideSource = isWide(input.source), wideDestination = isWide(input.destination);
-  const groups = groupBy(
-    Uint8Array.from({ length: count }, (_, i) => {
-      return 2 * wideSource[input.sourceSet[i]!]! + wideDestination[input.destinationSet[i]!]!;
+  const wideSource = isWide(source), wideDestination = isWide(destination);
+  const [pair, bySource, byDestination, none] = groupBy(
+    Uint8Array.from({ length: input.rule.length }, (_, i) => {
+      return 2 * wideSource[sourceSet[i]!]! + wideDestination[destinationSet[i]!]!;
     }),
     4,
   ) as [number[], number[], number[], number[]];
 
-  const sources = wideParts(input.source, wideSource);
-  const destinations = wideParts(input.destination, wideDestination);
-  if (sources.members.length > MAX_16 || destinations.members.length > MAX_16) return undefined;
-  const places = {
-    source: emptyPlaces(input.source.count, sources.of),
-    destination: emptyPlaces(input.destination.count, destinations.of),
+  const sources = partsOf(source, wideSource);
+  const destinations = partsOf(destination, wideDestination);
+  const rows = new Rows(input);
+  const narrowSource = { setOf: sourceSet, members: narrowSets(source, wideSource) };
+  const narrowDestination = {
+    setOf: destinationSet,
+    members: narrowSets(destination, wideDestination),
   };
-  const [pairs, bySource, byDestination, wide] = groups;
-
-  const one = bySource.length === 0 ? undefined : oneSided(
-    bySource,
-    input,
-    { ...side(input.source, input.sourceSet, wideSource), places: places.source },
-    { setOf: input.destinationSet, parts: destinations.members },
-  );
-  const other = byDestination.length === 0 ? undefined : oneSided(
-    byDestination,
-    input,
-    {
-      ...side(input.destination, input.destinationSet, wideDestination),
-      places: places.destination,
-    },
-    { setOf: input.sourceSet, parts: sources.members },
-  );
-  const both = wide.length === 0 ? undefined : wideWide(wide, input, sources, destinations);
-  const pair = pairs.length === 0
-    ? undefined
-    : narrowNarrow(pairs, input, wideSource, wideDestination);
-  if (one === null || other === null || both === null || pair === null) return undefined;
+  const wideSources = { setOf: sourceSet, members: sources.members };
+  const wideDestinations = { setOf: destinationSet, members: destinations.members };
+  const found: { kind: GroupKind; entries: number; pairs: Pairs }[] = [];
+  const wanted = [
+    ["none", none, wideSources, wideDestinations],
+    ["source", bySource, narrowSource, wideDestinations],
+    ["destination", byDestination, wideSources, narrowDestination],
+    ["pair", pair, narrowSource, narrowDestination],
+  ] as const;
+  for (const [kind, entries, one, other] of wanted) {
+    if (entries.length === 0) continue;
+    const pairs = pairsOf(entries, one, other, rows);
+    if (!pairs) return undefined;
+    found.push({ kind, entries: entries.length, pairs });
+  }
+  const placed = rows.place();
+  if (!placed) return undefined;
+  const { places, lists, tables } = placed;
+  const groups: Group[] = [];
+  for (const { kind, entries, pairs } of found) {
+    const map = mapOf({ ...pairs, rows: pairs.rows.map((row) => places[row]!) });
+    if (!map) return undefined;
+    groups.push({ kind, entries, map });
+  }
   return {
-    places,
-    ...both && { wide: both },
-    ...one && { source: one },
-    ...other && { destination: other },
-    ...pair && { pair },
+    sources: sources.of,
+    destinations: destinations.of,
+    app: appBits(app, appWords),
+    appWords,
+    lists,
+    tables,
+    groups,
   };
 }
 
@@ -161,8 +178,8 @@ function narrowLimit(
   return 1;
 }
 
-/** The wide sets of each class, numbered by content. */
-function wideParts(classes: Classes, isWide: Uint8Array<ArrayBuffer>) {
+/** The part of each class, and the wide sets that a part stands for. */
+function partsOf(classes: Classes, isWide: Uint8Array<ArrayBuffer>) {
   const numbering = new Numbering<readonly number[]>();
   const broadParts = new Map<readonly number[], readonly number[]>();
   const of = new Uint32Array(classes.count);
@@ -176,76 +193,81 @@ function wideParts(classes: Classes, isWide: Uint8Array<ArrayBuffer>) {
   return { of, members: numbering.all };
 }
 
-function emptyPlaces(count: number, wide: Uint32Array<ArrayBuffer>): Places {
-  return { row: new Uint32Array(count), pattern: new Uint32Array(count), wide };
+/** The narrow sets that hold each class. */
+function narrowSets(classes: Classes, isWide: Uint8Array<ArrayBuffer>): number[][] {
+  return Array.from(
+    { length: classes.count },
+    (_, cls) => setsOfClass(classes, cls).filter((set) => !isWide[set]),
+  );
 }
 
-/** The narrow sets of a class. */
-function side(classes: Classes, setOf: Uint32Array<ArrayBuffer>, isWide: Uint8Array<ArrayBuffer>) {
-  return {
-    setOf,
-    narrowSets: Array.from(
-      { length: classes.count },
-      (_, cls) => setsOfClass(classes, cls).filter((set) => !isWide[set]),
-    ),
-    sets: isWide.length,
-  };
+/** A bit for each combination of each app class, behind one that is always set. */
+function appBits(app: readonly Bits[], words: number): Bits {
+  const bits = new Uint32Array(app.length * words * 2);
+  for (const [cls, members] of app.entries()) {
+    const row = bits.subarray(cls * words * 2, (cls + 1) * words * 2);
+    setBit(row, 0);
+    for (const combination of onesOf(members)) setBit(row, combination + 1);
+  }
+  return bits;
 }
 
-/** Makes rows of entries: those with the key of an earlier one in the row can never be first. */
+/** All rows, each once; the first is empty. */
 class Rows {
-  readonly patterns = new Numbering<readonly number[]>();
+  readonly #input: PartedInput;
   readonly #rows = new Numbering<readonly number[]>();
-  readonly #list: number[] = [];
-  readonly #first: number[] = [];
-  readonly #pattern: number[] = [];
   readonly #seen: Uint32Array<ArrayBuffer>;
-  readonly #rule: Uint32Array<ArrayBuffer>;
-  #longest = 0;
   #turn = 0;
 
-  constructor(keys: number, rule: Uint32Array<ArrayBuffer>) {
-    this.#seen = new Uint32Array(keys);
-    this.#rule = rule;
+  constructor(input: PartedInput) {
+    this.#input = input;
+    this.#seen = new Uint32Array(input.combinations);
+    this.#rows.number([]);
   }
 
-  /** `entries` ascend. The place of the row's list, and its pattern. */
-  row(
-    entries: readonly number[],
-    keyOf: Uint32Array<ArrayBuffer>,
-  ): { first: number; pattern: number } {
+  /** The number of the row of some entries, which ascend. */
+  row(entries: readonly number[]): number {
+    // An entry with the combination of an earlier one is never first.
     this.#turn++;
-    const keys: number[] = [], kept: number[] = [];
+    const kept: number[] = [];
     for (const entry of entries) {
-      const key = keyOf[entry]!;
-      if (this.#seen[key] === this.#turn) continue;
-      this.#seen[key] = this.#turn;
-      keys.push(key);
+      const own = this.#input.combination[entry]!;
+      if (this.#seen[own] === this.#turn) continue;
+      this.#seen[own] = this.#turn;
       kept.push(entry);
     }
-    const row = this.#rows.number(kept);
-    if (row === this.#first.length) {
-      this.#first.push(this.#list.length);
-      this.#pattern.push(this.patterns.number(keys));
-      for (const entry of kept) this.#list.push(this.#rule[entry]!);
-      this.#list.push(MISSING);
-      this.#longest = Math.max(this.#longest, kept.length);
-    }
-    return { first: this.#first[row]!, pattern: this.#pattern[row]! };
+    return this.#rows.number(kept);
   }
 
-  /** The finished table; `classesOf` lists the classes that a key is in. Null if it is too large. */
-  table(classesOf: readonly (readonly number[])[], classes: number): RowTable | null {
-    const all = this.patterns.all;
-    if (all.length > MAX_16 || all.length * classes > MAX_TABLE) return null;
-    const patterns = new Uint32Array(all.length * classes);
-    for (const [p, keys] of all.entries()) {
-      const row = patterns.subarray(p * classes, (p + 1) * classes).fill(keys.length);
-      for (let i = keys.length - 1; i >= 0; i--) {
-        for (const cls of classesOf[keys[i]!]!) row[cls] = i;
+  /** Lays out lists and tables; the place of each row. Undefined if they would be too large. */
+  place() {
+    const { combination, combinations, rule, app } = this.#input;
+    const rows = this.#rows.all;
+    const size = (length: number) => app.length * rows.filter((row) => row.length > length).length;
+    const longest = LENGTHS.find((length, i) =>
+      size(length) <= (i < LENGTHS.length - 2 ? NEAR_TABLES : MAX_TABLES)
+    );
+    if (longest === undefined) return undefined;
+    const classesOf = transpose(app, combinations);
+    const numbering = new Numbering<Uint32Array<ArrayBuffer>>();
+    const lists: number[] = [];
+    const places = rows.map((row) => {
+      if (row.length > longest) {
+        const table = new Uint32Array(app.length).fill(MISSING);
+        for (const entry of row.toReversed()) {
+          for (const cls of classesOf[combination[entry]!]!) table[cls] = rule[entry]!;
+        }
+        return BRANCH + numbering.number(table);
       }
-    }
-    return { list: Uint32Array.from(this.#list), patterns, longest: this.#longest, classes };
+      const place = lists.length / 2;
+      for (const entry of row) lists.push(rule[entry]!, combination[entry]! + 1);
+      lists.push(MISSING, 0);
+      return place;
+    });
+    if (lists.length > 2 * MAX_LISTS) return undefined;
+    const tables = new Uint32Array(numbering.all.length * app.length);
+    for (const [i, table] of numbering.all.entries()) tables.set(table, i * app.length);
+    return { places, lists: Uint32Array.from(lists), tables };
   }
 }
 
@@ -256,192 +278,69 @@ function transpose(sets: readonly Bits[], members: number): number[][] {
   return lists;
 }
 
-function ascending(list: number[]): number[] {
-  return list.sort((a, b) => a - b);
+/** One side of a group: the set of each entry, and those that each class or part is in. */
+interface Side {
+  readonly setOf: Uint32Array<ArrayBuffer>;
+  readonly members: readonly (readonly number[])[];
 }
 
-/** The group whose near side is narrow and whose far side is wide. */
-function oneSided(
-  group: readonly number[],
-  { app, combination, combinations, rule }: PartedInput,
-  near: ReturnType<typeof side> & { readonly places: Places },
-  far: { readonly setOf: Uint32Array<ArrayBuffer>; readonly parts: readonly (readonly number[])[] },
-) {
-  // What an entry asks besides its near side: its far set and its combination.
-  const keys = new Map<number, number>();
-  const keySet: number[] = [], keyCombination: number[] = [];
-  const keyOf = new Uint32Array(rule.length);
-  for (const entry of group) {
-    const [set, part] = [far.setOf[entry]!, combination[entry]!];
-    const content = set * combinations + part;
-    let key = keys.get(content);
-    if (key === undefined) {
-      key = keys.size;
-      keys.set(content, key);
-      keySet.push(set);
-      keyCombination.push(part);
-    }
-    keyOf[entry] = key;
-  }
-  const words = (keys.size + 31) >>> 5;
-  const size = far.parts.length * app.length;
-  if (size > MAX_TABLE || size * words > MAX_WORK) return null;
-
-  const keysOfSet = new Map<number, number[]>();
-  for (const [key, set] of keySet.entries()) {
-    const list = keysOfSet.get(set);
-    if (list) list.push(key);
-    else keysOfSet.set(set, [key]);
-  }
-  const keysOfCombination = groupBy(keyCombination, combinations);
-  const keysOfApp = app.map((bits) => {
-    const own = bitsFor(keys.size);
-    for (const c of onesOf(bits)) for (const key of keysOfCombination[c]!) setBit(own, key);
-    return own;
-  });
-  const numbering = new Numbering<Bits>();
-  const cross = new Uint32Array(size);
-  let both = bitsFor(keys.size);
-  for (const [part, sets] of far.parts.entries()) {
-    const own = bitsFor(keys.size);
-    for (const set of sets) for (const key of keysOfSet.get(set) ?? []) setBit(own, key);
-    for (const [a, bits] of keysOfApp.entries()) {
-      for (let w = 0; w < words; w++) both[w] = own[w]! & bits[w]!;
-      const cls = numbering.number(both);
-      if (numbering.all[cls] === both) both = bitsFor(keys.size);
-      cross[part * app.length + a] = cls;
-    }
-  }
-  if (numbering.all.length > MAX_16) return null;
-
-  const entriesOfSet: number[][] = Array.from({ length: near.sets }, () => []);
-  for (const entry of group) entriesOfSet[near.setOf[entry]!]!.push(entry);
-  const rows = new Rows(keys.size, rule);
-  for (const [cls, sets] of near.narrowSets.entries()) {
-    const entries = sets.length === 1
-      ? entriesOfSet[sets[0]!]!
-      : ascending(sets.flatMap((set) => entriesOfSet[set]!));
-    const { first, pattern } = rows.row(entries, keyOf);
-    near.places.row[cls] = first;
-    near.places.pattern[cls] = pattern;
-  }
-  const table = rows.table(transpose(numbering.all, keys.size), numbering.all.length);
-  return table && { cross, table };
+/** Pairs of a group's numbers that have a row, source by source, and how many numbers there are. */
+interface Pairs {
+  readonly height: number;
+  readonly width: number;
+  readonly sources: readonly number[];
+  readonly destinations: readonly number[];
+  readonly rows: readonly number[];
 }
 
-/** The group that is wide on both sides. */
-function wideWide(
-  group: readonly number[],
-  { app, combination, combinations, sourceSet, destinationSet, rule }: PartedInput,
-  sources: ReturnType<typeof wideParts>,
-  destinations: ReturnType<typeof wideParts>,
-) {
-  const size = sources.members.length * destinations.members.length;
-  if (size > MAX_TABLE || size * group.length > 4 * MAX_WORK) return null;
-  const classesOf = transpose(app, combinations);
-  const byContent = new Numbering<readonly number[]>();
-  const rows = new Numbering<Uint32Array<ArrayBuffer>>();
-  const rowOf: number[] = [];
-  const cross = new Uint32Array(size);
-  const seen = new Uint32Array(combinations);
-  let turn = 0;
-  const destinationParts = destinations.members.map((sets) => new Set(sets));
-  for (const [s, sets] of sources.members.entries()) {
-    const own = new Set(sets);
-    const bySource = group.filter((entry) => own.has(sourceSet[entry]!));
-    for (const [d, within] of destinationParts.entries()) {
-      turn++;
-      const kept = bySource.filter((entry) => {
-        if (!within.has(destinationSet[entry]!) || seen[combination[entry]!] === turn) return false;
-        seen[combination[entry]!] = turn;
-        return true;
-      });
-      const number = byContent.number(kept);
-      if (number === rowOf.length) {
-        const row = new Uint32Array(app.length).fill(MISSING);
-        for (const entry of kept.toReversed()) {
-          for (const cls of classesOf[combination[entry]!]!) row[cls] = rule[entry]!;
-        }
-        rowOf.push(rows.number(row));
-        if (rows.all.length * app.length > MAX_TABLE) return null;
-      }
-      cross[s * destinations.members.length + d] = rowOf[number]!;
-    }
+/** The rows of a group's pairs, by way of the entries that each source has. Undefined if too many. */
+function pairsOf(
+  entries: readonly number[],
+  one: Side,
+  other: Side,
+  rows: Rows,
+): Pairs | undefined {
+  const bySet: number[][] = [];
+  for (const entry of entries) (bySet[one.setOf[entry]!] ??= []).push(entry);
+  const holders: number[][] = [];
+  for (const [number, sets] of other.members.entries()) {
+    for (const set of sets) (holders[set] ??= []).push(number);
   }
-  if (rows.all.length > MAX_16) return null;
-  const rules = new Uint32Array(rows.all.length * app.length);
-  for (const [i, row] of rows.all.entries()) rules.set(row, i * app.length);
-  return {
-    rows: rows.all.length,
-    cross,
-    rules,
-  };
-}
-
-/** The group that is narrow on both sides. */
-function narrowNarrow(
-  group: readonly number[],
-  { app, combination, combinations, source, destination, sourceSet, destinationSet, rule }:
-    PartedInput,
-  wideSource: Uint8Array<ArrayBuffer>,
-  wideDestination: Uint8Array<ArrayBuffer>,
-) {
-  const inSource = classesOfNarrow(source, wideSource);
-  const inDestination = classesOfNarrow(destination, wideDestination);
-  // One number says source class, destination class and entry, so that sorting groups the pairs.
-  const count = rule.length, width = destination.count;
-  if (source.count * width * count > Number.MAX_SAFE_INTEGER) return null;
-  const found: number[] = [];
-  for (const entry of group) {
-    for (const s of inSource[sourceSet[entry]!]!) {
-      for (const d of inDestination[destinationSet[entry]!]!) {
-        found.push((s * width + d) * count + entry);
+  const lists: number[][] = Array.from(other.members, () => []);
+  const result = { sources: [] as number[], destinations: [] as number[], rows: [] as number[] };
+  let work = 0;
+  for (const [source, sets] of one.members.entries()) {
+    const own = sets.flatMap((set) => bySet[set] ?? []).sort((a, b) => a - b);
+    const touched: number[] = [];
+    for (const entry of own) {
+      const held = holders[other.setOf[entry]!] ?? [];
+      if ((work += held.length) > MAX_PAIRS) return undefined;
+      for (const destination of held) {
+        const list = lists[destination]!;
+        if (list.length === 0) touched.push(destination);
+        list.push(entry);
       }
     }
-  }
-  const sorted = Float64Array.from(found).sort();
-  const rows = new Rows(combinations, rule);
-  const none = rows.row([], combination);
-  const placeNumbers = new Map<number, number>([[none.first, 0]]);
-  const placeRows = [none.first], placePatterns = [none.pattern];
-  const pairSource: number[] = [], pairDestination: number[] = [], pairPlace: number[] = [];
-  for (let i = 0; i < sorted.length;) {
-    const pair = Math.floor(sorted[i]! / count);
-    const entries: number[] = [];
-    for (; i < sorted.length && Math.floor(sorted[i]! / count) === pair; i++) {
-      entries.push(sorted[i]! - pair * count);
+    for (const destination of touched.sort((a, b) => a - b)) {
+      result.sources.push(source);
+      result.destinations.push(destination);
+      result.rows.push(rows.row(lists[destination]!));
+      lists[destination] = [];
     }
-    const { first, pattern } = rows.row(entries, combination);
-    let place = placeNumbers.get(first);
-    if (place === undefined) {
-      place = placeRows.push(first) - 1;
-      placePatterns.push(pattern);
-      placeNumbers.set(first, place);
-    }
-    pairSource.push(Math.floor(pair / width));
-    pairDestination.push(pair % width);
-    pairPlace.push(place);
   }
-  const ways = source.count < MAX_16 - 1 && destination.count < MAX_16 - 1 ? 8 : 4;
-  const table = rows.table(transpose(app, combinations), app.length);
-  return table && {
-    buckets: hashPairs(ways, pairSource, pairDestination, pairPlace),
-    places: {
-      row: Uint32Array.from(placeRows),
-      pattern: Uint32Array.from(placePatterns),
-      wide: new Uint32Array(placeRows.length),
-    },
-    table,
-  };
+  return { height: one.members.length, width: other.members.length, ...result };
 }
 
-/** For each narrow set, the classes in it. */
-function classesOfNarrow(classes: Classes, isWide: Uint8Array<ArrayBuffer>): number[][] {
-  const lists: number[][] = Array.from({ length: isWide.length }, () => []);
-  for (let cls = 0; cls < classes.count; cls++) {
-    for (const set of setsOfClass(classes, cls)) if (!isWide[set]) lists[set]!.push(cls);
+/** A map of pairs: a table where they are many of those that there could be, else buckets. */
+function mapOf({ height, width, sources, destinations, rows }: Pairs): RowMap | undefined {
+  if (height * width <= Math.max(1 << 10, 8 * rows.length)) {
+    const table = new Uint32Array(height * width);
+    for (const [i, row] of rows.entries()) table[sources[i]! * width + destinations[i]!] = row;
+    return { width, rows: table };
   }
-  return lists;
+  if (rows.length > MAX_BUCKETS) return undefined;
+  const ways = Math.max(height, width) < 0xffff ? 8 : 4;
+  return { buckets: hashPairs(ways, sources, destinations, rows) };
 }
 
 /** Pairs into buckets of a cache line; multipliers are tried until none overflows. */
@@ -451,14 +350,12 @@ function hashPairs(
   destination: readonly number[],
   row: readonly number[],
 ): Buckets {
-  let bits = 1;
-  while (2 ** bits * ways * 0.28 < source.length) bits++;
+  let count = Math.max(1, Math.ceil(source.length / (ways * FILL)));
   for (let attempt = 0;; attempt++) {
-    if (attempt > 0 && attempt % 16 === 0) bits++;
+    if (attempt > 0 && attempt % 8 === 0) count = Math.ceil(count * 1.25);
     const multiplier = (Math.imul(attempt, 0x85ebca6b) + 0xc2b2ae35 | 1) >>> 0;
-    const shift = 32 - bits;
-    const size = 2 ** bits * ways;
-    const filled = new Uint8Array(2 ** bits);
+    const size = count * ways;
+    const filled = new Uint8Array(count);
     const result = {
       source: new Uint32Array(size).fill(NO_PAIR),
       destination: new Uint32Array(size).fill(NO_PAIR),
@@ -466,7 +363,7 @@ function hashPairs(
     };
     const fits = source.every((s, i) => {
       const d = destination[i]!;
-      const bucket = Math.imul(Math.imul(s, PAIR_MIX) + d, multiplier) >>> shift;
+      const bucket = bucketOf(s, d, multiplier, count);
       if (filled[bucket] === ways) return false;
       const at = bucket * ways + filled[bucket]!++;
       result.source[at] = s;
@@ -474,6 +371,17 @@ function hashPairs(
       result.row[at] = row[i]!;
       return true;
     });
-    if (fits) return { ways, multiplier, shift, ...result };
+    if (fits) return { ways, count, multiplier, ...result };
   }
+}
+
+/** The bucket of a pair: its hash as a fraction of all, without a division (Lemire 2016). */
+export function bucketOf(
+  source: number,
+  destination: number,
+  multiplier: number,
+  count: number,
+): number {
+  const hash = Math.imul(Math.imul(source, PAIR_MIX) + destination, multiplier) >>> 0;
+  return Math.floor(hash * count / 2 ** 32);
 }

@@ -9,6 +9,7 @@ import { printRules } from "../policy/print.ts";
 import { valueText } from "../policy/text.ts";
 import type { Piece } from "./classes.ts";
 import { LAYOUT_HASH } from "./layout.ts";
+import type { GroupKind } from "./parted.ts";
 import { type Axis, type Plan, plan } from "./plan.ts";
 import { denseWords } from "./rows.ts";
 
@@ -43,17 +44,11 @@ function loads({ axes, backEnd, parted, decide }: Plan): number {
     return front + axes.length * Math.ceil(denseWords(decide.length) / 16) + 1;
   }
   if (backEnd === "sparse") return front + 4 * axes.length + 1;
-  const groups = [
-    parted!.wide && 2,
-    parted!.source && 3,
-    parted!.destination && 3,
-    parted!.pair && 4,
-  ];
-  return front + 2 + groups.reduce<number>((sum, n) => sum + (n ?? 0), 0);
+  return front + 2 + 2 * parted!.groups.length;
 }
 
 /** The bytes of what the back end reads. */
-function sections({ axes, rows, parted, decide }: Plan): (readonly [string, number])[] {
+function sections({ axes, rows, parted }: Plan): (readonly [string, number])[] {
   const list: [string, number][] = [];
   for (const axis of axes) {
     if (axis.dense) list.push([`${axis.kind} rows`, axis.dense.byteLength]);
@@ -63,24 +58,22 @@ function sections({ axes, rows, parted, decide }: Plan): (readonly [string, numb
     list.push(["blocks and words", 16 * rows.blocks.length + 4 * rows.words.length]);
   }
   if (!parted) return list;
-  const rule = decide.at(-1)! < 0xffff ? 2 : 4;
-  const { wide, source, destination, pair } = parted;
-  if (wide) list.push(["wide x wide", 2 * wide.cross.length + rule * wide.rules.length]);
-  for (const [name, side] of [["narrow x wide", source], ["wide x narrow", destination]] as const) {
-    if (side) list.push([name, 2 * side.cross.length + tableBytes(side.table, rule)]);
+  for (const { kind, entries, map } of parted.groups) {
+    const bytes = "rows" in map ? map.rows.byteLength : 64 * map.buckets.count;
+    list.push([`${GROUP[kind]} rows of ${entries} entries`, bytes]);
   }
-  if (pair) {
-    const buckets = 64 * pair.buckets.row.length / pair.buckets.ways;
-    list.push(["narrow x narrow", buckets + tableBytes(pair.table, rule)]);
-  }
+  list.push(["lists of rules", parted.lists.byteLength]);
+  if (parted.tables.length > 0) list.push(["long rows", parted.tables.byteLength]);
+  list.push(["app bits", parted.app.byteLength]);
   return list;
 }
 
-type Table = NonNullable<NonNullable<Plan["parted"]>["source"]>["table"];
-
-function tableBytes({ list, patterns, longest }: Table, rule: number): number {
-  return rule * list.length + (longest < 256 ? 1 : 2) * patterns.length;
-}
+const GROUP: Readonly<Record<GroupKind, string>> = {
+  none: "wide x wide",
+  source: "narrow x wide",
+  destination: "wide x narrow",
+  pair: "narrow x narrow",
+};
 
 function printAxis(axis: Axis): string[] {
   const lines = [`axis ${axis.kind}: ${axis.classes} classes`];

@@ -5,20 +5,20 @@
  * - sound: where a group names a rule, the rule matches;
  * - complete: for each entry some group names, wherever the entry matches, its rule or one before.
  *
- * Every group leads its near side (a class, a pair of classes, or a pair of wide parts) to a place,
- * and what else there is to a column; place and column lead to a rule. So both are asked of places
- * and columns, each for all the packets that share them, in one family after the other.
+ * Every group leads a pair of numbers (of each side a class, or a part) to a row, and row and app
+ * class to a rule, by a position in the row that depends only on what its rules ask besides
+ * addresses, the row's pattern. So both are asked of rows, each for all the pairs that share it, and
+ * of patterns and app classes, in one family after the other.
  *
  * @module
  */
 import { intersection, type Ordinals } from "../analysis/ordinals.ts";
-import { pairPlace, type ReadOf, ruleOf } from "./classify.ts";
+import { bucketRow, type ReadOf, ruleOf } from "./classify.ts";
 import { eachBit, type Ground, piecesOf, shapesOf, type State } from "./ground.ts";
-import { LISTS, MAX_CLASSES, NO_PAIR, NO_RULE, readRecord, RECORDS } from "./layout.ts";
+import { BRANCH, LISTS, MAX_CLASSES, NO_PAIR, NO_RULE, RECORDS } from "./layout.ts";
 import type { Suspect } from "./verify.ts";
 
 type Group = ReadOf<"group">;
-type Place = ReadOf<"place">;
 
 /** What an entry has of some small numbers. */
 interface Part {
@@ -33,7 +33,7 @@ interface Keyed extends Part {
   readonly key: number;
 }
 
-/** One group, as places and columns. */
+/** One group: its rows as places, each of a pattern, and the app classes as columns. */
 interface View {
   readonly places: readonly { readonly row: number; readonly pattern: number }[];
   readonly columns: readonly number[];
@@ -145,18 +145,16 @@ const MOST = 1 << 20;
 
 /** One side's addresses of one family. */
 interface Side {
-  readonly field: "src" | "dst";
-  readonly places: readonly Place[];
   readonly classes: readonly number[];
-  readonly wide: readonly number[];
+  readonly parts: readonly number[];
   /** Undefined if there is no such class. */
   readonly piecesOf: (cls: number) => number[] | undefined;
-  readonly classesOfWide: (wide: number) => number[];
+  readonly classesOfPart: (part: number) => readonly number[];
   /** Of an entry. */
   readonly set: (entry: number) => number;
   readonly partOf: (set: number) => Part;
-  readonly widePartOf: (set: number) => Part;
-  /** Whether the set has all of each wide part that it has something of. */
+  readonly ofParts: (set: number) => Part;
+  /** Whether the set has all of each part that it has something of. */
   readonly exact: (set: number) => boolean;
 }
 
@@ -168,19 +166,18 @@ class Half {
   readonly #states: readonly (State & { readonly shape: number })[];
   readonly #apps: readonly number[];
   readonly #appPart: (combination: number) => Keyed;
+  readonly #lists: RowLists;
 
   constructor(readonly ground: Ground, family: number) {
     this.shapes = shapesOf(family);
     const { parted, axes } = ground.tables;
     const [source, destination, app] = axes as [ReadOf<"axis">, ReadOf<"axis">, ReadOf<"axis">];
-    const places = (at: number, { classes }: ReadOf<"axis">) => placesAt(ground, at, classes);
-    this.#source = side(ground, "src", this.shapes[0]!, places(parted!.sources_at, source));
-    this.#destination = side(
-      ground,
-      "dst",
-      this.shapes[0]!,
-      places(parted!.destinations_at, destination),
-    );
+    const parts = (at: number, { classes }: ReadOf<"axis">) =>
+      Array.from({ length: classes }, (_, cls) => ground.tables.view.getUint32(at + 4 * cls, true));
+    const [shape] = this.shapes as [number];
+    this.#source = side(ground, "src", shape, parts(parted!.sources_at, source));
+    this.#destination = side(ground, "dst", shape, parts(parted!.destinations_at, destination));
+    this.#lists = new RowLists(ground);
     const [axis] = ground.scalars;
     this.#states = this.shapes.flatMap((shape) =>
       ground.states(axis!, shape).map((state) => ({ ...state, shape }))
@@ -280,163 +277,149 @@ class Half {
   }
 
   view(group: Group): View {
-    switch (LISTS.group.names[group.kind]!) {
-      case "none":
-        return this.#none(group);
-      case "source":
-        return this.#oneSided(group, this.#source, this.#destination, false);
-      case "destination":
-        return this.#oneSided(group, this.#destination, this.#source, true);
-      case "pair":
-        return this.#pair(group);
-    }
-  }
-
-  #none(group: Group): View {
-    const { view, parted } = this.ground.tables;
-    const [source, destination] = [this.#source, this.#destination];
-    const rowOf = (ws: number, wd: number) =>
-      view.getUint16(group.cross_at + 2 * (ws * parted!.wide_destinations + wd), true);
-    const rows: (readonly [number, number])[][] = [];
-    for (const ws of source.wide) {
-      for (const wd of destination.wide) (rows[rowOf(ws, wd)] ??= []).push([ws, wd]);
-    }
-    const used = Object.keys(rows).map(Number);
-    const index = new Map(used.map((row, p) => [row, p]));
-    const near = memo((key) => {
-      const s = source.widePartOf(Math.floor(key / 2 ** 26));
-      const d = destination.widePartOf(key % 2 ** 26);
-      const full = new Map<number, number>();
-      for (const ws of s.touched) {
-        for (const wd of d.touched) {
-          const p = index.get(rowOf(ws, wd))!;
-          full.set(p, (full.get(p) ?? 0) + (s.has(ws) && d.has(wd) ? 1 : 0));
-        }
-      }
-      return partOf(full, (p) => rows[used[p]!]!.length, used.length);
-    });
-    return {
-      places: used.map((row) => ({ row: row * group.classes, pattern: 0 })),
-      columns: this.#apps,
-      position: (_, app) => app,
-      rule: ruleAt(this.ground, group),
-      near: (entry) => near(source.set(entry) * 2 ** 26 + destination.set(entry)),
-      far: (entry) => this.#app(entry),
-      packets: (p, app) =>
-        rows[used[p]!]!.map(([ws, wd]) =>
-          [source.classesOfWide(ws), destination.classesOfWide(wd), app] as const
-        ),
-    };
-  }
-
-  #oneSided(group: Group, near: Side, far: Side, turned: boolean): View {
-    const { view, axes } = this.ground.tables;
-    const apps = axes[2]!.classes;
-    const columnOf = (wide: number, app: number) =>
-      view.getUint16(group.cross_at + 2 * (wide * apps + app), true);
-    const byWide = memo((wide) => unique(this.#apps.map((app) => columnOf(wide, app))));
-    const byApp = memo((app) => unique(far.wide.map((wide) => columnOf(wide, app))));
-    const widesOf = counted(far.wide, byWide), appsOf = counted(this.#apps, byApp);
-    // A column is an entry's if all the wide parts and all the app classes that lead to it are.
-    const ofWide = memo((set) => {
-      const full = counted(far.wide.filter(far.widePartOf(set).has), byWide);
-      return partOf(full, (column) => widesOf.get(column)!, group.classes);
-    });
-    const ofApp = memo((combination) => {
-      const { touched, has } = this.#appPart(combination);
-      return partOf(counted(touched.filter(has), byApp), (c) => appsOf.get(c)!, group.classes);
-    });
-    let keys = 0;
-    const farPart = memo((content) => {
-      const set = Math.floor(content / 2 ** 26),
-        { touched: apps, key } = this.#appPart(content % 2 ** 26);
-      const touched = new Set<number>();
-      for (const wide of far.widePartOf(set).touched) {
-        for (const app of apps) touched.add(columnOf(wide, app));
-      }
-      const [a, b] = [ofWide(set), ofApp(key)];
-      return {
-        touched: [...touched],
-        has: (column: number) => a.has(column) && b.has(column),
-        key: keys++,
-      };
-    });
-    const { places, nearPart, classesAt } = placed(near);
-    return {
-      places,
-      columns: unique(far.wide.flatMap(byWide)),
-      position: patternAt(this.ground, group),
-      rule: ruleAt(this.ground, group),
-      near: (entry) => nearPart(near.set(entry)),
-      far: (entry) => farPart(far.set(entry) * 2 ** 26 + this.#app(entry).key),
-      packets: (p, column) =>
-        far.wide.flatMap((wide) =>
-          this.#apps.filter((app) => columnOf(wide, app) === column).map((app) => {
-            const [n, f] = [classesAt[p]!, far.classesOfWide(wide)];
-            return turned ? [f, n, app] as const : [n, f, app] as const;
-          })
-        ),
-    };
-  }
-
-  #pair(group: Group): View {
     const { view } = this.ground.tables;
-    const [source, destination] = [this.#source, this.#destination];
-    const places = placesAt(this.ground, group.places_at, group.place_count);
-    const ofPlace: (readonly [number, number])[][] = places.map(() => []);
-    for (const [s, d, number] of pairsOf(this.ground, group)) {
-      if (!ofPlace[number]) throw new RangeError("A pair has no place");
+    const kind = LISTS.group.names[group.kind]!;
+    const source = numbers(this.#source, kind === "source" || kind === "pair");
+    const destination = numbers(this.#destination, kind === "destination" || kind === "pair");
+    const rowOf = (s: number, d: number) =>
+      group.width > 0
+        ? view.getUint32(group.rows_at + 4 * (s * group.width + d), true)
+        : bucketRow(view, group, s, d);
+    const index = new Map([[0, 0]]);
+    const pairsAt: (readonly [number, number])[][] = [[]];
+    const pairs = group.width > 0
+      ? source.all.flatMap((s) => destination.all.map((d) => [s, d] as const))
+      : bucketPairs(this.ground, group);
+    for (const [s, d] of pairs) {
       // A pair that no address of this family comes to is nobody's.
-      const both = source.piecesOf(s)?.length && destination.piecesOf(d)?.length;
-      if (both) ofPlace[number].push([s, d]);
+      if (source.classesOf(s).length === 0 || destination.classesOf(d).length === 0) continue;
+      const row = rowOf(s, d);
+      if (row === 0) continue;
+      let place = index.get(row);
+      if (place === undefined) {
+        place = pairsAt.push([]) - 1;
+        index.set(row, place);
+      }
+      pairsAt[place]!.push([s, d]);
     }
     const near = memo((key) => {
       const s = source.partOf(Math.floor(key / 2 ** 26)), d = destination.partOf(key % 2 ** 26);
-      const touched = lazily(() =>
-        unique(s.touched.flatMap((a) => d.touched.map((b) => pairPlace(view, group, a, b))))
-      );
+      const touched = lazily(() => {
+        const rows = s.touched.flatMap((a) => d.touched.map((b) => index.get(rowOf(a, b))!));
+        return unique(rows);
+      });
       return {
         get touched() {
           return touched();
         },
-        has: (p: number) => p > 0 && ofPlace[p]!.every(([a, b]) => s.has(a) && d.has(b)),
+        has: (p: number) => p > 0 && pairsAt[p]!.every(([a, b]) => s.has(a) && d.has(b)),
       };
     });
-    // Whatever pair has no place of its own is at the first.
-    const lost = function* (sources: readonly number[], destinations: readonly number[]) {
-      for (const s of sources) {
-        for (const d of destinations) {
-          if (pairPlace(view, group, s, d) === 0) yield [s, d] as const;
-        }
+    // Whatever pair has no row of its own has the empty one.
+    const lost = function* () {
+      for (const s of source.all) {
+        for (const d of destination.all) if (rowOf(s, d) === 0) yield [s, d] as const;
       }
     };
     return {
-      places: places.map(({ row, pattern }) => ({ row, pattern })),
+      places: [...index.keys()].map((row) => this.#lists.place(row)),
       columns: this.#apps,
-      position: patternAt(this.ground, group),
-      rule: ruleAt(this.ground, group),
-      near: (entry) => near(source.set(entry) * 2 ** 26 + destination.set(entry)),
+      position: (pattern, app) => this.#lists.position(pattern, app),
+      rule: (at) => this.#lists.rule(at),
+      near: (entry) => near(this.#source.set(entry) * 2 ** 26 + this.#destination.set(entry)),
       far: (entry) => this.#app(entry),
       packets: function* (p, app) {
-        const pairs = p > 0 ? ofPlace[p]! : lost(source.classes, destination.classes);
-        for (const [s, d] of pairs) yield [[s], [d], app];
+        for (const [s, d] of p > 0 ? pairsAt[p]! : lost()) {
+          yield [source.classesOf(s), destination.classesOf(d), app];
+        }
       },
     };
   }
 }
 
+/** A side's classes, or its parts, as the numbers of a group. */
+function numbers(side: Side, byClass: boolean) {
+  const none: readonly number[] = [];
+  return byClass
+    ? {
+      all: side.classes,
+      partOf: side.partOf,
+      classesOf: (cls: number) => side.piecesOf(cls)?.length ? [cls] : none,
+    }
+    : { all: side.parts, partOf: side.ofParts, classesOf: side.classesOfPart };
+}
+
+/** The rows of all groups: a short one's place is in the lists, a long one's behind them. */
+class RowLists {
+  readonly #ground: Ground;
+  readonly #apps: number;
+  readonly #patterns: (readonly number[])[] = [LONG];
+  readonly #byText = new Map<string, number>();
+
+  constructor(ground: Ground) {
+    this.#ground = ground;
+    this.#apps = ground.tables.axes[2]!.classes;
+  }
+
+  place(row: number): { row: number; pattern: number } {
+    const { parted } = this.#ground.tables;
+    if (row >= BRANCH) {
+      return { row: parted!.list_count + (row - BRANCH) * this.#apps, pattern: 0 };
+    }
+    const combinations: number[] = [];
+    do combinations.push(this.#candidate(row + combinations.length).combination); while (
+      combinations.at(-1) !== 0
+    );
+    const text = combinations.join();
+    const pattern = this.#byText.get(text) ?? this.#patterns.push(combinations) - 1;
+    this.#byText.set(text, pattern);
+    return { row, pattern };
+  }
+
+  /** How far a packet's app class goes in a row; in a long one, to its own place. */
+  position(pattern: number, app: number): number {
+    if (pattern === 0) return app;
+    const { view, parted } = this.#ground.tables;
+    const bits = parted!.app_at + 8 * app * parted!.app_words;
+    const found = this.#patterns[pattern]!.findIndex((combination) =>
+      view.getUint32(bits + 4 * (combination >>> 5), true) >>> (combination & 31) & 1
+    );
+    if (found < 0) throw new RangeError("A list has no end");
+    return found;
+  }
+
+  rule(at: number): number {
+    const { view, parted } = this.#ground.tables;
+    if (at < parted!.list_count) return this.#candidate(at).rule;
+    return view.getUint32(parted!.tables_at + 4 * (at - parted!.list_count), true);
+  }
+
+  #candidate(at: number) {
+    const { view, parted } = this.#ground.tables;
+    const { size, fields } = RECORDS.candidate;
+    const from = parted!.lists_at + at * size;
+    return {
+      rule: view.getUint32(from + fields.rule.at, true),
+      combination: view.getUint32(from + fields.combination.at, true),
+    };
+  }
+}
+
+/** The pattern of a long row. */
+const LONG: readonly number[] = [];
+
 function side(
   { space, lines, addresses, entries }: Ground,
   field: "src" | "dst",
   shape: number,
-  places: readonly Place[],
+  partOfClass: readonly number[],
 ): Side {
   const [from, to] = space.whole(shape).sets[space.fields.indexOf(field)] as [number, number];
   const classes = addresses[field]!;
-  const pieces: number[][] = places.map(() => []);
+  const pieces: number[][] = partOfClass.map(() => []);
   for (let piece = from; piece <= to; piece++) pieces[classes[piece]!]!.push(piece);
-  const present = [...places.keys()].filter((cls) => pieces[cls]!.length > 0);
-  const byWide = Map.groupBy(present, (cls) => places[cls]!.wide);
+  const present = [...partOfClass.keys()].filter((cls) => pieces[cls]!.length > 0);
+  const byPart = Map.groupBy(present, (cls) => partOfClass[cls]!);
   const line = lines.get(field) ?? { sets: [[from, to]], of: new Uint32Array(entries.length) };
   const classPart = memo((set) => {
     const counts = new Map<number, number>();
@@ -446,41 +429,21 @@ function side(
         counts.set(classes[piece]!, (counts.get(classes[piece]!) ?? 0) + 1);
       }
     }
-    return partOf(counts, (cls) => pieces[cls]!.length, places.length);
+    return partOf(counts, (cls) => pieces[cls]!.length, partOfClass.length);
   });
-  const widePartOf = memo((set) => grouped(classPart(set), byWide, (cls) => places[cls]!.wide));
+  const ofParts = memo((set) => grouped(classPart(set), byPart, (cls) => partOfClass[cls]!));
   return {
-    field,
-    places,
     classes: present,
-    wide: [...byWide.keys()],
+    parts: [...byPart.keys()],
     piecesOf: (cls) => pieces[cls],
-    classesOfWide: (wide) => byWide.get(wide)!,
+    classesOfPart: (part) => byPart.get(part) ?? [],
     set: (entry) => line.of[entry]!,
     partOf: classPart,
-    widePartOf,
+    ofParts,
     exact: memo((set) => {
-      const { touched, has } = widePartOf(set);
+      const { touched, has } = ofParts(set);
       return touched.every(has);
     }),
-  };
-}
-
-/** The classes of a side by the place that they lead to. */
-function placed(near: Side) {
-  const byPlace = Map.groupBy(near.classes, (cls) => {
-    const { row, pattern } = near.places[cls]!;
-    return row * 2 ** 16 + pattern;
-  });
-  const classesAt = [...byPlace.values()];
-  const placeOf = new Map(
-    [...classesAt.entries()].flatMap(([p, all]) => all.map((cls) => [cls, p])),
-  );
-  const groups = new Map(classesAt.entries());
-  return {
-    classesAt,
-    places: classesAt.map(([cls]) => near.places[cls!]!),
-    nearPart: memo((set) => grouped(near.partOf(set), groups, (cls) => placeOf.get(cls)!)),
   };
 }
 
@@ -496,15 +459,6 @@ function grouped(
     found.set(group, (found.get(group) ?? 0) + (has(n) ? 1 : 0));
   }
   return partOf(found, (group) => groups.get(group)!.length, groups.size);
-}
-
-/** How many of some numbers lead to each of others. */
-function counted(numbers: readonly number[], to: (n: number) => readonly number[]) {
-  const counts = new Map<number, number>();
-  for (const n of numbers) {
-    for (const other of to(n)) counts.set(other, (counts.get(other) ?? 0) + 1);
-  }
-  return counts;
 }
 
 /** The part that has what is counted, all of those (out of about `size`) where the count is whole. */
@@ -552,31 +506,9 @@ function lazily<T>(work: () => T): () => T {
   return () => result ??= work();
 }
 
-function ruleAt({ tables: { view, parted } }: Ground, group: Group): (at: number) => number {
-  if (parted!.rule_size === 4) return (at) => view.getUint32(group.list_at + 4 * at, true);
-  return (at) => {
-    const rule = view.getUint16(group.list_at + 2 * at, true);
-    return rule === 0xffff ? NO_RULE : rule;
-  };
-}
-
-function patternAt({ tables: { view } }: Ground, group: Group): View["position"] {
-  const { patterns_at: at, classes } = group;
-  return group.pattern_size === 1
-    ? (pattern, column) => view.getUint8(at + pattern * classes + column)
-    : (pattern, column) => view.getUint16(at + 2 * (pattern * classes + column), true);
-}
-
-function placesAt({ tables: { view } }: Ground, at: number, count: number): Place[] {
-  return Array.from(
-    { length: count },
-    (_, i) => readRecord(view, at + i * RECORDS.place.size, RECORDS.place),
-  );
-}
-
-/** The pairs of classes in the buckets of a group that a search finds there, and their places. */
-function* pairsOf({ tables: { view } }: Ground, group: Group): Generator<[number, number, number]> {
-  for (let bucket = 0; bucket < 2 ** (32 - group.bucket_shift); bucket++) {
+/** The pairs of numbers in the buckets of a group. */
+function* bucketPairs({ tables: { view } }: Ground, group: Group): Generator<[number, number]> {
+  for (let bucket = 0; bucket < group.bucket_count; bucket++) {
     const at = group.buckets_at + 64 * bucket;
     for (let way = 0; way < group.bucket_ways; way++) {
       const narrow = group.bucket_ways === 8;
@@ -584,8 +516,7 @@ function* pairsOf({ tables: { view } }: Ground, group: Group): Generator<[number
       if (key === NO_PAIR) continue;
       const s = narrow ? key >>> 16 : view.getUint32(at + 8 * way + 4, true);
       const d = narrow ? key & 0xffff : key;
-      const place = view.getUint32(at + 32 + 4 * way, true);
-      if (pairPlace(view, group, s, d) === place) yield [s, d, place];
+      yield [s, d];
     }
   }
 }

@@ -113,44 +113,40 @@ const BUGS: Readonly<Record<string, { readonly in: readonly BackEnd[]; readonly 
     plant: (random, { needs }) =>
       later(random, needs.filter((need) => need.length > 0))?.pop() !== undefined,
   },
-  "wide parts lead to another row": {
+  "a pair of numbers leads to another row": {
     in: ["parted"],
-    plant: (random, { parted }) => replace(random, parted!.wide?.cross),
+    plant: (random, { parted }) => replace(random, later(random, direct(parted))?.rows),
   },
-  "a row of wide parts names another rule": {
-    in: ["parted"],
-    plant: (random, { parted }) => replace(random, parted!.wide?.rules),
-  },
-  "an address has another wide part": {
-    in: ["parted"],
-    plant: (random, { parted }) => replace(random, random.pick(Object.values(parted!.places)).wide),
-  },
-  "an address leads to another row": {
-    in: ["parted"],
-    plant: (random, { parted }) => replace(random, random.pick(Object.values(parted!.places)).row),
-  },
-  "an address has another pattern": {
+  "an address has another part": {
     in: ["parted"],
     plant: (random, { parted }) =>
-      replace(random, random.pick(Object.values(parted!.places)).pattern),
-  },
-  "another column for a wide part and a class": {
-    in: ["parted"],
-    plant: (random, { parted }) =>
-      replace(random, random.pick([parted!.source, parted!.destination])?.cross),
-  },
-  "a pattern points to another place": {
-    in: ["parted"],
-    plant: (random, { parted }) => replace(random, group(random, parted)?.table.patterns),
+      replace(random, random.pick([parted!.sources, parted!.destinations])),
   },
   "a list has another rule": {
     in: ["parted"],
-    plant: (random, { parted }) => replace(random, group(random, parted)?.table.list),
+    plant: (random, { parted }) => replaceCandidate(random, parted!.lists, 0),
+  },
+  "a rule of a list asks for something else": {
+    in: ["parted"],
+    plant: (random, { parted }) => replaceCandidate(random, parted!.lists, 1),
+  },
+  "a long row has another rule": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, parted!.tables),
+  },
+  "an app class has a combination too many or too few": {
+    in: ["parted"],
+    plant: (random, { parted, axes }) => {
+      const words = 2 * parted!.appWords;
+      const app = random.below(axes[2]!.classes);
+      parted!.app[app * words]! ^= 2 << random.below(3);
+      return true;
+    },
   },
   "a bucket has lost a pair": {
     in: ["parted"],
     plant: (random, { parted }) => {
-      const buckets = parted!.pair?.buckets;
+      const buckets = later(random, hashed(parted));
       if (!buckets) return false;
       const full = [...buckets.source.keys()].filter((i) => buckets.source[i] !== NO_PAIR);
       const lost = later(random, full);
@@ -162,7 +158,7 @@ const BUGS: Readonly<Record<string, { readonly in: readonly BackEnd[]; readonly 
   },
   "a bucket leads a pair to another row": {
     in: ["parted"],
-    plant: (random, { parted }) => replace(random, parted!.pair?.buckets.row),
+    plant: (random, { parted }) => replace(random, later(random, hashed(parted))?.row),
   },
   "a rule has another verdict": {
     in: ALL,
@@ -221,8 +217,23 @@ function exchange(random: Random, pieces: Changeable<Piece>[]): boolean {
   return true;
 }
 
-function group(random: Random, parted: Changeable<Plan>["parted"]) {
-  return random.pick([parted!.source, parted!.destination, parted!.pair]);
+/** The maps of groups with a row for each pair, and those with buckets. */
+function direct(parted: Changeable<Plan>["parted"]) {
+  return parted!.groups.flatMap(({ map }) => "rows" in map ? [map] : []);
+}
+
+function hashed(parted: Changeable<Plan>["parted"]) {
+  return parted!.groups.flatMap(({ map }) => "buckets" in map ? [map.buckets] : []);
+}
+
+/** Gives a rule of a list another's number (0) or combination (1); ends stay. */
+function replaceCandidate(random: Random, lists: Uint32Array, which: 0 | 1): boolean {
+  const rules = [...lists.keys()].filter((i) => i % 2 === 0 && lists[i + 1] !== 0);
+  const other = later(random, rules);
+  const places = rules.filter((i) => lists[i + which] !== lists[other! + which]);
+  if (places.length === 0) return false;
+  lists[random.pick(places) + which] = lists[other! + which]!;
+  return true;
 }
 
 /** Rules that ask and do everything a bug can be about, with packets enough for all of it. */
@@ -249,7 +260,9 @@ function manyHosts(random: Random): string {
     ];
     return `  ${random.pick(["accept", "drop", "reject"])} ${clauses.join(" ")}\n`;
   };
-  const rules = Array.from({ length: 3 * HOSTS }, rule);
+  // The rules about pairs of hosts stand first, where no other takes their packets.
+  const hosts = (text: string) => text.match(/\.\d+ |\.\d+\n/g)?.length ?? 0;
+  const rules = Array.from({ length: 3 * HOSTS }, rule).sort((a, b) => hosts(b) - hosts(a));
   // A rule about all that comes would leave nothing for others.
   return `chain input default drop {\n${rules.filter((text) => /\d/.test(text)).join("")}}\n`;
 }

@@ -43,12 +43,55 @@ static bool common(const struct fw_tables *t, const struct fw_classes *classes, 
 	return true;
 }
 
+static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t destination)
+{
+	if (g->width > 0)
+		return g->rows[source * g->width + destination];
+	const uint32_t hash = (source * FW_PAIR_MIX + destination) * g->multiplier;
+	const uint32_t *line = g->buckets + 16 * ((uint64_t)hash * g->bucket_count >> 32);
+	for (uint32_t way = 0; way < g->bucket_ways; way++) {
+		const bool same = g->bucket_ways == 8
+					  ? line[way] == (source << 16 | destination)
+					  : line[2 * way] == destination && line[2 * way + 1] == source;
+		if (same)
+			return line[8 + way];
+	}
+	return 0;
+}
+
+static uint32_t rule_of_group(const struct fw_tables *t, const struct fw_rows *g,
+			      const struct fw_classes *classes)
+{
+	const bool source = g->kind == FW_GROUP_SOURCE || g->kind == FW_GROUP_PAIR;
+	const bool destination = g->kind == FW_GROUP_DESTINATION || g->kind == FW_GROUP_PAIR;
+	const uint32_t app = classes->of[2];
+	const uint32_t row = row_of_pair(g, source ? classes->of[0] : t->sources[classes->of[0]],
+					 destination ? classes->of[1] : t->destinations[classes->of[1]]);
+
+	if (row & FW_BRANCH)
+		return t->long_rows[(row & ~FW_BRANCH) * t->app_classes + app];
+	const uint64_t *bits = t->app + app * t->parted->app_words;
+	const struct fw_candidate *c = &t->lists[row];
+	while (!(bits[c->combination / 64] >> c->combination % 64 & 1))
+		c++;
+	return c->rule;
+}
+
 static uint32_t first_rule(const struct fw_tables *t, const struct fw_classes *classes)
 {
+	uint32_t first = FW_NO_RULE;
+
+	if (t->parted) {
+		for (uint32_t g = 0; g < t->parted->group_count; g++) {
+			const uint32_t rule = rule_of_group(t, &t->groups[g], classes);
+			first = rule < first ? rule : first;
+		}
+		return first;
+	}
 	for (uint32_t bit = 0; bit < t->header->decide_count; bit++)
 		if (common(t, classes, false, bit))
 			return t->decide[bit];
-	return FW_NO_RULE;
+	return first;
 }
 
 static struct fw_key random_key(uint64_t *seed)

@@ -486,6 +486,93 @@ static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t bef
 	return fold;
 }
 
+enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BUCKETS = 5, APP_WORDS = 2 };
+
+static uint32_t random_row(uint64_t *seed)
+{
+	return random_below(seed, 3) ? random_below(seed, LISTED) : FW_BRANCH | random_below(seed, LONG_ROWS);
+}
+
+static uint32_t put_u32(struct sample *s, uint64_t *seed, uint32_t count, uint32_t limit)
+{
+	uint32_t numbers[MOST_CLASSES];
+
+	for (uint32_t i = 0; i < count; i++)
+		numbers[i] = random_below(seed, limit);
+	return sample_put(s, numbers, count * sizeof *numbers);
+}
+
+/* Buckets in which about half of the pairs of small numbers have rows. */
+static uint32_t put_buckets(struct sample *s, uint64_t *seed, uint32_t ways)
+{
+	uint32_t lines[BUCKETS * 16] = { 0 };
+
+	for (uint32_t i = 0; i < BUCKETS; i++)
+		for (uint32_t way = 0; way < ways; way++) {
+			const uint32_t source = random_below(seed, 8), destination = random_below(seed, 8);
+			if (ways == 8) {
+				lines[16 * i + way] = source << 16 | destination;
+			} else {
+				lines[16 * i + 2 * way] = destination;
+				lines[16 * i + 2 * way + 1] = source;
+			}
+			lines[16 * i + 8 + way] = random_row(seed);
+		}
+	return sample_put(s, lines, sizeof lines);
+}
+
+/* Up to four groups, with rows of any kind, after the axes of both addresses and the scalar one. */
+static void put_parted(struct sample *s, uint64_t *seed, const struct fw_axis *axes,
+		       const uint32_t *decide)
+{
+	struct fw_candidate lists[LISTED];
+	uint64_t app[MOST_CLASSES * APP_WORDS];
+	uint32_t long_rows[LONG_ROWS * MOST_CLASSES], rows[MOST_CLASSES * MOST_CLASSES];
+	struct fw_group groups[FW_GROUP_COUNT];
+	const uint32_t apps = axes[2].classes, parts = 4;
+	struct fw_parted p = { .source_parts = parts, .destination_parts = parts, .app_words = APP_WORDS };
+
+	for (uint32_t i = 0; i < LISTED; i++) {
+		const bool end = i == 0 || i + 1 == LISTED || random_below(seed, 4) == 0;
+		const uint32_t rule = decide[random_below(seed, s->header.decide_count)];
+		lists[i] = (struct fw_candidate){ end ? FW_NO_RULE : rule,
+						  end ? 0 : random_below(seed, 64 * APP_WORDS) };
+	}
+	for (uint32_t i = 0; i < apps * APP_WORDS; i++)
+		app[i] = next_random(seed) | 1;
+	for (uint32_t i = 0; i < LONG_ROWS * apps; i++)
+		long_rows[i] = random_below(seed, 3) ? decide[random_below(seed, s->header.decide_count)]
+						     : FW_NO_RULE;
+	p.group_count = 1 + random_below(seed, FW_GROUP_COUNT);
+	for (uint32_t g = 0; g < p.group_count; g++) {
+		const bool source = g == FW_GROUP_SOURCE || g == FW_GROUP_PAIR;
+		const bool destination = g == FW_GROUP_DESTINATION || g == FW_GROUP_PAIR;
+		const uint32_t width = destination ? axes[1].classes : parts;
+		const uint32_t pairs = (source ? axes[0].classes : parts) * width;
+		groups[g] = (struct fw_group){ .kind = g };
+		if (random_below(seed, 2)) {
+			for (uint32_t i = 0; i < pairs; i++)
+				rows[i] = random_row(seed);
+			groups[g].width = width;
+			groups[g].rows_at = sample_put(s, rows, pairs * sizeof *rows);
+		} else {
+			groups[g].bucket_ways = random_below(seed, 2) ? 8 : 4;
+			groups[g].bucket_count = BUCKETS;
+			groups[g].multiplier = (uint32_t)next_random(seed);
+			groups[g].buckets_at = put_buckets(s, seed, groups[g].bucket_ways);
+		}
+	}
+	p.sources_at = put_u32(s, seed, axes[0].classes, parts);
+	p.destinations_at = put_u32(s, seed, axes[1].classes, parts);
+	p.groups_at = sample_put(s, groups, p.group_count * sizeof *groups);
+	p.app_at = sample_put(s, app, apps * APP_WORDS * sizeof *app);
+	p.list_count = LISTED;
+	p.lists_at = sample_put(s, lists, sizeof lists);
+	p.table_count = LONG_ROWS;
+	p.tables_at = sample_put(s, long_rows, LONG_ROWS * apps * sizeof *long_rows);
+	s->header.parted_at = sample_put(s, &p, sizeof p);
+}
+
 void sample_random(struct sample *s, uint64_t *seed)
 {
 	struct fw_rule rules[400] = { { 0 } };
@@ -518,16 +605,16 @@ void sample_random(struct sample *s, uint64_t *seed)
 	s->header.in_name_count = s->header.out_name_count = 20;
 	s->header.in_names_at = put_wide(s, seed, 20, MOST_NAMES);
 	s->header.out_names_at = put_wide(s, seed, 20, MOST_NAMES);
-	s->header.back_end = random_below(seed, 2) ? FW_BACK_END_DENSE : FW_BACK_END_SPARSE;
-	const bool dense = s->header.back_end == FW_BACK_END_DENSE;
+	s->header.back_end = random_below(seed, FW_BACK_END_COUNT);
+	const bool is_parted = s->header.back_end == FW_BACK_END_PARTED;
 	const uint32_t least = s->header.effect_count > 0 && s->header.effect_count < s->header.decide_count
 				       ? s->header.effect_count
 				       : s->header.decide_count;
 	put_blocks(s, seed, least);
-	s->header.axis_count = 1 + random_below(seed, 5);
+	s->header.axis_count = is_parted ? 3 : 1 + random_below(seed, 5);
 	for (uint32_t i = 0; i < s->header.axis_count; i++) {
 		struct fw_axis *a = &axes[i];
-		a->kind = random_below(seed, FW_AXIS_COUNT);
+		a->kind = is_parted ? (i + 1) % FW_AXIS_COUNT : random_below(seed, FW_AXIS_COUNT);
 		a->classes = 1;
 		if (a->kind == FW_AXIS_SCALAR) {
 			a->first_fold = s->header.fold_count;
@@ -543,10 +630,14 @@ void sample_random(struct sample *s, uint64_t *seed)
 			a->v6_tree = add_tree(s, seed, trees, true, a->classes);
 		}
 		const uint32_t sparse = 1 + random_below(seed, 6);
-		a->decide_at = dense ? put_rows(s, seed, a->classes, s->header.decide_count, sparse)
-				     : put_sparse_rows(s, seed, a->classes);
+		if (s->header.back_end == FW_BACK_END_DENSE)
+			a->decide_at = put_rows(s, seed, a->classes, s->header.decide_count, sparse);
+		else if (s->header.back_end == FW_BACK_END_SPARSE)
+			a->decide_at = put_sparse_rows(s, seed, a->classes);
 		a->effect_at = put_sparse_rows(s, seed, a->classes);
 	}
+	if (is_parted)
+		put_parted(s, seed, axes, decide);
 	s->header.axes_at = sample_put(s, axes, s->header.axis_count * sizeof *axes);
 	s->header.folds_at = sample_put(s, folds, s->header.fold_count * sizeof *folds);
 	s->header.steps_at = sample_put(s, steps, s->header.step_count * sizeof *steps);
