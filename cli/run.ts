@@ -12,6 +12,7 @@ import type { Arguments } from "./commands.ts";
 import { type Candidate, candidate } from "./candidate.ts";
 import { acceptChanges, type Changes } from "./changes.ts";
 import { type RunLog, startLog } from "./log.ts";
+import { manage } from "./managed.ts";
 import { observe, type Observer } from "./observe/observer.ts";
 import { hookPlan } from "./plan.ts";
 import { Running } from "./running.ts";
@@ -68,13 +69,16 @@ async function filter(
   parts.defer(() => service.stop());
   const observer = observe(running);
   parts.defer(() => observer.stop());
+  const managed = manage(observer, () => inForce(running));
+  parts.defer(() => managed.stop());
   log = startLog(running.policy, engine, observer.heard);
   const changes = acceptChanges(args, running, first, (past) => {
     log?.stop(past);
     log = startLog(running.policy, engine, observer.heard);
+    managed.changed();
   });
   parts.defer(() => changes.stop());
-  const reload = () => void changes.reload();
+  const reload = () => void managed.reload(changes.reload);
   Deno.addSignalListener("SIGHUP", reload);
   parts.defer(() => Deno.removeSignalListener("SIGHUP", reload));
   if (args.options.watch) {
@@ -86,6 +90,7 @@ async function filter(
   const asked = await startControl(control, handlers(running, observer, changes));
   parts.defer(() => asked?.stop());
   console.error(banner(running.policy, service.backend));
+  managed.ready();
   try {
     await Promise.race([interrupted, service.ended]);
   } catch (error) {
@@ -99,6 +104,12 @@ async function filter(
     await service.fail();
     throw error;
   }
+}
+
+/** What a service manager shows of a run. */
+function inForce({ file, enforcing, reloads }: Running): string {
+  const plural = reloads === 1 ? "" : "s";
+  return `${enforcing ? "enforcing" : "dry run of"} ${file}, ${reloads} reload${plural}`;
 }
 
 /** What can be asked of a run over its control socket. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "notify.h"
 #include "proc.h"
 #include "pump.h"
 #include "thread.h"
@@ -500,4 +501,9 @@ int32_t fw_engine_set_list(struct fw_engine *e, uint32_t set, uint8_t *members, 
 int32_t fw_queue_owner(uint32_t queue)
 {
 	return fw_proc_owner(queue);
+}
+
+int32_t fw_notify(const uint8_t *address, uint32_t length, const uint8_t *message, uint32_t size)
+{
+	return fw_notify_send(address, length, message, size);
 }

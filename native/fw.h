@@ -123,4 +123,8 @@ FW_EXPORT int32_t fw_engine_free(struct fw_engine *engine);
 /* The process id that has `queue` bound, 0 if nobody has or it cannot be told. */
 FW_EXPORT int32_t fw_queue_owner(uint32_t queue);
 
+/* Tells the service manager that listens at `address`, see fw_notify_send(). */
+FW_EXPORT int32_t fw_notify(const uint8_t *address, uint32_t length, const uint8_t *message,
+			    uint32_t size);
+
 #endif

@@ -17,6 +17,7 @@ export {
 } from "./control.ts";
 export { GuardError } from "./guard.ts";
 export { followLog, type LogLine } from "./log.ts";
+export { type Manager, serviceManager } from "./manager.ts";
 export { pcapngHeader, pcapngPacket } from "./pcapng.ts";
 export {
   type Backend,

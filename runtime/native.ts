@@ -43,6 +43,7 @@ export const symbols = {
   fw_engine_set_list: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
   fw_engine_free: { parameters: ["pointer"], result: "i32" },
   fw_queue_owner: { parameters: ["u32"], result: "i32" },
+  fw_notify: { parameters: ["buffer", "u32", "buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The errors that the library can give (errno.h of Linux), by number. */
@@ -122,6 +123,12 @@ function native(): Library {
 /** Process that holds a kernel queue of this network namespace, 0 if none or not to be told. */
 export function queueOwner(queue: number): number {
   return native().fw_queue_owner(queue);
+}
+
+/** Tells the service manager at an address, as NOTIFY_SOCKET has it. NativeError if that fails. */
+export function notify(address: string, message: string): void {
+  const [to, text] = [address, message].map((value) => new TextEncoder().encode(value));
+  check("notify the service manager", native().fw_notify(to!, to!.length, text!, text!.length));
 }
 
 /** How a queue is bound; see fw_engine_bind in `fw.h` for the ranges. */

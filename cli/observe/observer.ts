@@ -4,7 +4,7 @@
  * @module
  */
 import type { Running } from "../running.ts";
-import { watchQueues } from "./health.ts";
+import { type Health, watchQueues } from "./health.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
 /** One of a row of snapshots. After the first, and until the next reload, `rules` has only those that were hit since. */
@@ -15,6 +15,7 @@ export interface News extends Snapshot {
 
 export interface Observer {
   snapshot(): Promise<Snapshot>;
+  health(): Health;
   /** Snapshots at an interval, the first at once, until the observer stops or the reader leaves. */
   follow(intervalMs: number): AsyncGenerator<News>;
   /** Takes note of a line of the log. */
@@ -57,6 +58,7 @@ export function observe(running: Running): Observer {
   }
   return {
     snapshot,
+    health: watch.health,
     follow,
     heard(line) {
       lines = [...lines.slice(1 - KEPT_LINES), line];

@@ -98,9 +98,15 @@ export async function answer(request: Request, observer: Observer): Promise<Resp
  */
 function isOurName(host: string): boolean {
   const name = host.replace(/:\d+$/, "").toLowerCase();
-  const own = Deno.hostname().toLowerCase();
+  const own = ownName();
   return /^(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\])$/.test(name) ||
-    [own, own.split(".")[0], "localhost"].includes(name);
+    name !== "" && [own, own.split(".")[0], "localhost"].includes(name);
+}
+
+/** "" if we may not know it. */
+function ownName(): string {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "hostname" });
+  return state === "granted" ? Deno.hostname().toLowerCase() : "";
 }
 
 function text(status: number, body: string, headers: Record<string, string> = {}): Response {

@@ -77,6 +77,7 @@ testProgram(
   "asan/decide_test",
 );
 testProgram("a batch is counted by its size and by the time to its verdicts", "asan/counts_test");
+testProgram("a service manager hears what it is told, and is not waited for", "asan/notify_test");
 testProgram(
   "runs of verdicts give every packet the answer that was meant for it",
   "asan/nfq_test",
