@@ -53,7 +53,8 @@ export async function equiv(args: Arguments): Promise<number> {
 async function compare(args: Arguments): Promise<Difference[] | undefined> {
   const before = await readPolicy(args, args.operands[0]);
   const after = await readPolicy(args, args.operands[1]);
-  return before && after && differences(before, after);
+  const effects = args.options.effects === true;
+  return before && after && differences(before, after, { effects });
 }
 
 /** The packets that two policies decide differently, as text for a person. */
@@ -67,18 +68,21 @@ export function differenceText(before: Policy, after: Policy): string {
 }
 
 function pretty(d: Difference): string {
+  const [before, after] = sides(d);
   return [
     `${regionText(d.region)}${d.share === undefined ? "" : ` (${percent(d.share)})`}`,
-    `  - ${by(d.before)}`,
-    `  + ${by(d.after)}`,
+    `  - ${before}`,
+    `  + ${after}`,
     `  = ${packetText(d.packet)}`,
   ].join("\n");
 }
 
 function row(d: Difference): string {
+  const [before, after] = sides(d);
   const share = d.share === undefined ? "" : percent(d.share);
-  return `| ${regionText(d.region)} | ${share} | ${by(d.before)} | ${by(d.after)} ` +
-    `| \`${packetText(d.packet)}\` |`;
+  return `| ${regionText(d.region)} | ${share} | ${before} | ${after} | \`${
+    packetText(d.packet)
+  }\` |`;
 }
 
 function plain(d: Difference) {
@@ -88,10 +92,22 @@ function plain(d: Difference) {
     share: d.share,
     before: side(d.before),
     after: side(d.after),
+    ...(d.effect && {
+      effect: { what: d.effect.text, side: d.effect.side, rule: d.effect.by.name },
+    }),
     packet: packetText(d.packet),
   };
 }
 
-function by(rule: Rule | undefined): string {
-  return rule ? `${verdictText(rule)} by ${rule.name}` : "not filtered";
+/** What becomes of the packets, before and after. */
+function sides({ before, after, effect }: Difference): [string, string] {
+  const by = (rule: Rule | undefined, side: "before" | "after") => {
+    const decided = rule ? `${verdictText(rule)} by ${rule.name}` : "not filtered";
+    if (!effect) return decided;
+    const [what] = effect.text.split(" ");
+    return effect.side === side
+      ? `${decided}, ${effect.text} by ${effect.by.name}`
+      : `${decided}, not ${what} so`;
+  };
+  return [by(before, "before"), by(after, "after")];
 }

@@ -114,8 +114,12 @@ export function decides(rule: Rule): boolean {
   return rule.verdict.name !== "next";
 }
 
+export function sameVerdict(a: Rule, b: Rule): boolean {
+  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject;
+}
+
 /** Whether two rules do the same with a packet. */
 export function sameEffect(a: Rule, b: Rule): boolean {
-  return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject &&
+  return sameVerdict(a, b) &&
     a.mark?.value === b.mark?.value && a.mark?.clear === b.mark?.clear;
 }

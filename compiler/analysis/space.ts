@@ -9,8 +9,8 @@
  * @module
  */
 import { DOMAIN, type Field, FIELDS, type Packet } from "../policy/field.ts";
-import { type IntervalSet, span } from "../policy/interval.ts";
-import { type Region, SHAPES } from "../policy/region.ts";
+import { type IntervalSet, span, within } from "../policy/interval.ts";
+import { impliedValues, type Region, SHAPES } from "../policy/region.ts";
 import { difference, inside, intersection, meet, type Ordinals } from "./ordinals.ts";
 import { PREFERRED, sample } from "./sample.ts";
 
@@ -182,14 +182,24 @@ export class Space {
     return f >= 0 && this.#sample(f, box.sets[f]!) === 1n;
   }
 
-  /** The region of header space that a box stands for; a field it does not narrow is left out. */
+  /**
+   * The region of header space that a box stands for, whatever the literals: it names the fields that
+   * are narrower than the shape, and of the shape what does not follow from those.
+   */
   region(box: Box): Region {
-    const named = box.narrow.map((f) => this.fields[f]!).filter((field) => FIELDS.includes(field));
-    const narrow = new Set<Field>(["hook", "family", ...named]);
-    return Object.fromEntries([...narrow].map((field) => {
-      const f = this.fields.indexOf(field);
-      return [field, this.#intervals(f, box.sets[f]!)];
-    }));
+    const whole = this.#shapes[box.shape]!;
+    const named = this.fields.map((field, f) => ({ field, f, set: box.sets[f]! }))
+      .filter(({ field, f, set }) =>
+        SHAPED.includes(field) || FIELDS.includes(field) && !inside(whole[f]!, set)
+      );
+    let region: Region = Object.fromEntries(
+      named.map(({ field, f, set }) => [field, this.#intervals(f, set)]),
+    );
+    for (const { field, f, set } of named.filter(({ field }) => IMPLIED.includes(field))) {
+      const { [field]: own, ...rest } = region;
+      if (inside(whole[f]!, set) && within(impliedValues(rest, field), own!)) region = rest;
+    }
+    return region;
   }
 
   #ordinals(f: number, set: IntervalSet): Ordinals {
@@ -237,6 +247,10 @@ export class Space {
     return this.#axes[f]!.preferred.find((piece) => meet([piece, piece], set)) ?? set[0]!;
   }
 }
+
+/** What tells shapes apart, and what of it other fields may imply. */
+const SHAPED: readonly Field[] = ["hook", "family", "proto", "fragment"];
+const IMPLIED: readonly Field[] = ["fragment", "family"];
 
 function domainOf(field: Field): IntervalSet {
   return DOMAIN[field] ?? span(0, 1);

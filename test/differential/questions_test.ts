@@ -13,30 +13,73 @@ import { Random, randomCases, randomPacket } from "../support/policy.ts";
 import { smallPolicy } from "../support/small_policy.ts";
 import { everyPacket } from "../support/space.ts";
 
-Deno.test("diff has a row for a pair of rules exactly when they decide a packet differently", () => {
+Deno.test("the regions of diff hold every packet that is decided otherwise, and no other", () => {
   const { seed, cases } = randomCases(400);
   let rows = 0;
   for (let s = seed; s < seed + cases; s++) {
     const random = new Random(s);
     const { policy: before } = smallPolicy(random, 6);
     const after = changed(random, before);
-    const found = diff(before, after).map((row) => {
+    const found = diff(before, after);
+    for (const row of found) {
       assertEquals(decide(before, row.packet).rule, row.before, `seed ${s}`);
       assertEquals(decide(after, row.packet).rule, row.after, `seed ${s}`);
       assert(hasPacket(row.region, row.packet), `seed ${s}: the packet is not in its region`);
-      return `${row.before!.name} ${row.after!.name}`;
-    });
-    const pairs = new Set<string>();
+    }
     for (const packet of packetsOf(before, after)) {
       const x = decide(before, packet).rule!, y = decide(after, packet).rule!;
       const same = x.verdict.name === y.verdict.name && x.verdict.reject === y.verdict.reject;
-      if (!same) pairs.add(`${x.name} ${y.name}`);
+      const about = found.filter(({ region }) => hasPacket(region, packet));
+      assertEquals(about.length === 0, same, `seed ${s}: ${packetText(packet)}`);
+      for (const row of about) assertEquals([row.before, row.after], [x, y], `seed ${s}`);
     }
-    assertEquals(found.sort(), [...pairs].sort(), `seed ${s}`);
     rows += found.length;
   }
   console.log(`${rows} rows`);
 });
+
+Deno.test("diff --effects has a row for a mark or a log exactly where one side alone has it", () => {
+  const { seed, cases } = randomCases(300);
+  let rows = 0;
+  for (let s = seed; s < seed + cases; s++) {
+    const random = new Random(s);
+    const before = withEffects(random, smallPolicy(random, 6).policy);
+    const after = withEffects(random, changed(random, before), 4);
+    const found = diff(before, after, { effects: true }).filter(({ effect }) => effect);
+    for (const packet of packetsOf(before, after)) {
+      const [x, y] = [effectsOn(before, packet), effectsOn(after, packet)];
+      const expected = [
+        ...[...x].filter((effect) => !y.has(effect)).map((effect) => `before ${effect}`),
+        ...[...y].filter((effect) => !x.has(effect)).map((effect) => `after ${effect}`),
+      ];
+      const told = found.filter(({ region }) => hasPacket(region, packet))
+        .map(({ effect }) => `${effect!.side} ${effect!.text}`);
+      assertEquals([...new Set(told)].sort(), expected.sort(), `seed ${s}: ${packetText(packet)}`);
+    }
+    rows += found.length;
+  }
+  console.log(`${rows} rows`);
+});
+
+/** The policy with marks and logs on some rules: one in `often`. */
+function withEffects(random: Random, policy: Policy, often = 2): Policy {
+  const rules = policy.rules.map((rule): Rule => ({
+    ...rule,
+    ...random.chance(often) && { mark: { value: random.below(2), clear: 1 } },
+    ...random.chance(often) &&
+      { log: { prefix: random.pick(["a", "b"]), everyNs: 0n, pcap: false } },
+  }));
+  return { ...policy, rules };
+}
+
+/** The marks and logs that a packet meets. */
+function effectsOn(policy: Policy, packet: Packet): Set<string> {
+  const { rule, passed } = decide(policy, packet);
+  return new Set([...passed, rule!].flatMap(({ mark, log }) => [
+    ...(mark ? [`marked 0x${mark.value}/0x${mark.clear}`] : []),
+    ...(log ? [`logged "${log.prefix}"`] : []),
+  ]));
+}
 
 Deno.test("reach names the rules that some packet of the region meets", () => {
   const { seed, cases } = randomCases(400);

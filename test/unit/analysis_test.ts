@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { check, checkRelations, regionText, runTests } from "../../compiler/mod.ts";
+import { check, checkRelations, diff, regionText, runTests } from "../../compiler/mod.ts";
 import { PacketError, readPacket } from "../../compiler/policy/packet.ts";
 import { span } from "../../compiler/policy/interval.ts";
 import { sample } from "../../compiler/analysis/sample.ts";
@@ -142,4 +142,31 @@ Deno.test("a region reads as the clauses that a person would write", () => {
     dport: [...span(22), ...span(80, 90)],
   });
   assertEquals(text, "input from 10.0.0.0/8 dport { 22, 80-90 }");
+});
+
+Deno.test("diff takes a limit for the same in both files by what it says, not by its place", () => {
+  const file = (...rules: readonly string[]) =>
+    check("t.fw", `chain input default drop {\n${rules.join("\n")}\n}\n`).policy!;
+  const one = file("accept udp limit 1/second", "accept tcp time 08:00-18:00");
+  assertEquals(diff(one, file("accept tcp time 08:00-18:00", "accept udp limit 1/second")), []);
+  const other = file("accept udp limit 2/second", "accept tcp time 08:00-18:00");
+  assertEquals(diff(one, other).length > 0, true);
+});
+
+Deno.test("diff tells of marks and logs only if asked to", () => {
+  const file = (rule: string) => check("t.fw", `chain input default drop {\n${rule}\n}\n`).policy!;
+  const before = file(`accept tcp dport 22 log "ssh" every 10s label ssh`);
+  const after = file("accept tcp dport 22 set mark 1 label ssh");
+  assertEquals(diff(before, after), []);
+  assertEquals(
+    diff(before, after, { effects: true })
+      .map(({ region, effect }) => `${regionText(region)}: ${effect!.text} ${effect!.side}`)
+      .sort(),
+    [
+      'input ipv4 tcp dport 22: logged "ssh" every 10s before',
+      "input ipv4 tcp dport 22: marked 0x1/0xffffffff after",
+      'input ipv6 tcp dport 22: logged "ssh" every 10s before',
+      "input ipv6 tcp dport 22: marked 0x1/0xffffffff after",
+    ],
+  );
 });
