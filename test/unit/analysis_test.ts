@@ -164,9 +164,9 @@ Deno.test("diff tells of marks and logs only if asked to", () => {
       .sort(),
     [
       'input ipv4 tcp dport 22: logged "ssh" every 10s before',
-      "input ipv4 tcp dport 22: marked 0x1/0xffffffff after",
+      "input ipv4 tcp dport 22: marked 0x1/0xffffff after",
       'input ipv6 tcp dport 22: logged "ssh" every 10s before',
-      "input ipv6 tcp dport 22: marked 0x1/0xffffffff after",
+      "input ipv6 tcp dport 22: marked 0x1/0xffffff after",
     ],
   );
 });
