@@ -22,6 +22,8 @@ interface Known {
   readonly table: string;
   readonly family: Family | "both";
   readonly base: Chain["base"];
+  /** Whether its policy is to drop. */
+  readonly drops: boolean;
   /** Why its rules are not carried over. */
   readonly outside: string | undefined;
   readonly rules: Json[];
@@ -64,21 +66,18 @@ function readRuleset(objects: readonly Json[]): Ruleset {
   for (const chain of chains) {
     if (reached.has(chain)) continue;
     const why = chain.outside ?? "no packet that is filtered here comes to its chain";
-    const drops = chain.outside !== undefined;
+    const denies = (expression: Json) => "drop" in expression || "reject" in expression;
     outside.push(...chain.rules.map((rule) => ({
       source: `${chain.key}: ${sourceOf(rule)}`,
       why,
-      lost: drops && (rule.expr ?? []).some((e: Json) => "drop" in e || "reject" in e),
+      lost: chain.outside !== undefined && (rule.expr ?? []).some(denies),
     })));
-    if (chain.outside && chain.rules.length === 0 && droppingPolicy.has(chain)) {
+    if (chain.outside && chain.drops) {
       outside.push({ source: `${chain.key}: policy drop`, why, lost: true });
     }
   }
   return { chains: carried, sets: [...used.values()], outside };
 }
-
-/** Chains that are outside and drop by policy. */
-const droppingPolicy = new WeakSet<Known>();
 
 function keyOf({ family, table }: Json, name: string): string {
   return `${family} ${table} ${name}`;
@@ -96,7 +95,7 @@ function knownChain(chain: Json): Known {
     : chain.type === "nat"
     ? "addresses are translated where they were, not here"
     : `the hook ${chain.hook} of type ${chain.type} is not filtered here`;
-  const known: Known = {
+  return {
     key: keyOf(chain, chain.name),
     name: chain.name,
     table: chain.table,
@@ -108,11 +107,10 @@ function knownChain(chain: Json): Known {
         policy: chain.policy === "drop" ? "drop" : "accept",
       }
       : undefined,
+    drops: chain.policy === "drop",
     outside,
     rules: [],
   };
-  if (chain.policy === "drop") droppingPolicy.add(known);
-  return known;
 }
 
 /** The chains that packets of a hook come to. */

@@ -280,3 +280,54 @@ Deno.test("explain --pcap counts the packets of a capture by rule, or has a line
   const both = await run(files, "explain", "@rules.fw", "input tcp", "--pcap", "@in.pcap");
   assertEquals(both.code, 2);
 });
+
+const SAVED = `*filter
+:INPUT DROP [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p tcp -m string --string x --algo bm -j DROP
+COMMIT
+`;
+
+Deno.test("import ends with 1 where packets may get another verdict, unless that is allowed", async () => {
+  const args = ["import", "iptables-save", "@saved", "-o", "@out"];
+  const lossy = await run({ saved: SAVED }, ...args);
+  assertEquals(lossy.code, 1);
+  assertStringIncludes(
+    lossy.stderr,
+    "2 rules: 1 exact, 0 matches more, 0 matches fewer, 1 left out",
+  );
+  assertStringIncludes(new TextDecoder().decode(lossy.written), 'accept in on "lo"');
+  const allowed = await run({ saved: SAVED }, ...args, "--allow-loss", "--json");
+  assertEquals(allowed.code, 0);
+  assertEquals(JSON.parse(allowed.stderr).summary, {
+    exact: 1,
+    "matches more": 0,
+    "matches fewer": 0,
+    "left out": 1,
+  });
+  const clean = await run({ saved: SAVED.replace(/.*string.*\n/, "") }, ...args);
+  assertEquals(clean.code, 0);
+});
+
+Deno.test("import says which format it has not, and which line it cannot read", async () => {
+  const unknown = await run({ saved: SAVED }, "import", "pf", "@saved");
+  assertEquals(unknown.code, 2);
+  assertStringIncludes(unknown.stderr, '"pf" is none of iptables-save, nft-json');
+  const broken = await run({ saved: "-A INPUT -j ACCEPT\n" }, "import", "iptables-save", "@saved");
+  assertEquals(broken.code, 2);
+  assertStringIncludes(broken.stderr, "saved:1: this is in no table");
+});
+
+Deno.test("export writes nothing where a rule cannot be said, unless that is allowed", async () => {
+  const rules = "chain input default drop {\n  accept exthdr ah label odd\n  accept in on lo\n}\n";
+  const refused = await run({ "rules.fw": rules }, "export", "nft", "@rules.fw");
+  assertEquals([refused.code, refused.stdout], [1, ""]);
+  assertStringIncludes(
+    refused.stderr,
+    "error: `odd`: nft cannot ask for the authentication header",
+  );
+  const allowed = await run({ "rules.fw": rules }, "export", "nft", "@rules.fw", "--allow-loss");
+  assertEquals(allowed.code, 0);
+  assertStringIncludes(allowed.stderr, "warning: `odd`:");
+  assertStringIncludes(allowed.stdout, 'iifname "lo" counter accept');
+});
