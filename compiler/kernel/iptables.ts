@@ -49,6 +49,13 @@ export const IPTABLES_ODD: Readonly<Record<Family, readonly string[]>> = {
   ],
 };
 
+/** Some matches of one rule of iptables, and those of the packets among them that are not meant. */
+export interface Ways {
+  readonly text: string;
+  /** Matches, of which a packet that is meant has none: what one rule cannot negate. */
+  readonly except: readonly string[];
+}
+
 /**
  * The packets of a rule in one family, each text the matches for a rule of its own: together they
  * match exactly what `rule` matches (but for IPTABLES_ODD), and no packet matches two of them if it
@@ -58,19 +65,31 @@ export function iptablesMatches(
   policy: Policy,
   rule: Matchable,
   family: Family,
-  unsayable: Unsayable = "refuse",
 ): readonly string[] | Inexpressible {
+  const ways = iptablesWays(policy, rule, family);
+  if ("why" in ways) return ways;
+  const excepting = ways.find(({ except }) => except.length > 0);
+  if (!excepting) return ways.map(({ text }) => text);
+  const option = excepting.except[0]!.split(" ")[0];
+  return { why: `iptables takes one \`! ${option}\` a rule, and this rule leaves out more` };
+}
+
+/** As iptablesMatches, for a caller who can write a chain that the excepted packets return from. */
+export function iptablesWays(
+  policy: Policy,
+  rule: Matchable,
+  family: Family,
+  unsayable: Unsayable = "refuse",
+): readonly Ways[] | Inexpressible {
   const cases = casesOf(unsayable === "widen" ? withoutLiterals(rule) : rule);
   if ("why" in cases) return cases;
-  const matches: string[] = [];
+  const context = { six: family === "ipv6", markBits: BigInt(policy.markBits) };
+  const matches: Ways[] = [];
   for (const one of cases) {
     if (one.family !== "both" && one.family !== family) continue;
-    const texts = caseTexts(one.tests, {
-      six: family === "ipv6",
-      markBits: BigInt(policy.markBits),
-    }, unsayable);
-    if ("why" in texts) return texts;
-    matches.push(...texts);
+    const ways = caseWays(one.tests, context, unsayable);
+    if ("why" in ways) return ways;
+    matches.push(...ways);
     if (matches.length > MAX_RULES) return TOO_MANY;
   }
   return matches;
@@ -78,12 +97,12 @@ export function iptablesMatches(
 
 const TOO_MANY = { why: `it would take over ${MAX_RULES} rules of iptables` };
 
-function caseTexts(
+function caseWays(
   tests: Tests,
   context: Context,
   unsayable: Unsayable,
-): string[] | Inexpressible {
-  let texts = [""];
+): Ways[] | Inexpressible {
+  let all: Ways[] = [{ text: "", except: [] }];
   for (const { fields, words } of WORDS) {
     if (!fields.some((field) => tests[field])) continue;
     const ways = words(tests, context);
@@ -91,10 +110,15 @@ function caseTexts(
       if (unsayable === "widen") continue;
       return ways;
     }
-    if (texts.length * ways.length > MAX_RULES) return TOO_MANY;
-    texts = texts.flatMap((text) => ways.map((way) => text === "" ? way : `${text} ${way}`));
+    if (all.length * ways.length > MAX_RULES) return TOO_MANY;
+    all = all.flatMap((one) =>
+      ways.map((way) => {
+        const { text, except } = typeof way === "string" ? { text: way, except: [] } : way;
+        return { text: `${one.text} ${text}`.trim(), except: [...one.except, ...except] };
+      })
+    );
   }
-  return texts;
+  return all;
 }
 
 interface Context {
@@ -105,7 +129,7 @@ interface Context {
 /** How some fields are asked for: alternatives that no packet has two of. */
 interface Words {
   readonly fields: readonly (keyof Tests)[];
-  readonly words: (tests: Tests, context: Context) => string[] | Inexpressible;
+  readonly words: (tests: Tests, context: Context) => (string | Ways)[] | Inexpressible;
 }
 
 const WORDS: readonly Words[] = [
@@ -199,18 +223,17 @@ function addresses(side: "s" | "d", set: IntervalSet, six: boolean): string[] {
   ];
 }
 
-function interfaces(option: "-i" | "-o", set: IntervalSet): string[] | Inexpressible {
+function interfaces(option: "-i" | "-o", set: IntervalSet): (string | Ways)[] | Inexpressible {
   const names = namesOf(set);
   const all = [...names?.any ?? [], ...names?.except ?? []];
   if (!names || all.some((name) => name.endsWith("+"))) {
     return { why: "iptables cannot ask for these interfaces in one rule" };
   }
-  const text = (name: string) => name.replace(/\*$/, "+");
-  if (names.except.length === 0) return names.any.map((name) => `${option} ${text(name)}`);
-  if (names.any.length > 0 || names.except.length > 1) {
-    return { why: `iptables takes one \`! ${option}\` a rule, and this rule leaves out more` };
-  }
-  return [`! ${option} ${text(names.except[0]!)}`];
+  const text = (name: string) => `${option} ${name.replace(/\*$/, "+")}`;
+  const any = names.any.map(text), except = names.except.map(text);
+  if (except.length === 0) return any;
+  if (any.length === 0 && except.length === 1) return [`! ${except[0]}`];
+  return (any.length > 0 ? any : [""]).map((text) => ({ text, except }));
 }
 
 function fragments(set: IntervalSet, six: boolean): string[] | Inexpressible {
@@ -227,13 +250,16 @@ function fragments(set: IntervalSet, six: boolean): string[] | Inexpressible {
 const HEADERS = [0n, 43n, 44n, 51n, 60n];
 
 /** The protocol, and what its header has. */
-function protocols(tests: Tests, { six }: Context): string[] | Inexpressible {
+function protocols(tests: Tests, { six }: Context): (string | Ways)[] | Inexpressible {
   const proto = tests.proto!;
   const others = valuesOf(subtract(DOMAIN.proto, proto));
   if (others.length === 1) return [`! -p ${protocolText(others[0]!)}`];
   const texts: string[] = [];
   if (others.length < 240) {
-    return { why: "iptables takes one `! -p` a rule, and this rule leaves out more" };
+    if (others.includes(0n)) return { why: "protocol 0 stands for every protocol in iptables" };
+    // IPv6 has no packets of those.
+    const real = others.filter((number) => !six || !HEADERS.includes(number));
+    return [{ text: "", except: real.map((number) => `-p ${protocolText(number)}`) }];
   }
   for (const number of valuesOf(proto)) {
     if (six && HEADERS.includes(number)) {

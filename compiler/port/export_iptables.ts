@@ -4,7 +4,7 @@
  * @module
  */
 import type { Family, Inexpressible } from "../kernel/cases.ts";
-import { iptablesMatches } from "../kernel/iptables.ts";
+import { iptablesWays, type Ways } from "../kernel/iptables.ts";
 import type { Hook } from "../policy/field.ts";
 import type { Policy, RejectKind, Rule } from "../policy/policy.ts";
 import {
@@ -55,6 +55,8 @@ interface Words {
   readonly text: string;
 }
 
+type Match = Words & Pick<Ways, "except">;
+
 /**
  * The policy as the table `filter`. Lines that begin with `-4` or `-6` are read by the tool of that
  * family only. Sound without any loss of `verdict`.
@@ -63,8 +65,8 @@ export function exportIptables(policy: Policy): Exported {
   const losses: Loss[] = policy.rules.flatMap((rule) => logLoss(rule) ?? []);
   const said = sayRules(
     policy,
-    (rule) => matchesOf((family) => iptablesMatches(policy, rule, family)),
-    (rule) => matchesOf((family) => iptablesMatches(policy, rule, family, "widen")),
+    (rule) => matchesOf((family) => iptablesWays(policy, rule, family)),
+    (rule) => matchesOf((family) => iptablesWays(policy, rule, family, "widen")),
     losses,
   );
   const chains: string[] = [];
@@ -78,17 +80,30 @@ export function exportIptables(policy: Policy): Exported {
       if (matches.length === 0) continue;
       const effects = effectsOf(rule);
       const verdicts = verdictsOf(rule);
-      let targets = [...effects, ...verdicts];
-      if (effects.length + (verdicts.length > 0 ? 1 : 0) > 1) {
-        // Several targets take a chain: what was matched once must not be asked for again.
-        const own = `rule-${chains.length}`;
-        chains.push(`:${own} - [0:0]`);
-        lines.push(...targets.map(({ flag, text }) => line(flag, own, text)));
-        targets = [{ flag: "", text: `-j ${own}` }];
-      }
-      if (targets.length === 0) targets = [{ flag: "", text: "" }];
+      const targets = [...effects, ...verdicts];
+      const several = effects.length + (verdicts.length > 0 ? 1 : 0) > 1;
+      const own = new Map<string, Words>();
+      // Several targets take a chain: what was matched once must not be asked for again. So do
+      // packets that are not meant, which return from it.
+      const chainFor = ({ except }: Match): readonly Words[] => {
+        if (!several && except.length === 0) {
+          return targets.length > 0 ? targets : [{ flag: "", text: "" }];
+        }
+        const known = own.get(except.join());
+        if (known) return [known];
+        const name = `rule-${chains.length}`;
+        chains.push(`:${name} - [0:0]`);
+        lines.push(
+          ...except.map((match) => line("", name, match, "-j RETURN")),
+          ...(targets.length > 0 ? targets : [{ flag: "" as const, text: "" }])
+            .map(({ flag, text }) => line(flag, name, text)),
+        );
+        const jump = { flag: "" as const, text: `-j ${name}` };
+        own.set(except.join(), jump);
+        return [jump];
+      };
       lines.push(...matches.flatMap((match) =>
-        targets.flatMap((target) => {
+        chainFor(match).flatMap((target) => {
           const flag = match.flag || target.flag;
           if (target.flag && flag !== target.flag) return [];
           // A reset says that it is for TCP by itself where it stands alone.
@@ -102,15 +117,15 @@ export function exportIptables(policy: Policy): Exported {
 }
 
 /** The matches of both families, those that are the same once. */
-function matchesOf(
-  of: (family: Family) => readonly string[] | Inexpressible,
-): Said<Words> {
+function matchesOf(of: (family: Family) => readonly Ways[] | Inexpressible): Said<Match> {
   const [four, six] = [of("ipv4"), of("ipv6")];
   if ("why" in four) return four;
   if ("why" in six) return six;
+  const key = ({ text, except }: Ways) => [text, ...except].join(" | ");
+  const [inFour, inSix] = [new Set(four.map(key)), new Set(six.map(key))];
   return [
-    ...four.map((text) => ({ flag: six.includes(text) ? "" as const : "-4" as const, text })),
-    ...six.filter((text) => !four.includes(text)).map((text) => ({ flag: "-6" as const, text })),
+    ...four.map((ways): Match => ({ ...ways, flag: inSix.has(key(ways)) ? "" : "-4" })),
+    ...six.filter((ways) => !inFour.has(key(ways))).map((ways): Match => ({ ...ways, flag: "-6" })),
   ];
 }
 
