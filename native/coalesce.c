@@ -12,21 +12,32 @@ void fw_coalesce_init(struct fw_coalesce *c, uint32_t setting)
 	};
 }
 
-void fw_coalesce_saw(struct fw_coalesce *c, uint32_t n, uint32_t batch, uint64_t now_ns)
+bool fw_coalesce_saw(struct fw_coalesce *c, uint32_t n, uint32_t batch, uint64_t now_ns)
+{
+	if (c->sleep_us == 0 || c->always)
+		return false;
+	c->seen += n;
+	c->full = n == batch;
+	return now_ns - c->window_ns >= FW_COALESCE_WINDOW_NS;
+}
+
+void fw_coalesce_turn(struct fw_coalesce *c, uint64_t now_ns, uint64_t cpu_ns)
 {
 	const uint64_t elapsed = now_ns - c->window_ns;
-
-	if (c->sleep_us == 0 || c->always)
-		return;
-	c->seen += n;
-	if (n == batch) {
-		c->busy = false;
-		return;
-	}
-	if (elapsed < FW_COALESCE_WINDOW_NS)
-		return;
 	/* A long wait makes a long window: what counts is packets a time. */
-	c->busy = (uint64_t)c->seen * FW_COALESCE_WINDOW_NS > FW_COALESCE_BUSY * elapsed;
+	const bool busy = (uint64_t)c->seen * FW_COALESCE_WINDOW_NS > FW_COALESCE_BUSY * elapsed;
+	double *cost = &c->cost_ns[c->sleeps];
+
+	if (busy) {
+		const double now = (double)(cpu_ns - c->window_cpu_ns) / c->seen;
+		*cost += *cost == 0 ? now : (now - *cost) / 4;
+		/* What is not known is tried. */
+		const bool pays = c->cost_ns[true] < c->cost_ns[false];
+		c->sleeps = ++c->windows % FW_COALESCE_TRIAL == 0 ? !pays : pays;
+	} else {
+		c->sleeps = false;
+	}
 	c->window_ns = now_ns;
+	c->window_cpu_ns = cpu_ns;
 	c->seen = 0;
 }

@@ -1,9 +1,11 @@
 /*
  * coalesce.h - when to let packets gather before they are received.
  *
- * Waking up for each packet costs more than deciding it. Under a steady flow that does not fill
- * batches a short sleep lets several packets come together; at rest, and when batches are full
- * anyway, there is none, so that neither a lone packet nor throughput pays for it.
+ * Under a steady flow that does not fill batches a short sleep lets several packets come together,
+ * which saves wakes. What a wake costs depends on the machine and the moment: an idle core of a
+ * virtual machine takes long to wake, one that others keep busy hardly at all, and a sleep has its
+ * own price. So both ways are measured, by CPU time a packet, and the cheaper is taken; the other is
+ * tried for a moment now and then. At rest, and when batches are full anyway, there is no sleep.
  */
 #ifndef FW_COALESCE_H
 #define FW_COALESCE_H
@@ -16,14 +18,19 @@ enum {
 	FW_COALESCE_AUTO_US = 40,
 	FW_COALESCE_BUSY = 20, /* packets in a window that make a flow worth gathering */
 	FW_COALESCE_WINDOW_NS = 1000000,
+	FW_COALESCE_TRIAL = 32, /* of so many windows, one tries the other way */
 };
 
 struct fw_coalesce {
 	uint32_t sleep_us; /* 0: never */
 	bool always; /* whether or not it is busy */
-	bool busy;
+	bool sleeps; /* in this window */
+	bool full; /* the last batch was */
 	uint32_t seen; /* packets since the window began */
+	uint32_t windows; /* of a busy flow */
 	uint64_t window_ns; /* when it began */
+	uint64_t window_cpu_ns;
+	double cost_ns[2]; /* CPU time a packet, awake and with sleeps; 0: not known */
 };
 
 /* `setting`: microseconds before every receive, 0 for none, FW_COALESCE_AUTO for when it pays. */
@@ -32,10 +39,14 @@ void fw_coalesce_init(struct fw_coalesce *c, uint32_t setting);
 /* Whether to sleep before the next receive, for c->sleep_us. */
 static inline bool fw_coalesce_wanted(const struct fw_coalesce *c)
 {
-	return c->always || c->busy;
+	return c->always || (c->sleeps && !c->full);
 }
 
-/* Takes note of a batch of n packets, of at most `batch`, received at `now_ns` (monotonic). */
-void fw_coalesce_saw(struct fw_coalesce *c, uint32_t n, uint32_t batch, uint64_t now_ns);
+/*
+ * Takes note of a batch of n packets, of at most `batch`, received at `now_ns` (monotonic). True if
+ * a window is over: then fw_coalesce_turn() wants to know the CPU time that the thread has used.
+ */
+bool fw_coalesce_saw(struct fw_coalesce *c, uint32_t n, uint32_t batch, uint64_t now_ns);
+void fw_coalesce_turn(struct fw_coalesce *c, uint64_t now_ns, uint64_t cpu_ns);
 
 #endif

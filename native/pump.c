@@ -113,11 +113,11 @@ static struct fw_answer answer(const struct fw_tables *t, const struct fw_queued
 	return a;
 }
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -136,7 +136,7 @@ static int pass(struct fw_pump *p, uint32_t n, uint64_t received_ns)
 	const int error = fw_nfq_answer(&p->nfq, p->answers, n);
 	if (error)
 		return error;
-	fw_counts_batch(counts, n, now_ns() - received_ns);
+	fw_counts_batch(counts, n, clock_ns(CLOCK_MONOTONIC) - received_ns);
 	fw_count(&counts->stats[FW_STAT_SENDS], 1);
 	return 0;
 }
@@ -201,8 +201,9 @@ static int turn(struct fw_pump *p, bool wait)
 	}
 	if (n <= 0)
 		return n;
-	const uint64_t received_ns = now_ns();
-	fw_coalesce_saw(&p->coalesce, (uint32_t)n, p->nfq.options.batch, received_ns);
+	const uint64_t received_ns = clock_ns(CLOCK_MONOTONIC);
+	if (fw_coalesce_saw(&p->coalesce, (uint32_t)n, p->nfq.options.batch, received_ns))
+		fw_coalesce_turn(&p->coalesce, received_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
 	const int error = pass(p, (uint32_t)n, received_ns);
 	return error ? error : n;
 }

@@ -15,11 +15,11 @@
 #include "nfq.h"
 #include "verdict.h"
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -58,7 +58,9 @@ int main(int argc, char **argv)
 		n = fw_nfq_receive(&queue, true, queued);
 		if (n <= 0)
 			continue;
-		fw_coalesce_saw(&coalesce, (uint32_t)n, options.batch, now_ns());
+		const uint64_t now = clock_ns(CLOCK_MONOTONIC);
+		if (fw_coalesce_saw(&coalesce, (uint32_t)n, options.batch, now))
+			fw_coalesce_turn(&coalesce, now, clock_ns(CLOCK_THREAD_CPUTIME_ID));
 		for (int i = 0; i < n; i++)
 			answers[i] = (struct fw_answer){
 				.id = queued[i].id,
