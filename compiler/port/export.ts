@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { type Inexpressible, settled } from "../kernel/cases.ts";
+import { type Inexpressible, settled, withoutLiterals } from "../kernel/cases.ts";
 import type { Hook } from "../policy/field.ts";
 import { HOOKS } from "../policy/field.ts";
-import type { Policy, Rule } from "../policy/policy.ts";
+import type { Limit, Policy, Rule } from "../policy/policy.ts";
 
 /** A rule that the tool cannot express, and what the text has in its place. */
 export interface Loss {
@@ -56,6 +56,49 @@ export function sayRules<T>(
         .map((rule) => [rule, sayOne(rule)] as const),
     ]),
   );
+}
+
+/** A limit that a rule asks besides its packets. */
+export interface Limited {
+  readonly rule: Rule;
+  readonly limit: Limit;
+  /** True of packets within the limit, else of those over it. */
+  readonly within: boolean;
+  /** As the tools say it: packets in a unit of time. */
+  readonly rate: string;
+  /** Distinguishes it from the other limits of the policy. */
+  readonly number: number;
+}
+
+/**
+ * The one limit of a rule, and the rule without it. Undefined if it asks more than that, or if other
+ * rules ask the same limit: a packet takes one token of it, which no tool could say.
+ */
+export function limitOf(policy: Policy, rule: Rule): Limited | undefined {
+  const asked = rule.regions.map(({ dynamic }) => [...dynamic ?? []]);
+  const [[number, within] = []] = asked[0] ?? [];
+  const literal = number === undefined ? undefined : policy.literals[number];
+  if (literal?.kind !== "limit" || rule.verdict.reject === "auto") return undefined;
+  const same = asked.every((list) =>
+    list.length === 1 && list[0]![0] === number && list[0]![1] === within
+  );
+  const asking = policy.rules.filter(({ regions }) =>
+    regions.some(({ dynamic }) => dynamic?.has(number!))
+  );
+  const rate = rateText(literal.intervalNs);
+  if (!same || asking.length > 1 || !rate) return undefined;
+  // No packet may match two of the rules that it comes to: each would take a token.
+  const once = { ...withoutLiterals(rule), verdict: { name: "next" as const } };
+  return { rule: once, limit: literal, within: within!, rate, number: number! };
+}
+
+/** The rate at which a token comes every so many nanoseconds, in the largest unit that says it. */
+function rateText(intervalNs: bigint): string | undefined {
+  for (const [unit, ns] of UNITS) {
+    const amount = (ns + intervalNs / 2n) / intervalNs;
+    if (amount > 0n && ns / amount === intervalNs) return `${amount}/${unit}`;
+  }
+  return undefined;
 }
 
 /** A log line that the kernel does not write as the policy says. */

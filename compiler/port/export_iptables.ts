@@ -6,9 +6,11 @@
 import type { Family, Inexpressible } from "../kernel/cases.ts";
 import { iptablesWays, type Ways } from "../kernel/iptables.ts";
 import type { Hook } from "../policy/field.ts";
-import type { Policy, RejectKind, Rule } from "../policy/policy.ts";
+import type { Limit, Policy, RejectKind, Rule } from "../policy/policy.ts";
 import {
   type Exported,
+  type Limited,
+  limitOf,
   logLoss,
   logRate,
   type Loss,
@@ -65,7 +67,11 @@ export function exportIptables(policy: Policy): Exported {
   const losses: Loss[] = policy.rules.flatMap((rule) => logLoss(rule) ?? []);
   const said = sayRules(
     policy,
-    (rule) => matchesOf((family) => iptablesWays(policy, rule, family)),
+    (rule) => {
+      const limited = limitOf(policy, rule);
+      if (limited) return limitedMatches(policy, limited);
+      return matchesOf((family) => iptablesWays(policy, rule, family));
+    },
     (rule) => matchesOf((family) => iptablesWays(policy, rule, family, "widen")),
     losses,
   );
@@ -127,6 +133,49 @@ function matchesOf(of: (family: Family) => readonly Ways[] | Inexpressible): Sai
     ...four.map((ways): Match => ({ ...ways, flag: inSix.has(key(ways)) ? "" : "-4" })),
     ...six.filter((ways) => !inFour.has(key(ways))).map((ways): Match => ({ ...ways, flag: "-6" })),
   ];
+}
+
+/** The matches of a rule with its limit. */
+function limitedMatches(policy: Policy, limited: Limited): Said<Match> {
+  const { rule, limit } = limited;
+  const keyed = limit.source || limit.destination;
+  const matches = matchesOf((family) => {
+    const ways = iptablesWays(policy, rule, family);
+    if ("why" in ways) return ways;
+    if (ways.some(({ except }) => except.length > 0)) {
+      return { why: "its limit would count packets that its rule leaves out" };
+    }
+    const words = limitText(limited, family);
+    return ways.map(({ text }) => ({ text: `${text} ${words}`.trim(), except: [] }));
+  });
+  if ("why" in matches || keyed) return matches;
+  // The tables of each family have buckets of their own.
+  const one = matches.every(({ flag }) => flag !== "" && flag === matches[0]!.flag);
+  return one ? matches : { why: "both families would have to share its limit" };
+}
+
+/** Rules of one name share their buckets. */
+function limitText({ limit, within, rate, number }: Limited, family: Family): string {
+  const modes = [
+    ...(limit.source ? ["srcip"] : []),
+    ...(limit.destination ? ["dstip"] : []),
+    ...(limit.sport ? ["srcport"] : []),
+    ...(limit.dport ? ["dstport"] : []),
+  ];
+  const mask = (option: string, lengths: Limit["source"]) => {
+    const length = family === "ipv4" ? lengths?.v4 : lengths?.v6;
+    return length === undefined || length === (family === "ipv4" ? 32 : 128)
+      ? []
+      : [`--hashlimit-${option} ${length}`];
+  };
+  return [
+    "-m hashlimit",
+    `--hashlimit-${within ? "upto" : "above"} ${rate} --hashlimit-burst ${limit.burst}`,
+    ...(modes.length > 0 ? [`--hashlimit-mode ${modes.join(",")}`] : []),
+    ...mask("srcmask", limit.source),
+    ...mask("dstmask", limit.destination),
+    `--hashlimit-name limit-${number}`,
+  ].join(" ");
 }
 
 function effectsOf({ log, mark }: Rule): Words[] {

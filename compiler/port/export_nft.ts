@@ -3,9 +3,23 @@
  *
  * @module
  */
+import type { Inexpressible } from "../kernel/cases.ts";
 import { nftMatches } from "../kernel/nft.ts";
-import type { Policy, RejectKind, Rule } from "../policy/policy.ts";
-import { type Exported, logLoss, logRate, type Loss, quoted, sayRules } from "./export.ts";
+import { v4Text, v6Text } from "../policy/address.ts";
+import { IPV4, IPV6 } from "../policy/field.ts";
+import { span } from "../policy/interval.ts";
+import type { Limit, Policy, RejectKind, Rule } from "../policy/policy.ts";
+import { both, emptyField, narrow } from "../policy/region.ts";
+import {
+  type Exported,
+  type Limited,
+  limitOf,
+  logLoss,
+  logRate,
+  type Loss,
+  quoted,
+  sayRules,
+} from "./export.ts";
 
 const REJECT_WITH: Readonly<Record<Exclude<RejectKind, "auto">, string>> = {
   tcp_reset: "tcp reset",
@@ -24,9 +38,13 @@ const COMMENT_BYTES = 128;
  */
 export function exportNft(policy: Policy, table = "barrage-export"): Exported {
   const losses: Loss[] = policy.rules.flatMap((rule) => logLoss(rule) ?? []);
+  const sets: string[] = [];
   const said = sayRules(
     policy,
-    (rule) => nftMatches(policy, rule),
+    (rule) => {
+      const limited = limitOf(policy, rule);
+      return limited ? limitedMatches(policy, limited, sets) : nftMatches(policy, rule);
+    },
     (rule) => nftMatches(policy, rule, "widen"),
     losses,
   );
@@ -46,7 +64,74 @@ export function exportNft(policy: Policy, table = "barrage-export"): Exported {
     ];
   });
   const name = `table inet ${table}`;
-  return { text: [name, `delete ${name}`, `${name} {`, ...lines, "}", ""].join("\n"), losses };
+  return {
+    text: [name, `delete ${name}`, `${name} {`, ...sets, ...lines, "}", ""].join("\n"),
+    losses,
+  };
+}
+
+/** The matches of a rule with its limit; the sets that keep its buckets are added to `sets`. */
+function limitedMatches(
+  policy: Policy,
+  { rule, limit, within, rate, number }: Limited,
+  sets: string[],
+): readonly string[] | Inexpressible {
+  const words = `limit rate ${within ? "" : "over "}${rate} burst ${limit.burst} packets`;
+  if (!limit.source && !limit.destination && !limit.sport && !limit.dport) {
+    const matches = nftMatches(policy, rule);
+    if ("why" in matches || matches.length === 1) {
+      return "why" in matches ? matches : [`${matches[0]} ${words}`];
+    }
+    return { why: "several rules of nft would have to share its limit" };
+  }
+  if (!limit.source && !limit.destination) {
+    return { why: "both families would have to share its limit" };
+  }
+  const all: string[] = [];
+  for (const family of FAMILIES) {
+    const regions = rule.regions.map((region) => both(region, { family: span(family) }))
+      .filter((region) => !emptyField(narrow(region)));
+    const matches = nftMatches(policy, { ...rule, regions });
+    if ("why" in matches) return matches;
+    if (matches.length === 0) continue;
+    const keys = limitKeys(limit, family);
+    const set = `limit-${number}-${family === IPV4 ? "ipv4" : "ipv6"}`;
+    // A bucket is full again after so long, and is as good as a new one.
+    const seconds = limit.intervalNs * BigInt(limit.burst) / 1_000_000_000n + 1n;
+    sets.push(
+      `\tset ${set} {`,
+      `\t\ttypeof ${keys.map(([type]) => type).join(" . ")}`,
+      `\t\tsize 65535`,
+      "\t\tflags dynamic,timeout",
+      `\t\ttimeout ${seconds > 60n ? seconds : 60n}s`,
+      "\t}",
+    );
+    const key = keys.map(([, key]) => key).join(" . ");
+    all.push(...matches.map((match) => `${match} update @${set} { ${key} ${words} }`));
+  }
+  return all;
+}
+
+const FAMILIES = [IPV4, IPV6];
+
+/** What a limit has a bucket for: each key's type, and how it is taken from a packet. */
+function limitKeys(limit: Limit, family: bigint): (readonly [string, string])[] {
+  const [proto, width, text] = family === IPV4
+    ? ["ip", 32, v4Text] as const
+    : ["ip6", 128, v6Text] as const;
+  const address = (side: string, lengths: Limit["source"]) => {
+    if (!lengths) return [];
+    const length = family === IPV4 ? lengths.v4 : lengths.v6;
+    const type = `${proto} ${side}`;
+    const mask = ((1n << BigInt(length)) - 1n) << BigInt(width - length);
+    return [[type, length === width ? type : `${type} & ${text(mask)}`]] as const;
+  };
+  return [
+    ...address("saddr", limit.source),
+    ...address("daddr", limit.destination),
+    ...(limit.sport ? [["th sport", "th sport"]] as const : []),
+    ...(limit.dport ? [["th dport", "th dport"]] as const : []),
+  ];
 }
 
 /** What a rule does to the packets of one match. */

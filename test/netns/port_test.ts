@@ -362,3 +362,38 @@ for (const tool of TOOLS) {
     assert(compared > cases / 3 || cases < 10, `${compared} of ${cases} compared`);
   });
 }
+
+for (const tool of TOOLS) {
+  rootTest(
+    `a limit that was exported for ${tool.name} lets its burst through, for each source`,
+    async () => {
+      await using net = await Network.create("client", "server");
+      const [client, server] = [net.host("client"), net.host("server")];
+      await client.run(["ip", "addr", "add", "10.0.0.77/24", "dev", client.rightLink]);
+      const { policy } = check(
+        "limit.fw",
+        `chain input default drop {
+         accept icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }
+         accept type echo-request limit 3/hour burst 3 per source
+       }`,
+      );
+      assertEquals(tool.lost(policy!).size, 0);
+      await tool.load(server, policy!);
+      const ping = async (to: string, ...from: string[]) => {
+        const args = ["-n", "-q", "-c", "6", "-i", "0.02", "-W", "0.3", ...from, to];
+        const { stdout } = await client.tryRun(["ping", ...args]);
+        return Number(/(\d+) received/.exec(stdout)?.[1]);
+      };
+      const answered = [
+        await ping(server.v4),
+        await ping(server.v4, "-I", "10.0.0.77"),
+        await ping(server.v6),
+      ];
+      assertEquals(answered, [3, 3, 3]);
+      const { text, rows } = await tool.list(server);
+      assertEquals(rows.filter(({ fidelity }) => fidelity !== "exact"), []);
+      const [limit] = check("back.fw", text).policy!.literals;
+      assertEquals(limit, policy!.literals[0]);
+    },
+  );
+}
