@@ -19,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   classify: () => import("./classify.ts"),
   front: () => import("./front.ts"),
   queue: () => import("./queue.ts"),
+  reload: () => import("./reload.ts"),
   sync: () => import("./sync.ts"),
 };
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { startGuard } from "./guard.ts";
+import { GuardError, startGuard } from "./guard.ts";
 import { type Backend, type HookPlan, installHooks, type PushedCount } from "./hooks/mod.ts";
 
 /** What is to become of packets when something fails. */
@@ -79,12 +79,17 @@ export async function keepHooks(
       void inTurn(async () => {
         if (!done && away) await restore();
       }).catch((error) => alarm(`cannot queue packets again: ${error.message}`)),
+  }).catch((error) => {
+    // Without a guard packets wait in a queue that hangs. Who wants that can do without.
+    if (!(error instanceof GuardError) || failure.hang.length > 0) throw error;
+    alarm(`${error.message}; it runs without`);
+    return undefined;
   });
   let installed: Awaited<ReturnType<typeof installHooks>>;
   try {
     installed = await installHooks(plan, backend);
   } catch (error) {
-    await guard.stop();
+    await guard?.stop();
     throw error;
   }
   const timer = setInterval(check, CHECK_MS);
@@ -95,7 +100,7 @@ export async function keepHooks(
       if (done) return;
       done = true;
       clearInterval(timer);
-      await guard.stop();
+      await guard?.stop();
       await how();
     });
 
@@ -103,6 +108,10 @@ export async function keepHooks(
     pushed: async () => final ?? await pushed(),
     replace: (plan, then) =>
       inTurn(async () => {
+        // The same rules may stay, unless they count: by numbers of the policy that goes.
+        if (plan.pushed.length === 0 && JSON.stringify(plan) === JSON.stringify(now)) {
+          return await then(new Map());
+        }
         const before = now;
         const old = added(counted, await installed.replace(plan));
         try {
