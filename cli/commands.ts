@@ -39,6 +39,11 @@ export interface Need {
 const READ: Need = { permission: { name: "read" }, flag: "--allow-read" };
 const WRITE: Need = { permission: { name: "write" }, flag: "--allow-write" };
 const FFI: Need = { permission: { name: "ffi" }, flag: "--allow-ffi" };
+const NET: Need = { permission: { name: "net" }, flag: "--allow-net" };
+/** The control socket is its owner's alone from the moment it is there. Deno's types lack the kind. */
+const UMASK: Need = { permission: { name: "sys", kind: "umask" as "uid" }, flag: "--allow-sys" };
+/** To ask a running service over its control socket: a network to Deno. */
+const ASKING: readonly Need[] = [READ, WRITE, NET];
 const HOOK_TOOLS: Need = {
   permission: { name: "run", command: "iptables-restore" },
   flag: "--allow-run",
@@ -99,7 +104,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: "watch", summary: "reload when the rule file, or one that it takes in, changes" },
       FORCE,
     ],
-    needs: ({ options }) => [READ, FFI, ...(options["no-hooks"] ? [] : [HOOK_TOOLS])],
+    needs: () => [READ, WRITE, FFI, HOOK_TOOLS, NET, UMASK],
     run: async (args) => await (await import("./run.ts")).run(args),
   },
   {
@@ -262,7 +267,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "say how a running service fares; exit code 1 if it does not",
     operands: [],
     options: [CONTROL],
-    needs: () => [READ, WRITE],
+    needs: () => ASKING,
     run: async (args) => await (await import("./status.ts")).status(args),
   },
   {
@@ -270,7 +275,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "print what every rule of a running service has done up to now",
     operands: [],
     options: [{ name: "json", summary: "with all that is known, as JSON" }, CONTROL],
-    needs: () => [READ, WRITE],
+    needs: () => ASKING,
     run: async (args) => await (await import("./status.ts")).stats(args),
   },
   {
@@ -278,7 +283,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "watch a running service on a live screen",
     operands: [],
     options: [CONTROL],
-    needs: () => [READ, WRITE],
+    needs: () => ASKING,
     run: async (args) => await (await import("./top.ts")).top(args),
   },
   {
@@ -289,7 +294,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: "for", value: "TIME", summary: "how long ADDR stays, as in 10m" },
       CONTROL,
     ],
-    needs: () => [READ, WRITE],
+    needs: () => ASKING,
     run: async (args) => await (await import("./set.ts")).set(args),
   },
   {
@@ -297,7 +302,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "have a running service read its rule file again, without losing a packet",
     operands: [],
     options: [CONTROL, FORCE],
-    needs: () => [READ, WRITE],
+    needs: () => ASKING,
     run: async (args) => await (await import("./reload.ts")).reload(args),
   },
   {
@@ -309,7 +314,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       CONTROL,
       FORCE,
     ],
-    needs: () => [READ, WRITE],
+    needs: () => ASKING,
     run: async (args) => await (await import("./reload.ts")).apply(args),
   },
   {
@@ -317,7 +322,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "keep what was applied",
     operands: [],
     options: [CONTROL],
-    needs: () => [READ, WRITE],
+    needs: () => ASKING,
     run: async (args) => await (await import("./reload.ts")).confirm(args),
   },
   {

@@ -1,5 +1,11 @@
 import { type Policy, pushDown, verdictText } from "../compiler/mod.ts";
-import { type Backend, backendNamed, commandText, probeBackend } from "../runtime/mod.ts";
+import {
+  type Backend,
+  backendNamed,
+  commandText,
+  HookError,
+  probeBackend,
+} from "../runtime/mod.ts";
 import type { Arguments } from "./commands.ts";
 import { compileFile } from "./policy.ts";
 import { hookPlan } from "./plan.ts";
@@ -27,7 +33,13 @@ export function hooksText(policy: Policy, backend: Backend): string {
 }
 
 async function backendFor(tool: Arguments["options"][string]): Promise<Backend> {
-  if (tool === undefined) return await probeBackend();
+  if (tool === undefined) {
+    return await probeBackend().catch((error) => {
+      if (!(error instanceof HookError)) throw error;
+      const remedy = `${error.remedy}\nOr name a tool to see its commands all the same: --tool nft`;
+      throw new HookError(error.what, error.detail, remedy);
+    });
+  }
   const backend = backendNamed(String(tool));
   if (backend) return backend;
   throw new UsageError(`--tool takes nft, iptables or iptables-legacy, found "${tool}"`);

@@ -36,7 +36,10 @@ export async function startGuard(
     }).spawn();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new GuardError(`cannot watch for a hung engine: ${error.message}`);
+    const why = error instanceof Deno.errors.NotFound
+      ? "its program is not built: run `deno task build`"
+      : error.message;
+    throw new GuardError(`cannot watch for a hung engine: ${why}`);
   } finally {
     await program.forget();
   }

@@ -96,6 +96,30 @@ for (const family of ["v4", "v6"] as const) {
   });
 }
 
+rootTest(
+  "the permissions that it asks for are all that it needs, as flags and as -P=run",
+  async () => {
+    await using net = await Network.create("client", "server");
+    const [client, server] = [net.host("client"), net.host("server")];
+    const rules = await ruleFile("chain input default drop { accept icmp accept ipv6 }");
+    const entry = fw().at(-1)!;
+    const deno = (...args: string[]) => [Deno.execPath(), "run", "--quiet", ...args];
+    const { stderr } = await server.tryRun(deno(entry, rules));
+    const flags = /deno run ((?:--allow-\w+ ?)+)fw\.ts/.exec(stderr)![1]!.trim().split(" ");
+    const set = ["-P=run", "--config", entry.replace("fw.ts", "deno.json")];
+    for (const permissions of [flags, set]) {
+      const control = `${rules}.sock`;
+      const running = server.start(deno(...permissions, entry, rules, "--control", control));
+      await running.line(/^barrage: filtering/);
+      assertEquals((await traffic(client, "ping", server.v4)).result, "answered");
+      const asking = deno("--allow-read", "--allow-write", "--allow-net", entry);
+      assertMatch(await server.run([...asking, "stats", "--control", control]), /packets/);
+      assertEquals((await running.stop("SIGINT")).code, 0);
+    }
+    await Deno.remove(rules);
+  },
+);
+
 rootTest("a fresh start with another policy takes over where the last run stopped", async () => {
   await using net = await Network.create("client", "server");
   const [client, server] = [net.host("client"), net.host("server")];

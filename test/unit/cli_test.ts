@@ -216,7 +216,8 @@ Deno.test("without permissions and without a terminal, one line names the flags"
   const flags: Readonly<Record<string, string>> = {
     lint: "`deno run -P=lint fw.ts lint RULES`, or `deno run --allow-read fw.ts lint RULES`",
     run: "`deno run -P=run fw.ts run RULES`, " +
-      "or `deno run --allow-read --allow-ffi --allow-run fw.ts run RULES`",
+      "or `deno run --allow-read --allow-write --allow-ffi --allow-run --allow-net --allow-sys " +
+      "fw.ts run RULES`",
   };
   for (const [command, expected] of Object.entries(flags)) {
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
