@@ -28,6 +28,8 @@ export interface Keeper {
     plan: HookPlan,
     then: (pushed: ReadonlyMap<number, PushedCount>) => void | Promise<void>,
   ): Promise<void>;
+  /** Why packets are not filtered as they ought to be; undefined while they are. */
+  fault(): string | undefined;
   /** Ends queueing, and looks after nothing any more. */
   detach(): Promise<void>;
   /** Ends the service of the queue: what is sent there is dropped. */
@@ -124,6 +126,12 @@ export async function keepHooks(
           throw error;
         }
       }),
+    fault: () =>
+      away
+        ? "the engine hung, and packets pass unfiltered until it is back"
+        : lost
+        ? "somebody has changed the kernel's rules of ours"
+        : undefined,
     detach: () =>
       end(async () => {
         await installed.detach();

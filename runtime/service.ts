@@ -55,6 +55,8 @@ export interface Service {
     next: Change,
     swapped: (past: Past, pushed: ReadonlyMap<number, PushedCount>) => void,
   ): Promise<void>;
+  /** Why packets are not filtered as they ought to be; undefined while they are. */
+  fault(): string | undefined;
   /** Rejects when a queue thread fails; resolves when all have ended. */
   readonly ended: Promise<void>;
   /** Ends after a failure: packets pass or are dropped, as the failure policy says. */
@@ -115,6 +117,7 @@ export async function startService(config: ServiceConfig): Promise<Service> {
         if (hooks && keeper) await keeper.replace(hooks, swap);
         else await swap(new Map());
       },
+      fault: () => keeper?.fault(),
       ended,
       fail: () => stopping ??= fail(),
       stop: () => stopping ??= end().then(() => ended),

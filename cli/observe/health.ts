@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { QueueState } from "../../runtime/mod.ts";
+import type { QueueState, Service } from "../../runtime/mod.ts";
 
 export interface Health {
   readonly ok: boolean;
@@ -45,16 +45,16 @@ export function faultsOf(progress: ReadonlyMap<number, Progress>, nowMs: number)
     );
 }
 
-/** Watches queues until stopped. `health()` says how they fare now. */
-export function watchQueues(
-  queues: () => readonly QueueState[],
+/** Watches a service until stopped. `health()` says how it fares now. */
+export function watchService(
+  { engine, fault }: Service,
 ): { health(): Health; stop(): void } {
-  let progress = progressOf(new Map(), queues(), Date.now());
-  const look = () => progress = progressOf(progress, queues(), Date.now());
+  let progress = progressOf(new Map(), engine.queues(), Date.now());
+  const look = () => progress = progressOf(progress, engine.queues(), Date.now());
   const timer = setInterval(look, INTERVAL_MS);
   return {
     health() {
-      const faults = faultsOf(look(), Date.now());
+      const faults = [...faultsOf(look(), Date.now()), fault() ?? []].flat();
       return { ok: faults.length === 0, faults };
     },
     stop: () => clearInterval(timer),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Running } from "../running.ts";
-import { type Health, watchQueues } from "./health.ts";
+import { type Health, watchService } from "./health.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
 /** One of a row of snapshots. After the first, and until the next reload, `rules` has only those that were hit since. */
@@ -30,7 +30,7 @@ const REFRESH_MS = 900;
 const KEPT_LINES = 100;
 
 export function observe(running: Running): Observer {
-  const watch = watchQueues(() => running.engine.queues());
+  const watch = watchService(running.service);
   const stopped = new AbortController();
   let refreshed = Promise.resolve(), refreshedMs = 0;
   const snapshot = async () => {

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Snapshot } from "../../cli/observe/snapshot.ts";
 import { requirePackages } from "../../native/build.ts";
-import { Barrage, fw } from "../support/barrage.ts";
+import { askControl } from "../../runtime/mod.ts";
+import { Barrage, fw, ruleFile } from "../support/barrage.ts";
+import { ManagerSocket } from "../support/manager.ts";
 import { type Host, isRoot, Network, rootTest } from "../support/netns.ts";
 import { traffic } from "../support/traffic.ts";
 
@@ -12,6 +14,27 @@ chain input default accept {
   drop icmp type echo-request label ping log
   accept in on lo label own
 }`;
+
+/** What another program can see of us in a namespace. */
+async function kernelRules(host: Host): Promise<string> {
+  const saved = await host.run(["iptables-save"]) + await host.run(["nft", "list", "ruleset"]);
+  return saved.split("\n").filter((line) => /barrage|NFQUEUE/.test(line)).join("\n");
+}
+
+/** The process that answers at a control socket. */
+async function pidOf(path: string): Promise<string> {
+  return String((await askControl(path, { action: "stats" })).pid);
+}
+
+/** The packages that Deno has in its cache, for a user who may not read root's home. */
+async function readableCache(): Promise<AsyncDisposable & { folder: string }> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
+  const folder = await Deno.makeTempDir();
+  await new Deno.Command("cp", { args: ["-r", npmCache, `${folder}/npm`] }).output();
+  await new Deno.Command("chmod", { args: ["-R", "a+rwX", folder] }).output();
+  return { folder, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+}
 
 /** What is answered in a namespace. */
 async function get(host: Host, path: string): Promise<{ status: number; text: string }> {
@@ -59,6 +82,102 @@ rootTest("a run ends at once though somebody watches it, who is told", async () 
   assertEquals((await news.next()).value!.enforcing, true);
   await barrage.stop();
   assertEquals((await news.next()).done, true);
+});
+
+rootTest("health fails when somebody has taken the kernel's rules away", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  await using barrage = await Barrage.start(server, `option hooks-lost alarm\n${POLICY}`);
+  await server.run(["iptables", "-t", "mangle", "-F"]);
+  await server.run(["nft", "flush", "ruleset"]);
+  await barrage.process.line(/somebody has changed the kernel's rules/);
+  const { status, text } = await get(server, "/health");
+  assertEquals(status, 503);
+  assertStringIncludes(text, "somebody has changed the kernel's rules of ours");
+  const { code, stdout } = await server.tryRun(fw("status", "--control", barrage.control));
+  assertEquals(code, 1);
+  assertMatch(stdout, /^not healthy: somebody has changed/m);
+  await barrage.stop();
+});
+
+rootTest(
+  "a service manager follows a real run from its start over a reload to its end",
+  async () => {
+    await using net = await Network.create("client", "server");
+    const server = net.host("server");
+    await using manager = await ManagerSocket.listen();
+    const rules = await ruleFile("chain input default accept {}");
+    const env = ["env", `NOTIFY_SOCKET=${manager.address}`];
+    const run = server.start([...env, ...fw(rules, "--control", `${rules}.sock`)]);
+    try {
+      const status = (reloads: string) => `STATUS=enforcing ${rules}, ${reloads}`;
+      assertEquals(await manager.next(), `READY=1\n${status("0 reloads")}`);
+      assertMatch(await kernelRules(server), /NFQUEUE|queue/, "ready is when packets are filtered");
+      await server.run(["kill", "-HUP", await pidOf(`${rules}.sock`)]);
+      assertEquals(await manager.next(), "RELOADING=1");
+      assertEquals(await manager.next(), status("1 reload"));
+      assertEquals(await manager.next(), `READY=1\n${status("1 reload")}`);
+      assertEquals((await run.stop("SIGINT")).code, 0);
+      assertEquals(await manager.next(), "STOPPING=1");
+    } finally {
+      await run.stop("SIGKILL");
+      await Deno.remove(rules);
+    }
+  },
+);
+
+async function isReadableByAll(): Promise<boolean> {
+  if (!isRoot) return true;
+  const args = [...NOBODY, "--", "test", "-r", new URL("../../fw.ts", import.meta.url).pathname];
+  return (await new Deno.Command("setpriv", { args }).output()).success;
+}
+
+const NOBODY = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+const PINGLESS = "chain input default accept { drop icmp type echo-request label ping }";
+
+for (
+  const [who, as] of [
+    ["root", ["--bounding-set", "-all,+net_admin", "--inh-caps", "-all"]],
+    ["nobody", [...NOBODY, "--inh-caps", "+net_admin", "--ambient-caps", "+net_admin"]],
+  ] as const
+) {
+  const reason = who === "nobody" && !await isReadableByAll()
+    ? " (ignored: the repository is where only its owner may read)"
+    : "";
+  const name = `CAP_NET_ADMIN is all that ${who} needs to filter${reason}`;
+  const test = reason ? (name: string, fn: () => void) => Deno.test.ignore(name, fn) : rootTest;
+  test(name, async () => {
+    await using net = await Network.create("client", "server");
+    const [client, server] = [net.host("client"), net.host("server")];
+    await using cache = await readableCache();
+    const rules = await ruleFile(PINGLESS);
+    await Deno.chmod(rules, 0o644);
+    const command = ["setpriv", ...as, "--", ...fw(rules, "--json", "--control", "off")];
+    const run = server.start(["env", `DENO_DIR=${cache.folder}`, ...command]);
+    try {
+      await run.line(/^barrage: filtering/);
+      assertEquals((await traffic(client, "ping", server.v4, 300)).result, "timeout");
+      const { code, stdout } = await run.stop("SIGINT");
+      assertEquals(code, 0);
+      assertMatch(stdout, /"rule":"ping","chain":"input","verdict":"drop","packets":1,/);
+      assertEquals(await kernelRules(server), "");
+    } finally {
+      await run.stop("SIGKILL");
+      await Deno.remove(rules);
+    }
+  });
+}
+
+rootTest("without the capability, one line says which is missing", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  const rules = await ruleFile(PINGLESS);
+  const without = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--"];
+  const { code, stderr } = await server.tryRun([...without, ...fw(rules, "--control", "off")]);
+  await Deno.remove(rules);
+  assertEquals(code, 1);
+  assertMatch(stderr, /^barrage: cannot bind queue 0: EPERM; run as root, or with CAP_NET_ADMIN$/m);
+  assertEquals(await kernelRules(server), "");
 });
 
 /** A terminal of 80 by 24 with a shell, to type into. */

@@ -24,6 +24,7 @@ export function observed(text: string): Observed {
     engine,
     pushed: () => Promise.resolve(new Map()),
     change: () => Promise.reject(new Error("nothing is changed here")),
+    fault: () => undefined,
     ended: engine.ended(),
     fail: () => Promise.resolve(),
     stop: () => Promise.resolve(),
