@@ -10,6 +10,14 @@ import * as echarts from "echarts";
 
 export type Chart = echarts.EChartsOption;
 
+/** There is no canvas to measure text on, so it is taken to be as wide as in a wide font. */
+echarts.setPlatformAPI({
+  measureText(text, font = "12px") {
+    const size = Number(/(\d+(?:\.\d+)?)px/.exec(font)?.[1] ?? 12);
+    return { width: text.length * size * 0.62 };
+  },
+});
+
 const WIDTHS = { narrow: 330, wide: 900 } as const;
 const THEMES = [undefined, "dark"] as const;
 

@@ -352,8 +352,8 @@ function html(
     paragraph("* marks more running threads than cores; such bars and points are pale."),
     chart("Empty round trip with 2 workers, ns", {
       legend: { show: false },
-      grid: { left: 8, right: 24, top: 8, bottom: 32, containLabel: true },
-      xAxis: { type: "log" },
+      grid: { left: 8, right: 56, top: 8, bottom: 32, containLabel: true },
+      xAxis: { type: "log", axisLabel: { hideOverlap: true } },
       yAxis: { type: "category", data: two.map((t) => t.contestant), axisLabel: { interval: 0 } },
       series: [{
         type: "bar",

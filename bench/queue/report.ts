@@ -118,7 +118,7 @@ function chartOf(c: Case): string {
   return chart(`${titleOf(c)}: ${c.scenario.columns[0]!.label}`, {
     legend: { show: false },
     grid: { left: 8, right: 24, top: 8, bottom: 24, containLabel: true },
-    xAxis: { type: "value" },
+    xAxis: { type: "value", axisLabel: { hideOverlap: true } },
     yAxis: { type: "category", data: names.map(nameOf), axisLabel: { interval: 0 } },
     series: [{ type: "bar", data: names.map((name) => figure(c, name, 0)?.median ?? "-") }],
   });

@@ -10,6 +10,8 @@ export interface Seen {
   readonly figures: number;
   readonly smallestText: number;
   readonly overflow: number;
+  /** Texts that lie upon others of their chart, or reach out of it. */
+  readonly unreadable: readonly string[];
   /** The least difference in lightness, 0 to 255, of a chart's text and the page. */
   readonly contrast: number;
 }
@@ -22,7 +24,18 @@ const LOOK = `(() => {
   const shown = [...document.querySelectorAll("svg")].filter((s) => s.getBoundingClientRect().width > 0);
   const texts = shown.flatMap((svg) => [...svg.querySelectorAll("text")]);
   const back = light(getComputedStyle(document.body).backgroundColor);
+  const box = (element) => element.getBoundingClientRect();
+  const meet = (a, b) =>
+    a.left + 1 < b.right && b.left + 1 < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+  const unreadable = shown.flatMap((svg) => {
+    const own = [...svg.querySelectorAll("text")], { left, right } = box(svg);
+    return own.filter((text, i) =>
+      box(text).left < left - 1 || box(text).right > right + 1 ||
+      own.slice(i + 1).some((other) => meet(box(text), box(other)))
+    ).map((text) => text.textContent);
+  });
   return {
+    unreadable,
     charts: shown.length,
     figures: document.querySelectorAll("figure").length,
     smallestText: Math.min(...texts.map((t) => parseFloat(getComputedStyle(t).fontSize))),
