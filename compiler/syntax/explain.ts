@@ -342,7 +342,11 @@ export function explainForeign(found: Translation, line: string, start: number):
     message: `\`${shown.length > 60 ? `${shown.slice(0, 59)}…` : shown}\` is ${found.of} syntax`,
     span: first ?? whole,
     ...(also.length > 0 && { also }),
-    help: found.write === "" ? `leave it out${why}` : `write \`${found.write}\`${why}`,
+    help: found.write === undefined
+      ? found.why ?? ""
+      : found.write === ""
+      ? `leave it out${why}`
+      : `write \`${found.write}\`${why}`,
   };
 }
 

@@ -20,8 +20,29 @@ export function translate(line: string): Translation | undefined {
       return { of, write, words: words.foreign, ...(words.why && { why: words.why }) };
     }
   }
-  return undefined;
+  const sure = SURE.find(([, sign]) => sign.test(text));
+  return sure && { of: sure[0], words: [], why: sure[2] };
 }
+
+/** Lines that are of nobody else, though we have no words for all that they say, and what helps. */
+const SURE: readonly (readonly [of: string, sign: RegExp, help: string])[] = [
+  [
+    "iptables",
+    /^\s*(sudo )?(ip6?tables\s+-|-[ADIN] [\w-]+ )/,
+    "the command `import iptables-save` puts whole rule sets into this language",
+  ],
+  ["Suricata", /^\s*(alert|pass|drop|reject)\s.*(->|<>).*\(/, "a rule here sees headers only"],
+  [
+    "pf",
+    /^\s*(pass|block|anchor|antispoof|rdr|nat|scrub)\b/,
+    "write it with clauses of this language",
+  ],
+  [
+    "nft",
+    /\b(ip6? [sd]addr|[io]ifname|ct (state|mark|status)|meta \w+|vmap|ether [sd]addr)\b|^\s*(nft )?add |\btcp flags (&|[!=]=)/,
+    "the command `import nft-json` puts what `nft -j list ruleset` prints into this language",
+  ],
+];
 
 /** A word that other firewalls have, where the whole line is not understood. */
 export function foreignWord(word: string): Pick<Translation, "of" | "write"> | undefined {
@@ -97,11 +118,13 @@ const PF_ONLY = new Set([
 const NFT_ONLY = new Set([
   ...["ip", "ip6", "meta", "th", "saddr", "daddr", "protocol", "nexthdr", "l4proto", "nfproto"],
   ...["iifname", "oifname", "iif", "oif", "ct", "counter", "comment", "goto"],
+  ...["skuid", "skgid", "ether", "hoplimit", "level"],
 ]);
 const UFW_ONLY = new Set(["in", "port"]);
 
 /** `pass in quick on eth0 proto tcp from any to any port 22 keep state` */
 function pf(words: Words): string | undefined {
+  if (/:(network|broadcast|peer|0)\b/.test(words.text)) return undefined;
   const first = words.foreignly();
   let verb = first === "pass" ? "accept" : "drop";
   if (first === "block" && words.skip(/^(drop)$/)) verb = "drop";
@@ -135,6 +158,7 @@ function pf(words: Words): string | undefined {
     modulate: () => stateful(words),
     synproxy: () => stateful(words),
     no: () => stateful(words),
+    code: () => clauses.push(`code ${words.next()}`),
     label: () => clauses.push(`label ${words.next()}`),
   };
   if (!words.each(PF, PF_ONLY)) return undefined;
@@ -148,6 +172,7 @@ function pf(words: Words): string | undefined {
 /** `keep state` */
 function stateful(words: Words): void {
   words.foreignly();
+  words.skipRest(/^\(/);
   words.why = "replies pass by `accept state established, related` at the top of the chain";
 }
 
@@ -185,6 +210,16 @@ function nft(words: Words): string | undefined {
     ct: () => {},
     state: () => clauses.push(`state ${commaList(words.next())}`),
     mark: () => clauses.push(`mark ${words.next()}`),
+    skuid: () => clauses.push(`uid ${words.list()}`),
+    skgid: () => clauses.push(`gid ${words.list()}`),
+    ether: () => {
+      if (words.skipForeign(/^saddr$/)) clauses.push(`mac ${words.list()}`);
+    },
+    ttl: () => clauses.push(`ttl ${words.list()}`),
+    hoplimit: () => clauses.push(`ttl ${words.list()}`),
+    dscp: () => clauses.push(`dscp ${words.list()}`),
+    length: () => clauses.push(`length ${words.list()}`),
+    level: () => words.next(),
     sport: () => clauses.push(words.ports("sport")),
     dport: () => clauses.push(words.ports("dport")),
     type: () => clauses.push(`type ${words.list()}`),
@@ -249,7 +284,8 @@ function nftHook(words: Words): string | undefined {
 /** `-A INPUT -p tcp -m state --state NEW --dport 22 -j ACCEPT` */
 function iptables(words: Words): string | undefined {
   const clauses: string[] = [];
-  let verb = "match", negated = "", log = "", reason = "";
+  let verb = "match", negated = "", log = "", reason = "", mark = "";
+  const hours = { from: "00:00", to: "24:00", days: "", said: false };
   const not = (text: string) => text.replace(/ (?=\S+$|\{)/, ` ${negated}`);
   const push = (text: string) => {
     clauses.push(negated ? not(text) : text);
@@ -274,7 +310,32 @@ function iptables(words: Words): string | undefined {
     "--syn": () => push("flags syn/syn,ack,fin,rst"),
     "--mark": () => push(`mark ${words.next()}`),
     "--mac-source": () => push(`mac ${words.next()}`),
-    "--limit": () => push(`limit ${words.next().replace(/\/s(ec)?$/, "/second")}`),
+    "--tcp-flags": () => {
+      const mask = words.next().toLowerCase();
+      push(`flags ${words.next().toLowerCase()}/${mask}`);
+    },
+    "--uid-owner": () => push(`uid ${words.next()}`),
+    "--gid-owner": () => push(`gid ${words.next()}`),
+    "--length": () => push(`length ${words.next().replace(":", "-")}`),
+    "--ttl-eq": () => push(`ttl ${words.next()}`),
+    "--dscp": () => push(`dscp ${words.next()}`),
+    "--dscp-class": () => push(`dscp ${words.next().toLowerCase()}`),
+    "--src-range": () => push(`from ${words.next()}`),
+    "--dst-range": () => push(`to ${words.next()}`),
+    "--timestart": () => [hours.from, hours.said] = [words.next().slice(0, 5), true],
+    "--timestop": () => [hours.to, hours.said] = [words.next().slice(0, 5), true],
+    "--weekdays": () => [hours.days, hours.said] = [commaList(words.next().toLowerCase()), true],
+    "--set-mark": () => mark = ` set mark ${words.next()}`,
+    "--limit": () => push(`limit ${rate(words.next())}`),
+    "--hashlimit-upto": () => push(`limit ${rate(words.next())}`),
+    "--hashlimit-above": () => push(`limit over ${rate(words.next())}`),
+    "--hashlimit-burst": () => push(`burst ${words.next()}`),
+    "--hashlimit-mode": () => {
+      const keys = words.next().split(/,\s*/).map((key) => HASHLIMIT_KEYS[key]);
+      push(`per ${keys.join(",")}`);
+    },
+    "--hashlimit-name": () => words.next(),
+    "--log-level": () => words.next(),
     "--limit-burst": () => push(`burst ${words.next()}`),
     "--comment": () => push(`label ${words.next()}`),
     "--log-prefix": () => log = ` ${words.next()}`,
@@ -284,6 +345,7 @@ function iptables(words: Words): string | undefined {
       push(`${words.next().startsWith("src") ? "from" : "to"} @${set}`);
     },
     "-j": () => verb = TARGETS[words.peek()] ?? `jump ${words.peek()}`,
+    "-g": () => verb = `jump ${words.next()}`,
   };
   const same: Readonly<Record<string, string>> = {
     "--append": "-A",
@@ -302,6 +364,9 @@ function iptables(words: Words): string | undefined {
     "--ctstate": "--state",
     "--icmpv6-type": "--icmp-type",
     "--fragment": "-f",
+    "--goto": "-g",
+    "--set-xmark": "--set-mark",
+    "--hashlimit": "--hashlimit-upto",
   };
   words.skipForeign(/^sudo$/);
   words.skipForeign(/^ip6?tables$/);
@@ -314,11 +379,33 @@ function iptables(words: Words): string | undefined {
     if (word === "-j" || word === "--jump") words.next();
   }
   words.why = "the chain is the block that the rule stands in";
+  if (hours.said) {
+    clauses.push(`time ${hours.from}-${hours.to}${hours.days ? ` days ${hours.days}` : ""}`);
+  }
+  if (mark) return `match ${[...clauses, mark.trim()].join(" ")}`;
   return [
     verb + (reason ? ` with ${reason}` : ""),
     ...clauses,
     ...(log ? [`log${log}`] : verb === "match" ? ["log"] : []),
   ].join(" ");
+}
+
+/** `5/min` */
+function rate(text: string): string {
+  const [amount, unit = "second"] = text.split("/") as [string, string?];
+  const whole = ["second", "minute", "hour", "day"].find((name) => name.startsWith(unit));
+  return `${amount}/${whole ?? unit}`;
+}
+
+const HASHLIMIT_KEYS: Readonly<Record<string, string>> = {
+  ...{ srcip: "source", dstip: "dest", srcport: "sport", dstport: "dport" },
+};
+
+/** `-N LOGDROP` */
+function iptablesChain(words: Words): string | undefined {
+  const name = /-N ([\w-]+)$/.exec(words.text)?.[1];
+  words.all();
+  return name && `chain ${name} { … }`;
 }
 
 /** `-P INPUT DROP`, `:INPUT DROP [0:0]` */
@@ -329,18 +416,24 @@ function iptablesPolicy(words: Words): string | undefined {
   return hook && TARGETS[target] && `chain ${hook} default ${TARGETS[target]} {`;
 }
 
+/** What Suricata's protocols travel in. */
+const CARRIERS: Readonly<Record<string, string>> = {
+  ...{ ip: "", tcp: "tcp", udp: "udp", icmp: "icmp", dns: "udp", dhcp: "udp", ntp: "udp" },
+  ...{ http: "tcp", http2: "tcp", tls: "tcp", ssh: "tcp", ftp: "tcp", smtp: "tcp", smb: "tcp" },
+};
+
 /** `alert tcp $HOME_NET any -> any 80 (msg:"x"; sid:1;)` */
 function suricata(words: Words): string | undefined {
   const [, action = "", proto = "", from = "", sport = "", to = "", dport = ""] =
     /^\s*(\w+) (\w+) (\S+) (\S+) (?:->|<>) (\S+) (\S+?)\s*(?:\(|$)/.exec(words.text) ?? [];
   const message = /msg:\s*"([^"]*)"/.exec(words.text)?.[1];
   const verb = { alert: "match", pass: "accept", drop: "drop", reject: "reject" }[action];
-  const known = ["tcp", "udp", "icmp", "ip"].includes(proto);
-  if (!verb || !known) return undefined;
+  const carrier = Object.hasOwn(CARRIERS, proto) ? CARRIERS[proto]! : undefined;
+  if (!verb || carrier === undefined || /[\[,]!/.test(words.text)) return undefined;
   words.all();
   const side = new Words(`${from} ${sport} ${to} ${dport}`);
   const clauses = [
-    proto === "ip" ? "" : proto,
+    carrier,
     side.address("from"),
     side.ports("sport"),
     side.address("to"),
@@ -391,7 +484,9 @@ function definition(words: Words): string | undefined {
   if (table) {
     return file
       ? `set ${table} : addr file ${file}`
-      : `set ${table} = ${words.asList(list ?? "{}")}`;
+      : list
+      ? `set ${table} = ${words.asList(list)}`
+      : `set ${table} : addr size 65536 = {}`;
   }
   if (!macro) return undefined;
   const plain = value.replace(/^"(.*)"$/, "$1");
@@ -401,16 +496,31 @@ function definition(words: Words): string | undefined {
 
 /** `elements = { 192.0.2.1, 192.0.2.2 }` */
 function elements(words: Words): string {
-  const list = words.text.slice(words.text.indexOf("=") + 1);
+  const list = words.text.slice(words.text.indexOf("=") + 1)
+    .replace(/\s(timeout|expires) \w+/g, "").replace(/\scomment "[^"]*"/g, "");
   words.all();
   words.why = "with the set's own name";
   return `set NAME = ${words.asList(list.trim())}`;
+}
+
+/** `set bad {` */
+function nftSet(words: Words): string | undefined {
+  const name = /set ([\w-]+)/.exec(words.text)?.[1];
+  words.all();
+  words.why = "its members follow at once";
+  return name && `set ${name} : addr = { … }`;
 }
 
 /** Each with what gives it away; the first that reads the whole line has it. */
 const DIALECTS: readonly (readonly [of: string, sign: RegExp, read: Reader])[] = [
   ["nft", /^\s*elements\s*=\s*\{.*\}/, elements],
   ["iptables", /^\s*(sudo )?(ip6?tables\s+)?(-P \w|:[A-Z])/, iptablesPolicy],
+  [
+    "iptables",
+    /\s-j (MASQUERADE|SNAT|DNAT|REDIRECT)\b/,
+    left("address translation stays in nftables"),
+  ],
+  ["iptables", /^\s*(sudo )?(ip6?tables\s+)?-N /, iptablesChain],
   ["iptables", /^\s*(sudo )?(ip6?tables\b|-[AI] )/, iptables],
   ["iptables", /^\s*(accept|drop|reject|match)\b.*\s--?[a-z]/, iptables],
   ["iptables", /^\s*(\*(filter|nat|mangle|raw)|COMMIT)$/, left("a file holds its chains directly")],
@@ -428,15 +538,22 @@ const DIALECTS: readonly (readonly [of: string, sign: RegExp, read: Reader])[] =
     /^\s*(scrub|antispoof|set (block-policy|optimization|limit|loginterface|state-policy))\b/,
     left("it has no counterpart here"),
   ],
+  ["pf", /^\s*match\b.*\bscrub\b/, left("it has no counterpart here")],
   ["pf", /^\s*(nat|rdr|binat|match)\b.*->/, left("address translation stays in nftables")],
   ["pf", /^\s*(?!(define|set|option)\b)[A-Za-z_]\w*\s*=\s*\S/, definition],
   ["nft", /^\s*table\s+(inet|ip6?|arp|bridge|netdev)\b/, left("a file holds its chains directly")],
   ["nft", /^\s*(nft\s+)?flush\b/, left("a rule file replaces the one before")],
   [
     "nft",
-    /^\s*(type [a-z0-9_]+|flags (interval|timeout|dynamic)[^"]*);?$/,
+    /^\s*(type [a-z0-9_]+(\s*\.\s*[a-z0-9_]+)*|flags (interval|timeout|dynamic)[^"]*)(;.*)?$/,
     left("a set is `set NAME : addr = { … }`"),
   ],
+  [
+    "nft",
+    /^\s*(add|update|delete) @/,
+    left("a rule changes no set; the command `set add` does, while Barrage runs"),
+  ],
+  ["nft", /^\s*set [\w-]+ \{$/, nftSet],
   ["nft", /^\s*type filter hook\b/, nftHook],
   ["nft", /\b(masquerade|[sd]nat)\b/, left("address translation stays in nftables")],
   [

@@ -8,8 +8,8 @@ import type { Span } from "../source.ts";
 export interface Translation {
   /** Whose language it is. */
   readonly of: string;
-  /** What to write instead; empty if the line has no counterpart. */
-  readonly write: string;
+  /** What to write instead; empty if the line has no counterpart, absent if we do not know. */
+  readonly write?: string;
   /** The words that are foreign, as offsets in the line. */
   readonly words: readonly Span[];
   readonly why?: string;
@@ -82,6 +82,11 @@ export class Words {
     const found = this.skip(pattern);
     if (found) this.markLast();
     return found;
+  }
+
+  /** Takes all that is left if the next word begins so. */
+  skipRest(pattern: RegExp): void {
+    if (pattern.test(this.peek())) this.#at = this.#words.length;
   }
 
   /** Each word does what the table says; false at one that it does not have. */
@@ -190,5 +195,13 @@ export function commaList(text: string): string {
 }
 
 function membersOf(text: string): string[] {
-  return text.replace(/^[{[]|[}\]]$/g, "").split(/[\s,]+/).filter((member) => member !== "");
+  return text.replace(/^[{[]|[}\]]$/g, "").split(/[\s,]+/).filter((member) => member !== "")
+    .map(wholePrefix);
+}
+
+/** `10/8` as `10.0.0.0/8`. */
+function wholePrefix(text: string): string {
+  const [, octets, length] = /^(\d+(?:\.\d+){0,2})(\/\d+)$/.exec(text) ?? [];
+  if (!octets) return text;
+  return `${octets}${".0".repeat(4 - octets.split(".").length)}${length}`;
 }

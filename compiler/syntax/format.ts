@@ -81,18 +81,25 @@ export function format(text: string, file: File): string {
   return result;
 }
 
-/** What a text says, apart from layout. */
+/** What a text says, apart from layout: its words, and its comments. */
 function essence(text: string): string {
-  return wordsOf(text).filter(({ type }) => type !== T.Semicolon).map((word, i, all) =>
-    word.type === T.Comma && isLast(all, i) ? "" : word.text
-  ).filter((word) => word !== "").join("\n");
+  const [comments, words] = [true, false].map((wanted) =>
+    wordsOf(text).filter(({ type }) => (type === T.Comment) === wanted)
+  ) as [Word[], Word[]];
+  return [...words.filter(({ type }, i) => type !== T.Semicolon && !isIdle(words, i)), ...comments]
+    .map((word) => word.text).join("\n");
 }
 
-/** Whether the comma at `i` is the last of its list. */
-function isLast(words: readonly Word[], i: number): boolean {
+/** Whether the word at `i` is a comma, and a brace or another one comes next. */
+function isIdle(words: readonly Word[], i: number): boolean {
+  return words[i]!.type === T.Comma && endsMember(words, i);
+}
+
+/** Whether a comma or the end of the list comes after `i`, and after comments. */
+function endsMember(words: readonly Word[], i: number): boolean {
   let next = i + 1;
   while (words[next]?.type === T.Comment) next++;
-  return words[next]?.type === T.RBrace;
+  return words[next]?.type === T.RBrace || words[next]?.type === T.Comma;
 }
 
 function wordsOf(text: string): Word[] {
@@ -187,7 +194,7 @@ function spread(
   };
   for (const [i, word] of chunk.entries()) {
     if (word.type === T.Comment) {
-      flush(inList && isLast(chunk, i) ? "," : "");
+      flush(inList && endsMember(chunk, i) ? "," : "");
       if (word.breaks > 0 && lines.at(-1)!.trim() !== "") {
         lines.push(inList ? base + STEP : base + HANG);
       }
@@ -229,7 +236,7 @@ function join(words: readonly Word[]): string {
   let text = "", tight = false;
   for (const [i, word] of words.entries()) {
     const before = words[i - 1];
-    if (word.type === T.Comma && isLast(words, i)) continue;
+    if (isIdle(words, i)) continue;
     if (before && gapBetween(before, word, tight)) text += " ";
     text += word.text;
     if (word.type === K.flags || word.type === K.per) tight = true;

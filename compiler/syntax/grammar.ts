@@ -420,7 +420,7 @@ export class Grammar extends EmbeddedActionsParser {
   private readonly clauses: Production<readonly Clause[]> = this.#production("clauses", () => {
     const clauses: (Clause | undefined)[] = [];
     this.MANY({
-      GATE: () => !(this.LA(1).tokenType === T.Name && this.#outline.starts.has(this.LA(1))),
+      GATE: () => !this.#outline.starts.has(this.LA(1)),
       DEF: () => clauses.push(this.SUBRULE(this.clause)),
     });
     return this.#whole(clauses) ? clauses : undefined;

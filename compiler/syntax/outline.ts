@@ -84,6 +84,8 @@ function trace(
   let indent = 0, lineStart = 0, unclosed = false, tooDeep = 0;
   // Whether the sentence has yet to open its block.
   let headless = false;
+  // Whether the sentence is none of ours and has its verb: as in nft, it ends with its line.
+  let verbLast = false;
 
   /** Closes the innermost brace where the next token stands. */
   const close = (why: string) => {
@@ -138,8 +140,10 @@ function trace(
     }
     const brace = type === T.LBrace || type === T.RBrace;
     const odd = type === T.Name || !(type.CATEGORIES ?? []).includes(T.Ident);
-    const firstWord = firstOnLine && !brace && odd && !open.at(-1)?.list &&
-      previous && !OPEN.has(previous.tokenType);
+    const foreign = head === T.Name || CLAUSES.has(head!);
+    const fresh = firstOnLine && !brace && !open.at(-1)?.list && previous;
+    const firstWord = fresh &&
+      (verbLast || (odd && (head === T.Name || !OPEN.has(previous!.tokenType))));
     if (headless && (firstWord || (opens && !isItem))) {
       problems.push({
         code: "FW004",
@@ -157,8 +161,11 @@ function trace(
     if (!brace && (afterSentence || opens || midLine || firstWord)) {
       starts.add(token);
       head = type;
+      verbLast = false;
       headless = BLOCK_HEADS.has(type);
     }
+
+    if (foreign && !firstOnLine && VERBS.has(type)) verbLast = true;
 
     if (type === T.LBrace) {
       const list = opensList(tokens, i, previous, head);

@@ -22,6 +22,14 @@ Deno.test("a file with a syntax error, or none at all, is left alone", () => {
   assertEquals(formatted("x", "\n\n# only this\r\n\n").text, "# only this\n");
 });
 
+Deno.test("commas that part nothing go, and one stands before the comment behind its member", () => {
+  assertEquals(form("set a = { 10.0.0.1,, 10.0.0.3,, }"), "set a = { 10.0.0.1, 10.0.0.3 }\n");
+  assertEquals(
+    form("set a = { 10.0.0.1 # one\n , 10.0.0.3,\n # end\n}"),
+    "set a = {\n  10.0.0.1,  # one\n  10.0.0.3,\n  # end\n}\n",
+  );
+});
+
 Deno.test("a line of CRLF and a byte order mark become plain", () => {
   const crlf = "\uFEFFchain input default drop {\r\n  accept in on lo # yes\r\n}\r\n";
   assertEquals(form(crlf), "chain input default drop {\n  accept in on lo  # yes\n}\n");

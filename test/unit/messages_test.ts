@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { check } from "../../compiler/mod.ts";
+import { check, severityOf } from "../../compiler/mod.ts";
 import { render } from "../../cli/render.ts";
 
 const FOLDER = new URL("../golden/messages/", import.meta.url);
@@ -17,6 +17,23 @@ for (const file of files) {
     if (!file.startsWith("several-")) assertEquals(diagnostics.length, 1, said);
   });
 }
+
+Deno.test("the rule offered for one of another firewall is a rule here", () => {
+  const offered = files.flatMap((file) => {
+    const said = Deno.readTextFileSync(new URL(file.replace(".fw", ".txt"), FOLDER));
+    return [...said.matchAll(/^error\[FW002\](?:(?!^error)[^])*?help: write `([^`]+)`/gm)]
+      .map(([, rule]) => rule!)
+      .filter((rule) => /^(accept|drop|reject|match|jump|return) /.test(rule));
+  });
+  assert(offered.length > 60, `${offered.length} rules`);
+  // Its names are not defined here, and its chain may be another.
+  const excused = ["FW020", "FW301"];
+  for (const rule of offered) {
+    const { diagnostics } = check("x.fw", `chain forward default drop {\n  ${rule}\n}\n`);
+    const wrong = diagnostics.filter((d) => severityOf(d) === "error" && !excused.includes(d.code));
+    assertEquals(wrong.map(({ message }) => message), [], rule);
+  }
+});
 
 Deno.test("no message names a token class or a production", () => {
   assert(files.length >= 150, `${files.length} files`);
