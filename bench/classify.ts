@@ -7,12 +7,14 @@
  *
  * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
  * goes to standard output, a table to standard error. Ratios are to rte_acl's quickest path, round
- * by round, and the median of them counts.
+ * by round, and the median of them counts. The build in TypeScript includes the verification of the
+ * tables.
  *
  * @module
  */
 import { image } from "../compiler/tables/image.ts";
 import { plan } from "../compiler/tables/plan.ts";
+import { verify } from "../compiler/tables/verify.ts";
 import { buildLibrary } from "../native/build.ts";
 import type { Options } from "./main.ts";
 import {
@@ -145,6 +147,7 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
       const policy = policyOf(set);
       const from = performance.now();
       const bytes = image(policy, plan(policy));
+      verify(policy, bytes);
       const buildMs = performance.now() - from;
       await Deno.writeFile(`${folder}/rules`, ruleRecords(set));
       await Deno.writeFile(`${folder}/image`, bytes);

@@ -85,8 +85,11 @@ export interface Buckets {
 /** No rule. */
 export const MISSING = 0xffffffff;
 
-/** Sets in at most this many classes are narrow, if their pairs are few enough. */
-const NARROW = 64;
+/** Sets in at most so many classes are narrow, if their pairs are no more than that for each entry. */
+const NARROW = { limit: 64, pairs: 8 };
+/** The same where many sets would be wide, if few are then: parts make tables that pairs do not. */
+const LESS_NARROW = { limit: 256, pairs: 24 };
+const FEW_WIDE = 32;
 /**
  * A row of at most so many rules is walked, if the tables of the longer ones stay near the
  * processor; else of the last but one, and else of the last, within a larger cap.
@@ -103,7 +106,7 @@ const MAX_APP_WORDS = 1 << 22;
 /** Share of a bucket's ways that pairs fill, on average. */
 const FILL = 0.3;
 /** As many buckets as a hash times their number can be told exactly. */
-const MAX_BUCKETS = 1 << 20;
+const MAX_BUCKETS = 1 << 21;
 
 /** The partitions, or undefined if a table of theirs would be too large. */
 export function parted(input: PartedInput): Parted | undefined {
@@ -163,17 +166,28 @@ export function parted(input: PartedInput): Parted | undefined {
   };
 }
 
+/** In how many classes a set may be and still be narrow. */
+function narrowLimit(input: PartedInput): number {
+  const limit = largestLimit(input, NARROW);
+  const wide = (limit: number) =>
+    [input.source, input.destination].map(({ covers }) => covers.filter((n) => n > limit).length);
+  if (Math.max(...wide(limit)) <= FEW_WIDE) return limit;
+  const other = largestLimit(input, LESS_NARROW);
+  return Math.max(...wide(other)) <= FEW_WIDE ? other : limit;
+}
+
 /** The largest limit that keeps the pairs of narrow classes to a few for each entry. */
-function narrowLimit(
+function largestLimit(
   { source, destination, sourceSet, destinationSet, rule }: PartedInput,
+  most: typeof NARROW,
 ): number {
-  for (let limit = NARROW; limit > 1; limit >>>= 1) {
+  for (let limit = most.limit; limit > 1; limit >>>= 1) {
     let pairs = 0;
     for (let i = 0; i < rule.length; i++) {
       const s = source.covers[sourceSet[i]!]!, d = destination.covers[destinationSet[i]!]!;
       if (s <= limit && d <= limit) pairs += s * d;
     }
-    if (pairs <= 8 * rule.length + 1024) return limit;
+    if (pairs <= most.pairs * rule.length + 1024) return limit;
   }
   return 1;
 }
@@ -338,21 +352,22 @@ function mapOf({ height, width, sources, destinations, rows }: Pairs): RowMap | 
     for (const [i, row] of rows.entries()) table[sources[i]! * width + destinations[i]!] = row;
     return { width, rows: table };
   }
-  if (rows.length > MAX_BUCKETS) return undefined;
   const ways = Math.max(height, width) < 0xffff ? 8 : 4;
-  return { buckets: hashPairs(ways, sources, destinations, rows) };
+  const buckets = hashPairs(ways, sources, destinations, rows);
+  return buckets && { buckets };
 }
 
-/** Pairs into buckets of a cache line; multipliers are tried until none overflows. */
+/** Pairs into buckets of a cache line; multipliers are tried until none overflows, within the cap. */
 function hashPairs(
   ways: 4 | 8,
   source: readonly number[],
   destination: readonly number[],
   row: readonly number[],
-): Buckets {
+): Buckets | undefined {
   let count = Math.max(1, Math.ceil(source.length / (ways * FILL)));
   for (let attempt = 0;; attempt++) {
     if (attempt > 0 && attempt % 8 === 0) count = Math.ceil(count * 1.25);
+    if (count > MAX_BUCKETS) return undefined;
     const multiplier = (Math.imul(attempt, 0x85ebca6b) + 0xc2b2ae35 | 1) >>> 0;
     const size = count * ways;
     const filled = new Uint8Array(count);

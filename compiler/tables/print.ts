@@ -8,7 +8,7 @@ import type { Policy } from "../policy/policy.ts";
 import { printRules } from "../policy/print.ts";
 import { valueText } from "../policy/text.ts";
 import type { Piece } from "./classes.ts";
-import { LAYOUT_HASH } from "./layout.ts";
+import { LAYOUT_HASH, WAYS } from "./layout.ts";
 import type { GroupKind } from "./parted.ts";
 import { type Axis, type Plan, plan } from "./plan.ts";
 import { denseWords } from "./rows.ts";
@@ -37,7 +37,9 @@ export function printTables(policy: Policy, imageSize: number): string {
  */
 function loads({ axes, backEnd, parted, decide }: Plan): number {
   const front = axes.reduce((sum, { addresses, folds }) => {
-    const levels = addresses ? 1 + Math.ceil(Math.log(addresses.pieces.length) / Math.log(16)) : 0;
+    const levels = addresses
+      ? 1 + Math.ceil(Math.log(addresses.pieces.length) / Math.log(WAYS))
+      : 0;
     return sum + levels + folds.reduce((n, fold) => n + fold.steps.length + 1, 0);
   }, 0);
   if (backEnd === "dense") {
