@@ -268,7 +268,7 @@ function rowsOf(
 }
 
 function denseRows({ view }: Tables, axis: ReadOf<"axis">, bits: number): Rows {
-  let words = 2;
+  let words = bits <= 64 ? 2 : 8;
   while (32 * words < bits) words *= 2;
   const chunk = new Uint32Array(WORDS);
   return {
