@@ -27,7 +27,6 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
   requirePackages(["gcc", "make", "libnetfilter-queue-dev", "libmnl-dev", "iproute2", "iptables"]);
   await succeed("make", ["-s", "-C", new URL("queue/", import.meta.url).pathname]);
   const number = (name: string, otherwise: number) => Number(options[name] ?? otherwise);
-  using _ahead = aheadOfOthers();
   const rounds = number("rounds", 7);
   if (rounds > 0) {
     await gaps(number("rules", 10_000), rounds, number("pace", 50_000), signal);
@@ -40,6 +39,7 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
 
 /** The longest gap between verdicts in some time, without and with a reload in it. */
 async function gaps(rules: number, rounds: number, pace: number, signal: AbortSignal) {
+  using _ahead = aheadOfOthers();
   await using net = await Network.create(...NAMES);
   const [sender, router, receiver] = NAMES.map((name) => net.host(name));
   await using barrage = await Barrage.start(router!, policyOf("forward", rules, false).barrage);

@@ -215,22 +215,26 @@ rootTest("a second run on another queue is refused, and the first one goes on", 
   await first.stop();
 });
 
-rootTest("several queues share the flows, and all answer", async () => {
-  await using net = await Network.create("client", "server");
-  const [client, server] = [net.host("client"), net.host("server")];
-  await using barrage = await Barrage.start(
-    server,
-    "chain input default accept {}",
-    "--queue",
-    "4-6",
-  );
-  for (const to of [server.v4, server.v6]) {
-    assertEquals((await traffic(client, "ping", to)).result, "answered");
-  }
-  const { totals } = await barrage.stop();
-  assert(totals.received! >= 2);
-  assertEquals(totals.received, totals.kernel_queued);
-});
+for (const spread of ["flows", "cores"]) {
+  rootTest(`several queues share the packets by ${spread}, and all answer`, async () => {
+    await using net = await Network.create("client", "server");
+    const [client, server] = [net.host("client"), net.host("server")];
+    await using barrage = await Barrage.start(
+      server,
+      `option spread ${spread}  option push-down off  chain input default accept {}`,
+      "--queue",
+      "4-6",
+    );
+    const fanout = (await server.run(["iptables-save"])).includes("--queue-cpu-fanout");
+    assertEquals(fanout, spread === "cores");
+    for (const to of [server.v4, server.v6]) {
+      assertEquals((await traffic(client, "ping", to)).result, "answered");
+    }
+    const { totals } = await barrage.stop();
+    assert(totals.received! >= 2);
+    assertEquals(totals.received, totals.kernel_queued);
+  });
+}
 
 rootTest("without hooks of its own, a run answers what the user's rules queue", async () => {
   await using net = await Network.create("client", "server");

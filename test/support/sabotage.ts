@@ -25,6 +25,16 @@ const inodes = Deno.readTextFileSync(`/proc/${pid}/net/netlink`).split("\n")
   .filter(([, protocol]) => protocol === NETLINK_NETFILTER)
   .map((fields) => `socket:[${fields.at(-1)}]`);
 
+/** Whether a descriptor is one of those; one that was closed meanwhile is not. */
+function isNetfilter(fd: string): boolean {
+  try {
+    return inodes.includes(Deno.readLinkSync(`/proc/${pid}/fd/${fd}`));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return false;
+  }
+}
+
 const bind = new Uint8Array(28);
 const view = new DataView(bind.buffer);
 view.setUint32(0, bind.length, true);
@@ -39,8 +49,8 @@ view.setUint16(26, 2);
 
 const process = libc.syscall(PIDFD_OPEN, BigInt(pid), 0n, 0n);
 let sent = 0;
-for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
-  if (!inodes.includes(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))) continue;
+for (const name of [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => name)) {
+  if (!isNetfilter(name)) continue;
   const fd = libc.syscall(PIDFD_GETFD, process, BigInt(name), 0n);
   if (libc.send(Number(fd), bind, BigInt(bind.length), 0) > 0n) sent++;
 }

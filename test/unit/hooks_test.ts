@@ -180,3 +180,14 @@ Deno.test("a tool that is missing or fails says so, with what to do", async () =
   assert(failing instanceof HookError);
   assertMatch(failing.detail, /no\/such\/file: No such file or directory$/);
 });
+
+Deno.test("queues are chosen by core where that is wanted, and only among several", () => {
+  const queueing = (plan: HookPlan) =>
+    [nft, iptables("iptables")].map((backend) =>
+      backend.commands(plan).install.map(({ stdin }) => stdin).join("")
+    );
+  const [byNft, byIptables] = queueing({ ...FULL, byCore: true });
+  assertMatch(byNft!, /queue num 0-3 bypass,fanout$/m);
+  assertMatch(byIptables!, /--queue-balance 0:3 --queue-cpu-fanout --queue-bypass$/m);
+  for (const text of queueing({ ...BARE, byCore: true })) assert(!text.includes("fanout"));
+});
