@@ -125,39 +125,32 @@ class Builder {
 
   #pushRegion(number: number, rule: Rule, region: Region): string | undefined {
     if (this.#covers(this.#ended, region)) return undefined; // no packet gets here
-    const counted = this.#counting.map((other) => this.policy.rules[other]!);
-    const looksDeep = isDeep(region) || counted.some((other) => other.regions.some(isDeep));
+    const counted = this.#counting.flatMap((other) =>
+      disjoint(region, this.policy.rules[other]!.regions)
+        .map((region): Step => ({ region, does: "count", rule: other }))
+    );
+    const looksDeep = [region, ...counted.map((step) => step.region)].some(isDeep);
     if (looksDeep || rule.verdict.name !== this.policy.options.malformed) {
-      // One guard will do for all rules that look deep; for another, no more than its packets.
-      const guard = both(looksDeep ? { hook: region.hook! } : shallow(region), UNREAD);
-      const needed = !emptyField(guard) && !this.#covers(this.#sound, guard);
-      if (needed && !usesState(this.policy)) return NEEDS_STATE;
-      const why = needed ? this.#add({ region: guard, does: "queue", rule: number }) : undefined;
+      const why = this.#guard(number, looksDeep ? { hook: region.hook! } : shallow(region));
       if (why) return why;
-      if (this.#covers(this.#ended, region)) return undefined;
     }
-    for (const [i, { regions }] of counted.entries()) {
-      let done: readonly Region[] = [];
-      for (const other of regions) {
-        const common = both(region, other);
-        const pieces = done.reduce(
-          (rest, earlier) => rest.flatMap((piece) => without(piece, earlier)),
-          [common],
-        );
-        for (const piece of pieces) {
-          if (this.#covers(this.#ended, piece)) continue;
-          const why = this.#add({ region: piece, does: "count", rule: this.#counting[i]! });
-          if (why) return why;
-        }
-        done = [...done, other];
-      }
-    }
-    for (const step of deciding(number, rule, region)) {
+    for (const step of [...counted, ...deciding(number, rule, region)]) {
       if (this.#covers(this.#ended, step.region)) continue;
       const why = this.#add(step);
       if (why) return why;
     }
     return undefined;
+  }
+
+  /**
+   * Leaves to the queue what may be malformed among the packets of a region: one guard for a whole
+   * hook will do for all rules that look deep, and for another rule no more than its packets.
+   */
+  #guard(rule: number, region: Region): string | undefined {
+    const unread = both(region, UNREAD);
+    if (emptyField(unread) || this.#covers(this.#sound, unread)) return undefined;
+    if (!usesState(this.policy)) return NEEDS_STATE;
+    return this.#add({ region: unread, does: "queue", rule });
   }
 
   #covers(boxes: readonly Box[], region: Region): boolean {
@@ -177,6 +170,16 @@ class Builder {
     if (endsMalformed(this.policy, step)) this.#sound.push(...boxes);
     return undefined;
   }
+}
+
+/** What a region has in common with others, each packet once. */
+function disjoint(region: Region, others: readonly Region[]): Region[] {
+  return others.flatMap((other, i) =>
+    others.slice(0, i).reduce(
+      (rest, earlier) => rest.flatMap((piece) => without(piece, earlier)),
+      [both(region, other)],
+    )
+  ).filter((piece) => !emptyField(piece));
 }
 
 /** The steps of a region whose packets a rule decides. */

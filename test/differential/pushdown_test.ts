@@ -96,7 +96,7 @@ function packetsFor(policy: Policy, steps: readonly Step[]): Packet[] {
 }
 
 Deno.test("the pushed prefix and the whole behind it decide and count as the whole does", () => {
-  const { seed, cases } = randomCases(400);
+  const { seed, cases } = randomCases(250);
   const does = new Map<string, number>();
   for (let s = seed; s < seed + cases; s++) {
     const policy = randomPolicy(new Random(s));
@@ -115,7 +115,7 @@ Deno.test("the pushed prefix and the whole behind it decide and count as the who
   }
   console.log([...does].map(([word, n]) => `${word} ${n}`).join(", "));
   for (const word of ["queue", "count", "accept", "drop", "tcp_reset", "icmp_port"]) {
-    assert(does.get(word)! >= 10, `${word}: ${does.get(word)}`);
+    assert(does.get(word)! >= 5, `${word}: ${does.get(word)}`);
   }
 });
 
@@ -143,7 +143,7 @@ function spoilt(random: Random, policy: Policy, steps: readonly Step[]): Step[] 
 }
 
 Deno.test("a wrong split is found exactly when packets tell it from the whole", () => {
-  const { seed, cases } = randomCases(600);
+  const { seed, cases } = randomCases(400);
   let wrong = 0, harmless = 0;
   for (let s = seed; s < seed + cases; s++) {
     const random = new Random(s + 7000);
