@@ -14,6 +14,10 @@ const UNITS: Readonly<Record<string, bigint>> = {
   hour: 3600n * SECOND_NS,
   day: 86400n * SECOND_NS,
 };
+/** What others call them. */
+const SHORT_UNITS: Readonly<Record<string, string>> = {
+  ...{ s: "second", sec: "second", m: "minute", min: "minute", h: "hour", d: "day" },
+};
 const DURATIONS: Readonly<Record<string, bigint>> = {
   ms: SECOND_NS / 1000n,
   s: SECOND_NS,
@@ -64,7 +68,7 @@ export function readLimit(clause: Ast.LimitClause, report: Report): Limit | unde
       code: "FW218",
       message: `\`${clause.unit.text}\` is not a unit of a rate`,
       span: clause.unit.span,
-      ...suggestion(clause.unit.text, Object.keys(UNITS)),
+      ...suggestion(SHORT_UNITS[clause.unit.text] ?? clause.unit.text, Object.keys(UNITS)),
       note: `the units are ${Object.keys(UNITS).join(", ")}`,
     });
     return undefined;

@@ -201,7 +201,11 @@ export function explainMistake({ at, word, after }: Mistake): Diagnostic {
           ? `\`${text}\` cannot follow \`${after}\``
           : `\`${text}\` cannot begin anything here`,
         span,
-        ...(text === "," && { help: "put several values in braces, as in `dport { 22, 80 }`" }),
+        ...(text === "," && {
+          help: after && ["tcp", "udp", "icmp", "icmpv6", "sctp"].includes(after)
+            ? "put several protocols in braces, as in `proto { tcp, udp }`"
+            : "put several values in braces, as in `dport { 22, 80 }`",
+        }),
       };
     default: {
       const [what, candidates, note] = {
