@@ -1,5 +1,5 @@
 // How long do exact answers about a rule file take, by its size, kind and family?
-import { check, checkRelations, diff, type Policy } from "../compiler/mod.ts";
+import { check, checkRelations, compile, diff, type Policy } from "../compiler/mod.ts";
 import { Space } from "../compiler/analysis/space.ts";
 import { uncovered } from "../compiler/analysis/uncovered.ts";
 import { span } from "../compiler/policy/interval.ts";
@@ -7,7 +7,7 @@ import type { Region } from "../compiler/policy/region.ts";
 import { Random } from "../test/support/policy.ts";
 import type { Options } from "./main.ts";
 import { machine, summarize, table } from "./report.ts";
-import { type Kind, ruleFile } from "./rules.ts";
+import { type Kind, manyFields, ruleFile } from "./rules.ts";
 
 interface Case {
   readonly name: string;
@@ -55,6 +55,37 @@ function cases(sizes: readonly number[], seed: number): Case[] {
         }))
       )
     ),
+    ...sizes.map((size): Case => ({
+      name: `lint of ${size} rules with 14 fields and literals`,
+      limit: limits[size] ?? Infinity,
+      prepare: () => {
+        const policy = policyOf(manyFields(size, seed));
+        return () => `${checkRelations(policy).length} findings`;
+      },
+    })),
+    {
+      name: "lint of 200 wide rules over 14 fields and literals",
+      limit: 200_000, // a second a rule is its budget
+      prepare: () => {
+        const policy = policyOf(manyFields(200, seed, true));
+        return () => {
+          const found = checkRelations(policy);
+          const open = found.filter(({ code }) => code === "FW199").length;
+          return `${found.length} findings, ${open} of them FW199`;
+        };
+      },
+    },
+    ...sizes.flatMap((size) =>
+      ([true, false] as const).map((verified): Case => ({
+        name: `compile acl ${size}${verified ? ", with its proof" : ""}`,
+        limit: verified ? { 10_000: 2000, 100_000: 30_000 }[size] ?? Infinity : Infinity,
+        prepare: () => {
+          const policy = policyOf(ruleFile("acl", size, 4, seed));
+          return () => `${(compile(policy, { verified }) as Uint8Array).length} bytes`;
+        },
+      }))
+    ),
+    { name: "explain of 10000 rules, cold", limit: 1000, prepare: () => explainCold(seed) },
     { name: "diff of 10000 rules, ten changed", limit: 2000, prepare: () => tenChanged(seed) },
     { name: "3000 random boxes", limit: 1000, prepare: () => randomBoxes(seed) },
     { name: "100 × 100 grid", limit: 500, prepare: () => grid(seed, false) },
@@ -82,6 +113,22 @@ function tenChanged(seed: number): () => string {
   }
   const before = policyOf(text), after = policyOf(lines.join("\n"));
   return () => `${diff(before, after).length} rows`;
+}
+
+/** A process of its own, from its start to its end. */
+function explainCold(seed: number): () => string {
+  const file = Deno.makeTempFileSync({ suffix: ".fw" });
+  Deno.writeTextFileSync(file, ruleFile("acl", 10_000, 4, seed));
+  globalThis.addEventListener("unload", () => Deno.removeSync(file));
+  const entry = new URL("../fw.ts", import.meta.url).pathname;
+  const packet = "forward in eth0 out eth1 tcp 10.1.2.3:40000 > 10.3.2.1:443 flags syn";
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-read", entry, "explain", file, packet],
+  });
+  return () => {
+    const { stdout } = command.outputSync();
+    return new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1)!;
+  };
 }
 
 /** Boxes of five fields, each a third of it wide, and whether they cover one another. */

@@ -65,3 +65,46 @@ function service(random: Random, ports: readonly number[], range: number): strin
   const to = from === 1024 ? 65535 : Math.min(65535, from + random.below(300));
   return `${proto} dport ${from}-${to}`;
 }
+
+/**
+ * A rule file of `size` rules that name two to five of fourteen fields, one in four also what is
+ * true only for a time. `wide`: twice as many fields, and most values of each, so that all overlap.
+ */
+export function manyFields(size: number, seed = 1, wide = false): string {
+  const random = new Random(seed);
+  const range = (most: number) => {
+    const from = random.below(wide ? most >> 2 : most);
+    return `${from}-${Math.min(most, from + (wide ? most >> 1 : 1 + random.below(most >> 4)))}`;
+  };
+  const address = () => wide ? `! ${network(random, 4, 24)}` : network(random, 4, 24);
+  const clauses: readonly (() => string)[] = [
+    () => `from ${address()}`,
+    () => `to ${address()}`,
+    () => `sport ${range(65535)}`,
+    () => `dport ${range(65535)}`,
+    () => `in on ${wide ? "! " : ""}eth${random.below(8)}`,
+    () => `out on ${wide ? "! " : ""}eth${random.below(8)}`,
+    () => `state ${wide ? "! " : ""}${random.pick(["new", "established", "related"])}`,
+    () => `mark ${wide ? "! " : ""}${random.below(8)}/0x7`,
+    () => `length ${range(1500)}`,
+    () => `ttl ${range(255)}`,
+    () => `dscp ${range(63)}`,
+    () => `mac ${wide ? "! " : ""}02:00:00:00:00:0${random.below(8)}`,
+    () => `flags ${random.pick(["syn/syn,ack", "none/syn,fin", "ack/ack"])}`,
+  ];
+  const literals = [
+    "limit 10/second",
+    "limit 3/minute per source",
+    "time 08:00-18:00",
+    "until 2030-01-01",
+  ];
+  const rules = Array.from({ length: size }, () => {
+    const all = clauses.map((clause) => ({ clause, place: random.below(1 << 16) }))
+      .sort((a, b) => a.place - b.place);
+    const named = all.slice(0, wide ? 8 : 2 + random.below(4)).map(({ clause }) => clause());
+    const extra = random.chance(4) ? ` ${random.pick(literals)}` : "";
+    const verb = random.pick(["accept", "drop"]);
+    return `  ${verb} tcp ${named.join(" ")}${extra}`;
+  });
+  return `chain forward default drop {\n  accept fragment\n${rules.join("\n")}\n}\n`;
+}

@@ -43,10 +43,27 @@ export function partition(
   takers: readonly Box[],
   most = 4096,
 ): Partition | undefined {
+  const { whole, ...parted } = partitionWithin(space, box, takers, most, Infinity);
+  return whole ? parted : undefined;
+}
+
+/**
+ * The same for as many of the takers, from the first on, as can be done with `most` parts and
+ * `work` comparisons: not `whole` if some were left out.
+ */
+export function partitionWithin(
+  space: Space,
+  box: Box,
+  takers: readonly Box[],
+  most: number,
+  work: number,
+): Partition & { readonly whole: boolean } {
   const parts: Box[] = [];
   let rest: Box[] = [box];
   for (const taker of takers) {
     const still: Box[] = [];
+    work -= rest.length;
+    if (parts.length + rest.length > most || work < 0) return { parts, rest, whole: false };
     for (const piece of rest) {
       const part = space.both(piece, taker);
       if (!part) still.push(piece);
@@ -57,9 +74,8 @@ export function partition(
     }
     rest = still;
     if (rest.length === 0) break;
-    if (parts.length + rest.length > most) return undefined;
   }
-  return { parts, rest };
+  return { parts, rest, whole: true };
 }
 
 /** A rule that decides some packets of a region. */

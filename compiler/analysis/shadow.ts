@@ -12,7 +12,7 @@ import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
 import { Layers } from "./layers.ts";
-import { decides, partition, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
+import { decides, partitionWithin, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
 import { type Box, literalsAsFields, type Sets } from "./space.ts";
 import { BUDGET, uncovered } from "./uncovered.ts";
 import { percent, verdictText } from "./verdict.ts";
@@ -30,6 +30,9 @@ export interface Wanted {
 const NAMED = 4;
 /** Rules of a cover beyond which it is not made smaller. */
 const MINIMISED = 32;
+/** Parts that a rule may fall into, and comparisons that FW104 may cost a rule: milliseconds. */
+const PARTS = 4096;
+const PARTS_WORK = 1000;
 /** A smaller part lost to other verdicts is not worth a word. */
 const PARTLY = 0.01;
 const NEARLY_ALL = 0.99;
@@ -197,7 +200,8 @@ class Relations {
         .map((other) => space.weight(space.both(box, other)!))
     );
     if (sum(overlaps) < PARTLY * whole) return [];
-    const lost = this.#takers(i, []).filter(({ owner }) => !sameEffect(rules[owner]!, rule));
+    const { takers, whole: all } = this.#first(i, PARTS_WORK);
+    const lost = takers.filter(({ owner }) => !sameEffect(rules[owner]!, rule));
     const share = sum(lost.map((taker) => taker.share ?? 0));
     // `drop state invalid` at the top takes its part of every rule, and is meant to: of interest
     // is who takes packets of a rule by what the rule itself names, or takes nearly all.
@@ -210,10 +214,15 @@ class Relations {
     const by = rules[largest.owner]!;
     const packet = packetText(space.packet(largest.part));
     return [{
-      ...this.#finding("FW104", rule, `${percent(share)} of its packets are decided otherwise`, {
-        related: [this.#related(largest.owner, `${shareText(largest.share)}${verdictText(by)}`)],
-        note: `\`${packet}\` ${meets(by)} by \`${by.name}\`, not ${done(rule)}`,
-      }),
+      ...this.#finding(
+        "FW104",
+        rule,
+        `${all ? "" : "at least "}${percent(share)} of its packets are decided otherwise`,
+        {
+          related: [this.#related(largest.owner, `${shareText(largest.share)}${verdictText(by)}`)],
+          note: `\`${packet}\` ${meets(by)} by \`${by.name}\`, not ${done(rule)}`,
+        },
+      ),
       ...(share > NEARLY_ALL && { severity: "warning" as const }),
     }];
   }
@@ -278,19 +287,29 @@ class Relations {
   }
 
   /**
-   * Which rules really take the packets of rule `i` first: those that matter for `cover` (none:
-   * all), the largest first, and always the largest that decides otherwise.
+   * Which rules really take the packets of rule `i` first: those that matter for `cover`, the
+   * largest first, and always the largest that decides otherwise.
    */
   #takers(i: number, cover: readonly Box[]): Taker[] {
-    const { space, boxes } = this.#rules;
+    const { takers: all, whole } = this.#first(i, Infinity);
+    if (!whole) return this.#coverOnly(i, cover);
     const rule = this.policy.rules[i]!;
-    const whole = sum(boxes[i]!.map((box) => space.weight(box)));
+    const other = all.find(({ owner }) => !sameEffect(this.policy.rules[owner]!, rule));
+    const needed = this.#minimal(i, new Set(all.map(({ owner }) => owner)));
+    return all.filter((taker) => taker === other || needed.has(taker.owner));
+  }
+
+  /** Which rules take packets of rule `i` first, the largest first; not `whole` if that is too much work. */
+  #first(i: number, work: number): { readonly takers: Taker[]; readonly whole: boolean } {
+    const { space, boxes } = this.#rules;
+    const weight = sum(boxes[i]!.map((box) => space.weight(box)));
     const takers = new Map<number, { share: number; part: Box; largest: number }>();
+    let all = true;
     for (const [b, box] of boxes[i]!.entries()) {
-      const parted = partition(space, box, this.#above[b]!);
-      if (!parted) return this.#coverOnly(i, cover);
-      for (const part of parted.parts) {
-        const share = space.weight(part) / whole;
+      const { parts, whole } = partitionWithin(space, box, this.#above[b]!, PARTS, work);
+      all &&= whole;
+      for (const part of parts) {
+        const share = space.weight(part) / weight;
         const known = takers.get(part.owner);
         if (!known) takers.set(part.owner, { share, part, largest: share });
         else {
@@ -299,12 +318,9 @@ class Relations {
         }
       }
     }
-    const all = [...takers].map(([owner, { share, part }]) => ({ owner, share, part }))
+    const list = [...takers].map(([owner, { share, part }]) => ({ owner, share, part }))
       .sort((a, b) => b.share - a.share);
-    if (cover.length === 0) return all;
-    const other = all.find(({ owner }) => !sameEffect(this.policy.rules[owner]!, rule));
-    const needed = this.#minimal(i, new Set(all.map(({ owner }) => owner)));
-    return all.filter((taker) => taker === other || needed.has(taker.owner));
+    return { takers: list, whole: all };
   }
 
   /** The same without shares, for a rule that very many others take apart. */
