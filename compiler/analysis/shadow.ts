@@ -30,9 +30,10 @@ export interface Wanted {
 const NAMED = 4;
 /** Rules of a cover beyond which it is not made smaller. */
 const MINIMISED = 32;
-/** Parts that a rule may fall into, and comparisons that FW104 may cost a rule: milliseconds. */
+/** Parts that a rule may fall into, and comparisons that they may cost: for FW104 milliseconds. */
 const PARTS = 4096;
 const PARTS_WORK = 1000;
+const TAKERS_WORK = 100_000;
 /** A smaller part lost to other verdicts is not worth a word. */
 const PARTLY = 0.01;
 const NEARLY_ALL = 0.99;
@@ -291,7 +292,7 @@ class Relations {
    * largest first, and always the largest that decides otherwise.
    */
   #takers(i: number, cover: readonly Box[]): Taker[] {
-    const { takers: all, whole } = this.#first(i, Infinity);
+    const { takers: all, whole } = this.#first(i, TAKERS_WORK);
     if (!whole) return this.#coverOnly(i, cover);
     const rule = this.policy.rules[i]!;
     const other = all.find(({ owner }) => !sameEffect(this.policy.rules[owner]!, rule));

@@ -59,6 +59,7 @@ export class Space {
   readonly #axes: readonly Axis[];
   /** The sets of each shape; `box.sets[f] === shapes[shape][f]` where a box is not narrower. */
   readonly #shapes: readonly (readonly Ordinals[])[];
+  readonly #weights = new Map<Ordinals, number>();
 
   /** A space for all of `regions`; only these, and regions made of their sets, can be asked about. */
   constructor(regions: readonly Region[], markBits: number) {
@@ -154,9 +155,12 @@ export class Space {
    */
   weight(box: Box): number {
     let weight = box.shape % 5 === 4 ? 0.01 : 1;
-    for (const [f, set] of box.sets.entries()) {
-      const whole = this.#shapes[box.shape]![f]!;
-      if (set !== whole) weight *= this.#weigh(f, set) / this.#weigh(f, whole);
+    for (const f of box.narrow) {
+      const set = box.sets[f]!, whole = this.#shapes[box.shape]![f]!;
+      if (set === whole) continue;
+      let all = this.#weights.get(whole);
+      if (all === undefined) this.#weights.set(whole, all = this.#weigh(f, whole));
+      weight *= this.#weigh(f, set) / all;
     }
     return weight;
   }
