@@ -379,3 +379,15 @@ Deno.test("what a fault says names the packet, the rule that decides and the one
   const message = faultOf(policy!, bytes)?.message ?? "";
   assert(/`input .* tcp .*:22 .*`: .*`input:default`.*`ssh`/.test(message), message);
 });
+
+Deno.test("tables pass at every width of a row of bits, and beyond", () => {
+  for (const width of [1, 64, 128, 256, 512, 1024]) {
+    for (const rules of [width - 1, width]) {
+      const lines = Array.from({ length: rules }, (_, i) => {
+        return `  accept tcp dport ${1 + i % 90} from 10.0.${i >> 8}.${i & 255}\n`;
+      });
+      const { policy } = check("rules.fw", `chain input default drop {\n${lines.join("")}}\n`);
+      verify(policy!, image(policy!, plan(policy!)));
+    }
+  }
+});
