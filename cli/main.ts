@@ -28,12 +28,23 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     return 2;
   }
   const named = COMMANDS.find((command) => command.name === first);
+  if (!named && /^[a-z]+$/.test(first)) await refuseMisspelt(first);
   const command = named ?? COMMANDS[0]!;
   const rest = named ? argv.slice(1) : argv;
   if (rest.includes("--help") || rest.includes("-h")) return say(commandHelp(command));
   const args = parse(command, rest);
   requirePermissions(command, args, argv);
   return await command.run(args);
+}
+
+/** A bare word that is nearly a command is hardly a rule file. */
+async function refuseMisspelt(word: string): Promise<void> {
+  const { nearest } = await import("../compiler/mod.ts");
+  const meant = nearest(word, COMMANDS.map(({ name }) => name));
+  if (!meant) return;
+  throw new UsageError(
+    `there is no command "${word}"; did you mean "${meant}"? (a file of that name is ./${word})`,
+  );
 }
 
 function say(text: string): number {

@@ -57,6 +57,7 @@ export {
   CODES,
   type Diagnostic,
   type Edit,
+  nearest,
   type Severity,
   severityOf,
 } from "./diagnostic.ts";

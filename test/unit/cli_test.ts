@@ -186,6 +186,11 @@ const REFUSED: readonly (readonly [what: string, args: string[], stderr: RegExp]
     /^barrage: unknown option '--bogus'\ntry `fw.ts run --help`\n$/,
   ],
   [
+    "a command that is misspelt",
+    ["lnt", "@rules.fw"],
+    /^barrage: there is no command "lnt"; did you mean "lint"\? \(a file of that name is \.\/lnt\)\n$/,
+  ],
+  [
     "a batch out of range",
     ["--batch", "0", "@rules.fw"],
     /^barrage: --batch takes a number from 1 to 1024, found "0"\n$/,
