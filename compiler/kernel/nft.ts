@@ -16,7 +16,7 @@ import {
   V4_ADDRESSES,
 } from "../policy/field.ts";
 import { contains, type Interval, type IntervalSet, span, subtract } from "../policy/interval.ts";
-import type { Policy } from "../policy/policy.ts";
+import { type Policy, usesState } from "../policy/policy.ts";
 import { valueText } from "../policy/text.ts";
 import {
   type Case,
@@ -35,8 +35,8 @@ import {
 const MAX_RULES = 4096;
 
 /**
- * Packets that nft reads otherwise than the engine: it takes an authentication header, and what
- * stands for a header in a later fragment of IPv6, for the payload.
+ * Packets that nft reads otherwise than the engine. An authentication header is the payload to it,
+ * and what a later fragment of IPv6 begins with is the header of a transport, or of an extension.
  */
 export const NFT_ODD: readonly string[] = [
   "meta nfproto ipv6 meta l4proto ah",
@@ -55,13 +55,27 @@ export function nftMatches(
   const cases = casesOf(unsayable === "widen" ? withoutLiterals(rule) : rule);
   if ("why" in cases) return cases;
   const matches: string[] = [];
-  for (const one of cases) {
+  // Where connections are tracked, packets are put together before any rule sees them.
+  const all = usesState(policy) ? cases : cases.flatMap(withoutLater);
+  for (const one of all) {
     const texts = caseTexts(one, BigInt(policy.markBits), unsayable);
     if ("why" in texts) return texts;
     matches.push(...texts);
     if (matches.length > MAX_RULES) return { why: `it would take over ${MAX_RULES} rules of nft` };
   }
   return matches;
+}
+
+/**
+ * Says of a case that asks for a transport's header that no later fragment is meant. In IPv6, nft
+ * takes what stands there in a later fragment for the header (seen with Linux 6.18).
+ */
+function withoutLater(one: Case): Case[] {
+  const { sport, dport, type, code, flags, fragment } = one.tests;
+  if (one.family === "ipv4" || fragment || !(sport || dport || type || code || flags)) return [one];
+  const notLater = span(FRAGMENT.whole, FRAGMENT.first);
+  const six: Case = { family: "ipv6", tests: { ...one.tests, fragment: notLater } };
+  return one.family === "both" ? [{ ...one, family: "ipv4" }, six] : [six];
 }
 
 function caseTexts(

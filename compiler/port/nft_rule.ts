@@ -432,6 +432,15 @@ export class NftRule {
   }
 
   #extension(op: string, { name, field }: Json, right: Json): Way[] {
+    if (name === "frag" && field === "frag-off" && op === "==" && right === 0) {
+      // What is no later fragment has the header of its transport.
+      const header = this.#ways.every((way) => way.some(({ text }) => hasPorts(text)))
+        ? "sport 0-65535"
+        : this.#ways.every((way) => way.some(({ text }) => text === "icmpv6"))
+        ? "type 0-255"
+        : undefined;
+      if (header) return [[V6, word("exthdr frag"), word(header)]];
+    }
     const known = ["hbh", "rt", "frag", "dst"].includes(name);
     if (!known || field !== undefined || typeof right !== "boolean") {
       throw new Unsaid(`the field ${field ?? ""} of the header ${name} cannot be asked for`);

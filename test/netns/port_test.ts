@@ -73,8 +73,16 @@ async function router(net: Network<"sender" | "router">): Promise<void> {
   await host.run(["ip", "-batch", "-"], lines.join("\n") + "\n");
 }
 
+/** What keeps some packets from the hook, or makes the kernel misread them. */
+interface Limits {
+  /** The kernel tracks connections, and puts fragments together before. */
+  readonly tracked: boolean;
+  /** nft takes the payload of IPv6's later fragments for the transport's header. */
+  readonly misread: boolean;
+}
+
 /** A random packet that the router can be sent, and meets at the hook as it is here. */
-function packetFor(random: Random, policy: Policy, tracked: boolean): Packet {
+function packetFor(random: Random, policy: Policy, { tracked, misread }: Limits): Packet {
   for (;;) {
     const packet = randomPacket(random, policy.hooks.filter((hook) => hook !== "output"));
     const forward = HOOKS[Number(packet.hook)] === "forward";
@@ -87,6 +95,7 @@ function packetFor(random: Random, policy: Policy, tracked: boolean): Packet {
     const ah = six && (Number(packet.exthdr) & EXTENSIONS.ah!) !== 0;
     const fragmented = !whole || (six && (Number(packet.exthdr) & EXTENSIONS.frag!) !== 0);
     // IPv4 is put together again before input, and whatever is tracked before any hook.
+    if (misread && six && packet.fragment === FRAGMENT.later) continue;
     if (ah || (fragmented && (tracked || (!six && !forward)))) continue;
     if (forward && (packet.ttl < 1n || packet.ttl > 254n)) continue;
     return {
@@ -256,9 +265,12 @@ class Trial implements AsyncDisposable {
     random: Random,
     policy: Policy,
     name: string,
-    tracked = usesState(policy),
+    { tracked = usesState(policy), misread = false }: Partial<Limits> = {},
   ): Promise<number> {
-    const packets = Array.from({ length: PACKETS }, () => packetFor(random, policy, tracked));
+    const packets = Array.from(
+      { length: PACKETS },
+      () => packetFor(random, policy, { tracked, misread }),
+    );
     await this.host.run(["nft", "-f", "-"], observer(packets, tracked));
     const lines = packets.map((packet, n) => {
       const link = LINKS.find((name) => interfaceNumber(name) === packet.in)!;
@@ -303,7 +315,8 @@ for (const tool of TOOLS) {
         const policy = sayablePolicy(i, 8, tool.lost);
         if (!policy || policy.hooks.every((hook) => hook === "output")) continue;
         await tool.load(trial.host, policy);
-        compared += await trial.compare(new Random(i), policy, `seed ${i}`);
+        const misread = tool.name === "iptables";
+        compared += await trial.compare(new Random(i), policy, `seed ${i}`, { misread });
         await tool.unload(trial.host);
       }
       assert(cases < 10 || compared >= 5 * PACKETS, `${compared} packets compared`);
@@ -325,7 +338,8 @@ for (const tool of TOOLS) {
       if (policy.hooks.some((hook) => hook !== "output")) {
         // A chain that nothing leads to makes the kernel track, too.
         const tracked = /ct state|--(ct)?state/.test(rules);
-        compared += await trial.compare(random, policy, `seed ${i}`, tracked);
+        const misread = tool.name !== "iptables-legacy";
+        compared += await trial.compare(random, policy, `seed ${i}`, { tracked, misread });
       }
       await trial.host.run(["nft", "flush", "ruleset"]);
       await tool.unload(trial.host).catch(() => {}); // what nft has flushed is gone
@@ -335,7 +349,7 @@ for (const tool of TOOLS) {
 }
 
 /** What the language has no words for, in either tool's. */
-const UNSAYABLE = /frag-off|(?<!! )-f |! --[ug]id-owner/;
+const UNSAYABLE = /frag|(?<!! )-f |! --[ug]id-owner/;
 
 for (const tool of TOOLS) {
   rootTest(`what ${tool.name} lists of exported rules decides alike when imported`, async () => {
@@ -349,8 +363,9 @@ for (const tool of TOOLS) {
       await tool.load(host, policy);
       const { text, rows } = await tool.list(host);
       await tool.unload(host);
-      if (rows.some(({ source }) => UNSAYABLE.test(source))) continue;
-      assertEquals(rows.filter(({ fidelity }) => fidelity !== "exact"), [], `seed ${i}`);
+      const inexact = rows.filter(({ fidelity }) => fidelity !== "exact");
+      if (inexact.some(({ source }) => UNSAYABLE.test(source))) continue;
+      assertEquals(inexact, [], `seed ${i}`);
       try {
         assertEquals(firstDifference(policy, text), undefined, `seed ${i}\n${text}`);
         compared++;

@@ -28,6 +28,7 @@ for (const example of EXAMPLES) {
 }
 
 const HOPELESS = `chain input default accept {
+  drop state invalid
   accept exthdr ah label opened
   drop exthdr ah tcp dport 22 label closed
   match exthdr ah log label noted
