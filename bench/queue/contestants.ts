@@ -9,6 +9,9 @@ import type { BenchPolicy } from "./policy.ts";
 
 const BUILD = new URL("build/", import.meta.url).pathname;
 
+/** The tables are compared with the rules when they are compiled for good, not for each round. */
+const RUN = ["--json", "--no-verify", "--control", "off"];
+
 /** How the user of a queue is run. */
 export interface Manner {
   /** What its command line begins with: where it runs. */
@@ -61,7 +64,7 @@ const floor = onQueue("null engine", (_, { batch }) => ({
 }));
 
 const barrage = onQueue("barrage", (rules, { batch, coalesce }) => ({
-  argv: fw(rules, "--no-hooks", "--json", "--batch", batch, "--coalesce", coalesce),
+  argv: fw(rules, ...RUN, "--no-hooks", "--batch", batch, "--coalesce", coalesce),
   ready: /^barrage: filtering/,
 }));
 
@@ -87,7 +90,7 @@ const pushed: Contestant = {
     const rules = await ruleFile(policy.barrage);
     const process = host.start([
       ...prefix,
-      ...fw(rules, "--json", "--batch", batch, "--coalesce", coalesce),
+      ...fw(rules, ...RUN, "--batch", batch, "--coalesce", coalesce),
     ]);
     await process.line(/^barrage: filtering/);
     return running(process.pid, async () => {

@@ -18,6 +18,8 @@ const BUILD = new URL("../queue/build/", import.meta.url).pathname;
 const PORTS = [22, 53, 80, 123, 443, 8080, 9000, 33000];
 /** Packets a second, besides all that go. */
 export const RATES = [5_000, 20_000, 50_000];
+/** What a run proves of the policy first needs no proof for each setting. */
+const QUICKLY = ["--no-hooks", "--no-test", "--no-verify", "--force"];
 const WARM_UP_MS = 100;
 const PING_INTERVAL_S = "0.002";
 
@@ -80,7 +82,7 @@ export class Traffic implements AsyncDisposable {
     await filter.run(["iptables-restore"], `*mangle\n${queued}COMMIT\n`);
     const flags = Object.entries({ ...optionsOf(setting, 0), queue: to! })
       .flatMap(([name, value]) => [`--${name}`, value]);
-    const engine = filter.start(fw(this.rules, "--json", "--no-hooks", "--no-test", ...flags));
+    const engine = filter.start(fw(this.rules, "--json", ...QUICKLY, ...flags));
     try {
       await engine.line(/^barrage: filtering/);
       const sample: Figures[] = [];
