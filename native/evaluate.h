@@ -4,7 +4,7 @@
  *
  * Packets go through in groups of FW_GROUP, stage by stage: each stage is a loop over the group
  * whose turns do not wait for each other, so that the loads of many packets are under way at once.
- * No branch depends on a packet, save in the sparse back end.
+ * No branch depends on a packet, save in the sparse back end and in how long lists of rules are.
  */
 #ifndef FW_EVALUATE_H
 #define FW_EVALUATE_H

@@ -87,7 +87,7 @@ struct fw_tables {
 	const struct fw_member *members;
 	bool logs; /* some rule does */
 	const struct fw_evaluator *evaluator; /* the best for this processor: see classify.h */
-	uint32_t dense_words; /* u64 words in a dense row: a power of two */
+	uint32_t dense_words; /* u64 words in a dense row: 1, 4, 8, 16 ... */
 	uint32_t mark_shift; /* of the lowest bit of header->mark_mask */
 	uint32_t axis_count;
 	/* What all sparse rows share. */
