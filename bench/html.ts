@@ -91,8 +91,8 @@ body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--text); back
 main { max-width: 900px; margin: auto; padding: 12px }
 h1, p { overflow-wrap: anywhere } figure { margin: 2em 0 } figcaption { font-weight: 600 }
 .table { overflow-x: auto } table { border-collapse: collapse; font-size: 14px }
-td, th { padding: 2px 10px; border-bottom: 1px solid var(--line); text-align: right }
-td:first-child, th:first-child { text-align: left; min-width: 11em }
+td, th { padding: 2px 10px; white-space: nowrap; border-bottom: 1px solid var(--line); text-align: right }
+td:first-child, th:first-child { text-align: left; min-width: 9em; white-space: normal }
 .wide, .dark { display: none }
 @media (min-width: 930px) { .narrow { display: none } .wide.light { display: block } }
 @media (prefers-color-scheme: dark) { .light { display: none !important } .narrow.dark { display: block } }
