@@ -255,7 +255,10 @@ rootTest("`self` is the host's own addresses, a new one too", async () => {
   );
   assertEquals(await ping(client, server.v4, 1), 1);
   await server.run(["ip", "addr", "add", "10.0.0.99/24", "dev", server.leftLink]);
-  assertEquals(await ping(client, "10.0.0.99", 1), 1);
+  const added = performance.now();
+  while (await ping(client, "10.0.0.99", 1) === 0) {
+    assert(performance.now() - added < 10_000, "the new address is not known");
+  }
   assertEquals(packetsOf(await barrage.stop(), "own"), 2);
 });
 
