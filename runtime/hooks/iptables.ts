@@ -202,17 +202,12 @@ export function transaction(
   return { argv: [program, "--noflush", "--wait=5"], stdin: lines.join("\n") + "\n" };
 }
 
-/** What ends queueing, and leaves the counters of the rules in front of the queues. */
+/**
+ * What ends queueing: nothing leads to our chains any more. They stay, for what they have counted,
+ * and because the kernel drops what is queued when the last rule that asks for a state goes.
+ */
 function detaching(chains: readonly Chain[]): Change {
-  const mangle = chains.filter(({ table }) => table === "mangle");
-  const fronts = mangle.filter((chain) => generationOf(chain) > 0);
-  const behind = mangle.filter(({ name }) => fronts.some((f) => f.name.startsWith(`${name}-`)));
-  return {
-    unlink: [...fronts, ...behind],
-    // A rule in front leads here: it can be emptied, but not removed.
-    add: behind.map((chain) => ({ ...chain, rules: [], jumps: [] })),
-    remove: mangle.filter((chain) => !fronts.includes(chain) && !behind.includes(chain)),
-  };
+  return { unlink: chains.filter(({ table }) => table === "mangle") };
 }
 
 /** The hooks by one variant of iptables, for the given address families. */
@@ -243,11 +238,9 @@ export function iptables(variant: Variant, families: readonly Family[] = FAMILIE
       return {
         install: per((add) => ({ add })),
         detach: per(detaching),
-        remove: per((chains) => {
-          const { remove } = detaching(chains);
-          const left = chains.filter((chain) => !remove!.includes(chain));
-          return { remove: left.map((c) => c.table === "mangle" ? { ...c, jumps: [] } : c) };
-        }),
+        remove: per((chains) => ({
+          remove: chains.map((c) => c.table === "mangle" ? { ...c, jumps: [] } : c),
+        })),
       };
     },
     async find() {

@@ -2,8 +2,8 @@
  * The hooks by nft: one table of our own, `inet barrage`, for both address families.
  *
  * When a base chain is deleted the kernel drops every packet that any queue of the network
- * namespace holds. Detaching therefore only empties the chains that queue, and the table goes when
- * the engine has answered what it held.
+ * namespace holds. Detaching therefore only lets packets pass in front of the queue, and the table
+ * goes when the engine has answered what it held.
  *
  * @module
  */
@@ -127,8 +127,9 @@ function chainsIn(table: string): Chains {
   return new Map([...chains].map(([, name, type]) => [name!, type !== undefined]));
 }
 
+/** The rules stay: when the last that asks for a state goes, the kernel drops what is queued. */
 function detach(hooks: readonly string[]): Command {
-  return transaction(hooks.map((hook) => `flush chain ${TABLE} queue-${hook}`));
+  return transaction(hooks.map((hook) => `insert rule ${TABLE} queue-${hook} accept`));
 }
 
 /** Our table as text; undefined if there is none. */

@@ -221,6 +221,7 @@ rootTest("top fills a terminal of any size, and leaves it as it was, however it 
   const [client, server] = [net.host("client"), net.host("server")];
   await using barrage = await Barrage.start(server, POLICY);
   await using terminal = await Terminal.start();
+  await terminal.shows(/^\$/m);
   await terminal.type("echo before", "Enter");
   await terminal.shows(/^before$/m);
   const top = fw("top", "--control", barrage.control).join(" ");
