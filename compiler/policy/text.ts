@@ -147,6 +147,14 @@ const NONE: Readonly<Partial<Record<Field, bigint>>> = {
 };
 
 function valuesText(field: Field, set: IntervalSet): string[] {
+  const none = NONE[field];
+  const some = none === undefined ? set : subtract(set, span(none));
+  const texts = someText(field, some);
+  return subtract(set, some).length > 0 ? [...texts, "none"] : texts;
+}
+
+/** The same of values that a packet has. */
+function someText(field: Field, set: IntervalSet): string[] {
   if (field === "src" || field === "dst") {
     return prefixesOf(set).map(({ six, bits, length }) =>
       addressText(six, bits) + (length === (six ? 128 : 32) ? "" : `/${length}`)

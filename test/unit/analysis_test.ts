@@ -142,6 +142,8 @@ Deno.test("a region reads as the clauses that a person would write", () => {
     dport: [...span(22), ...span(80, 90)],
   });
   assertEquals(text, "input from 10.0.0.0/8 dport { 22, 80-90 }");
+  const unless25 = { dport: [...span(0, 24), ...span(26, 65536)] };
+  assertEquals(regionText(unless25), "dport { 0-24, 26-65535, none }");
 });
 
 Deno.test("diff takes a limit for the same in both files by what it says, not by its place", () => {
