@@ -47,6 +47,9 @@ import {
 } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
 
+/** Rules of the kernel that one rule of the policy may become. */
+export const MAX_RULES = 4096;
+
 /** Why the kernel, or the tool that would tell it, cannot do what a rule wants. */
 export interface Inexpressible {
   /** As in "nft cannot ask for the authentication header". */

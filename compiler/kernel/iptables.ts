@@ -24,6 +24,7 @@ import {
   type Family,
   type Inexpressible,
   type Matchable,
+  MAX_RULES,
   namesOf,
   prefixText,
   type Tests,
@@ -31,8 +32,6 @@ import {
   withoutLiterals,
 } from "./cases.ts";
 
-/** Rules that one rule of the policy may become. */
-const MAX_RULES = 4096;
 /** Ports that one `multiport` holds, a range counting as two. */
 const MULTIPORT = 15;
 

@@ -24,15 +24,13 @@ import {
   cubesOf,
   type Inexpressible,
   type Matchable,
+  MAX_RULES,
   namesOf,
   prefixText,
   type Tests,
   type Unsayable,
   withoutLiterals,
 } from "./cases.ts";
-
-/** Rules that one rule of the policy may become. */
-const MAX_RULES = 4096;
 
 /**
  * Packets that nft reads otherwise than the engine. An authentication header is the payload to it,
