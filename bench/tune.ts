@@ -88,7 +88,7 @@ async function main(args: string[]): Promise<number> {
   let rivalry: Rivalry | undefined;
   try {
     await using place = await placeFor(request, text);
-    using _ahead = isRoot ? aheadOfOthers() : undefined;
+    using _ahead = aheadOfOthers();
     rivalry = await tryAll(request, place, trials, interrupted.signal);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
