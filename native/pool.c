@@ -28,8 +28,9 @@
  */
 enum { GENERATION_SHIFT = 32, CHUNKS_SHIFT = 16 };
 #define SLEEPING (UINT64_C(1) << 31)
-/* In `done`, beside the number of chunks that helpers have done. */
-#define CALLER_SLEEPS (UINT32_C(1) << 31)
+/* In `done`, below the number of chunks that helpers have ever done, which wraps. */
+#define CALLER_SLEEPS UINT32_C(1)
+#define ONE_DONE UINT32_C(2)
 
 enum {
 	/* Below this much work a batch is not shared even with helpers that spin: the exchange of
@@ -45,32 +46,39 @@ enum {
 	POLLS = 16, /* between two looks at the clock */
 };
 
+/*
+ * By who writes it, each in a pair of cache lines of its own: processors fetch them in pairs. What a
+ * round consists of is in the ticket's line, so that a helper that spins has all of it at once.
+ */
 struct fw_pool {
 	/* Fixed when the pool is made. */
 	uint32_t helpers; /* 0 in a forked child, as everything here: see fw_pool_new() */
 	uint32_t pools;
 	pthread_t threads[FW_POOL_MAX_THREADS];
 	/* The caller's own. */
-	_Alignas(64) double unit_ns; /* work of one unit, alone */
+	_Alignas(128) double unit_ns; /* work of one unit, alone */
 	double gap_ns; /* between jobs worth sharing */
 	double balance_ns; /* what sharing has won, within bounds */
 	uint64_t ended; /* when the last job worth sharing was done */
 	uint64_t reviewed; /* when the cores were counted */
+	uint32_t generation;
+	uint32_t done_before; /* `done` as the last round has left it */
 	uint32_t small_jobs;
 	uint32_t large_jobs;
 	bool resting; /* until alone has earned what sharing has lost */
 	bool crowded; /* fewer cores than threads */
-	/* The job: written by the caller before it publishes, read by who has claimed a chunk. */
-	_Alignas(64) struct fw_job job;
+	/* The round: written by the caller before it publishes, claimed from the ticket by all. */
+	_Alignas(128) _Atomic uint64_t ticket;
+	void (*run)(void *context, uint32_t chunk);
+	void *context;
 	_Atomic uint64_t published; /* when; read by a helper that was woken */
 	_Atomic uint64_t spin_ns; /* how long a helper waits awake */
 	_Atomic int caller_core; /* where the caller last published */
 	_Atomic bool stop;
-	/* Written by all. */
-	_Alignas(64) _Atomic uint64_t ticket;
-	_Alignas(64) _Atomic uint32_t done;
+	/* Written by helpers, and by a caller that sleeps. */
+	_Alignas(128) _Atomic uint32_t done;
 	/* Written by helpers that were woken. Lost updates do not matter. */
-	_Alignas(64) _Atomic uint64_t wake_ns;
+	_Alignas(128) _Atomic uint64_t wake_ns;
 };
 
 static uint64_t now(void)
@@ -123,12 +131,11 @@ static bool displaces_caller(const struct fw_pool *p)
 	return sched_getcpu() == atomic_load_explicit(&p->caller_core, memory_order_relaxed);
 }
 
-/* Claims chunks of this generation and runs them until none is left. How many. */
-static uint32_t run_chunks(struct fw_pool *p, uint32_t generation)
+/* Claims chunks of the ticket's round and runs them until none is left. How many. */
+static uint32_t run_chunks(struct fw_pool *p, uint64_t ticket)
 {
+	const uint32_t generation = generation_of(ticket);
 	uint32_t count = 0;
-	/* Acquire, as below: pairs with the exchange in publish(), for the job. */
-	uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
 
 	for (;;) {
 		const uint32_t next = ticket & 0xffff;
@@ -136,15 +143,17 @@ static uint32_t run_chunks(struct fw_pool *p, uint32_t generation)
 		    next >= ((ticket >> CHUNKS_SHIFT) & FW_POOL_MAX_CHUNKS))
 			return count;
 		FW_POOL_WINDOW();
+		/* Acquire: pairs with the exchange in publish(), for the job. */
 		if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1,
 							   memory_order_acquire,
 							   memory_order_acquire))
 			continue;
 		/* The round cannot end, nor the job change, before this chunk is counted. */
 		FW_POOL_WINDOW();
-		p->job.run(p->job.context, next);
+		p->run(p->context, next);
 		count++;
-		ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+		/* As it is if nobody else has claimed: to look first would be a transfer more. */
+		ticket++;
 	}
 }
 
@@ -180,25 +189,25 @@ static void measure_wake(struct fw_pool *p)
 	atomic_store_explicit(&p->wake_ns, next, memory_order_relaxed);
 }
 
-/* Returns when there is another round than that of `generation`: its generation. */
-static uint32_t await_round(struct fw_pool *p, uint32_t generation)
+/* Returns when there is another round than that of `generation`: its ticket. */
+static uint64_t await_round(struct fw_pool *p, uint32_t generation)
 {
 	uint64_t ticket = spin_for_round(p, generation);
 
 	if (generation_of(ticket) != generation)
-		return generation_of(ticket);
+		return ticket;
 	FW_POOL_WINDOW();
 	/* One word, so either publish() sees the flag, or we see the round: nobody is missed. */
 	ticket = atomic_fetch_or_explicit(&p->ticket, SLEEPING, memory_order_acquire);
 	if (generation_of(ticket) != generation)
-		return generation_of(ticket);
+		return ticket;
 	do {
 		FW_POOL_WINDOW();
 		futex_wait(generation_word(p), generation);
 		ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
 	} while (generation_of(ticket) == generation);
 	measure_wake(p);
-	return generation_of(ticket);
+	return ticket;
 }
 
 static void *help(void *argument)
@@ -207,74 +216,78 @@ static void *help(void *argument)
 	uint32_t generation = 0;
 
 	for (;;) {
-		generation = await_round(p, generation);
+		const uint64_t ticket = await_round(p, generation);
+		generation = generation_of(ticket);
 		/* Relaxed: `stop` was set before the round that was acquired in await_round(). */
 		if (atomic_load_explicit(&p->stop, memory_order_relaxed))
 			return NULL;
-		const uint32_t count = displaces_caller(p) ? 0 : run_chunks(p, generation);
+		const uint32_t count = displaces_caller(p) ? 0 : run_chunks(p, ticket);
 		FW_POOL_WINDOW();
 		if (count == 0)
 			continue;
 		/* Release: what the chunks wrote, for the acquire in join(). The caller sets its
 		   flag in the same word, so one of the two sees the other. */
 		const uint32_t before =
-			atomic_fetch_add_explicit(&p->done, count, memory_order_acq_rel);
+			atomic_fetch_add_explicit(&p->done, count * ONE_DONE, memory_order_acq_rel);
 		if (before & CALLER_SLEEPS)
 			futex_wake(&p->done, 1);
 	}
 }
 
-/* Makes the job known, and wakes who sleeps. The generation. */
-static uint32_t publish(struct fw_pool *p, uint32_t chunks)
+/* Makes the round known, its first chunk the caller's own, and wakes who sleeps. Its ticket. */
+static uint64_t publish(struct fw_pool *p, uint32_t chunks)
 {
-	const uint64_t last = atomic_load_explicit(&p->ticket, memory_order_relaxed);
-	const uint32_t generation = generation_of(last) + 1;
-	const uint64_t next = (uint64_t)generation << GENERATION_SHIFT |
-			      (uint64_t)chunks << CHUNKS_SHIFT;
+	const uint64_t ticket = (uint64_t)++p->generation << GENERATION_SHIFT |
+				(uint64_t)chunks << CHUNKS_SHIFT | 1;
 
 	FW_POOL_WINDOW();
 	/* Release: the job, for who claims of it. Acquire is not needed, but `before` is. */
-	const uint64_t before = atomic_exchange_explicit(&p->ticket, next, memory_order_acq_rel);
+	const uint64_t before = atomic_exchange_explicit(&p->ticket, ticket, memory_order_acq_rel);
 	FW_POOL_WINDOW();
 	if (before & SLEEPING)
 		futex_wake(generation_word(p), INT_MAX);
-	return generation;
+	return ticket;
 }
 
-/* Returns when helpers have done `count` chunks. */
+/* Returns when helpers have done `count` chunks of this round. */
 static void join(struct fw_pool *p, uint32_t count)
 {
+	const uint32_t all = p->done_before += count * ONE_DONE;
+	/* Relaxed: a figure for a decision that is right either way. */
 	const uint64_t patience = 2 * atomic_load_explicit(&p->wake_ns, memory_order_relaxed);
-	/* Acquire, as below: pairs with the release in help(). */
-	uint32_t done = atomic_load_explicit(&p->done, memory_order_acquire);
+	const uint64_t start = count > 0 ? now() : 0;
+	uint32_t done;
 
-	if (done == count)
-		return;
-	for (const uint64_t start = now(); now() - start < patience;)
+	do
 		for (uint32_t i = 0; i < POLLS; i++) {
+			/* Acquire, as below: pairs with the release in help(). */
 			done = atomic_load_explicit(&p->done, memory_order_acquire);
-			if (done == count)
+			if (done == all)
 				return;
 			relax();
 		}
+	while (now() - start < patience);
 	FW_POOL_WINDOW();
 	done = atomic_fetch_or_explicit(&p->done, CALLER_SLEEPS, memory_order_acquire);
-	for (done |= CALLER_SLEEPS; done != (count | CALLER_SLEEPS);) {
+	for (done |= CALLER_SLEEPS; done != (all | CALLER_SLEEPS);) {
 		FW_POOL_WINDOW();
 		futex_wait(&p->done, done);
 		done = atomic_load_explicit(&p->done, memory_order_acquire);
 	}
+	/* Relaxed: no helper writes it between rounds, and publish() releases it. */
+	atomic_store_explicit(&p->done, all, memory_order_relaxed);
 }
 
 static void run_shared(struct fw_pool *p, const struct fw_job *job, uint64_t start)
 {
-	p->job = *job;
+	p->run = job->run;
+	p->context = job->context;
 	atomic_store_explicit(&p->published, start, memory_order_relaxed);
 	atomic_store_explicit(&p->caller_core, sched_getcpu(), memory_order_relaxed);
-	/* Relaxed: no helper writes it between rounds, and publish() releases it. */
-	atomic_store_explicit(&p->done, 0, memory_order_relaxed);
-	const uint32_t generation = publish(p, job->chunks);
-	join(p, job->chunks - run_chunks(p, generation));
+	const uint64_t ticket = publish(p, job->chunks);
+	job->run(job->context, 0);
+	const uint32_t own = 1 + run_chunks(p, ticket);
+	join(p, job->chunks - own);
 }
 
 static void run_alone(const struct fw_job *job)
@@ -332,8 +345,8 @@ static bool pays(struct fw_pool *p, const struct fw_job *job, double work, uint6
 		return true;
 	if (++p->large_jobs % PROBE == 0)
 		return false;
-	const bool sleeping = atomic_load_explicit(&p->ticket, memory_order_relaxed) & SLEEPING;
-	return !sleeping || dense || work > 2 * wake;
+	return dense || work > 2 * wake ||
+	       !(atomic_load_explicit(&p->ticket, memory_order_relaxed) & SLEEPING);
 }
 
 /*

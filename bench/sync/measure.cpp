@@ -33,6 +33,8 @@ static const Contestant CONTESTANTS[] = {
 	{ "OpenMP", make<OpenMp>, true, false, true },
 	{ "eventfd", make<Rounds<Eventfds>>, true, true, true },
 	{ "semaphores", make<Rounds<Semaphores>>, true, true, true },
+	{ "floor: a cache line there and back", make<Lines>, true, true, true },
+	{ "barrage, a chunk each", make<Handover>, true, false, false, true },
 	{ "barrage", make<Barrage>, true, false, true },
 };
 
@@ -198,6 +200,7 @@ static void measure(uint32_t rules, Cell cell, uint32_t rounds, uint64_t slice_n
 			const Contestant &c = CONTESTANTS[i];
 			const bool fits = (!cell.pipelined || c.pipelined) &&
 					  (cell.split != Split::rules || c.by_rules) &&
+					  (cell.split == Split::nothing || !c.empty_only) &&
 					  (!only || strcmp(only, c.name) == 0 || i == 0);
 			if (!fits)
 				continue;

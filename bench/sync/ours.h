@@ -28,6 +28,44 @@ public:
 	}
 };
 
+// An empty job whose caller stays in its chunk until helpers have begun the others. Left to itself
+// it may have done all of an empty job before a helper has looked.
+class Handover : public Pool {
+	fw_pool *pool = nullptr;
+	alignas(128) std::atomic<uint32_t> begun = 0; // chunks ever, but the caller's
+	uint32_t expected = 0;
+
+	static void run(void *context, uint32_t chunk)
+	{
+		auto *own = static_cast<Handover *>(context);
+		if (chunk > 0)
+			own->begun.fetch_add(1, std::memory_order_release);
+		while (chunk == 0 && own->begun.load(std::memory_order_acquire) != own->expected)
+			pause_once();
+	}
+	static void alone(void *context)
+	{
+		auto *own = static_cast<Handover *>(context);
+		own->begun = own->expected;
+	}
+
+public:
+	Handover(uint32_t workers, bool helps) : Pool(workers, helps)
+	{
+		if (fw_pool_new(workers, 1, &pool) != 0)
+			throw std::bad_alloc();
+	}
+	~Handover() override { fw_pool_free(pool); }
+	void dispatch(Batch &) override {}
+	void wait() override
+	{
+		const uint32_t runners = fw_pool_threads(pool);
+		const fw_job job = { run, this, runners, 0, alone };
+		expected += runners - 1;
+		fw_pool_run(pool, &job);
+	}
+};
+
 // Cut finer than there are threads, so that who comes late finds less to do.
 class Barrage : public Pool {
 	fw_pool *pool = nullptr;

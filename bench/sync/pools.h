@@ -63,6 +63,7 @@ struct Contestant {
 	Maker maker;
 	// What it can do. One that only the caller drives cannot be pipelined.
 	bool caller_can_help, pipelined, by_rules;
+	bool empty_only = false;
 };
 
 // The four attempts, in attempts.h; the alternatives, in primitives.h; inline and ours, in ours.h.

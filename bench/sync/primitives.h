@@ -293,6 +293,63 @@ public:
 	}
 };
 
+// The floor: a cache line to each worker and one back, and nothing else. Who waits only looks.
+class Lines : public Pool {
+	struct alignas(128) Line {
+		std::atomic<uint32_t> round = 0;
+		Batch *batch = nullptr; // to be evaluated; null: end
+		bool empty = false;
+	};
+	Line go[MAX_SHARES], back[MAX_SHARES];
+	uint32_t round = 0;
+
+	static void await(const Line &line, uint32_t wanted)
+	{
+		while (line.round.load(std::memory_order_acquire) != wanted)
+			pause_once();
+	}
+	void send(Batch *b)
+	{
+		round++;
+		for (uint32_t t = 0; t < count; t++) {
+			go[t].batch = b;
+			go[t].empty = b && b->split == Split::nothing;
+			go[t].round.store(round, std::memory_order_release);
+		}
+	}
+
+public:
+	Lines(uint32_t workers, bool helps) : Pool(workers, helps)
+	{
+		spawn([this](uint32_t t) {
+			for (uint32_t seen = 1;; seen++) {
+				await(go[t], seen);
+				if (!go[t].batch)
+					return;
+				if (!go[t].empty)
+					go[t].batch->evaluate(first + t);
+				back[t].round.store(seen, std::memory_order_release);
+			}
+		});
+	}
+	~Lines() override
+	{
+		send(nullptr);
+		join();
+	}
+	void dispatch(Batch &b) override
+	{
+		batch = &b;
+		send(&b);
+	}
+	void wait() override
+	{
+		help();
+		for (uint32_t t = 0; t < count; t++)
+			await(back[t], round);
+	}
+};
+
 // The central barrier of Mellor-Crummey and Scott: the sense of the round is in the word.
 class SenseReversing {
 	alignas(64) std::atomic<uint32_t> arrived = 0;

@@ -11,25 +11,16 @@ import { assertEquals } from "@std/assert";
 type Mistake = "limit beside the ticket" | "flag read before publishing" | "caller never woken";
 
 interface Caller {
-  at:
-    | "job"
-    | "publish"
-    | "wake"
-    | "load"
-    | "claim"
-    | "run"
-    | "join"
-    | "flag"
-    | "wait"
-    | "asleep"
-    | "end";
+  at: "job" | "publish" | "wake" | "claim" | "run" | "join" | "flag" | "wait" | "asleep" | "end";
   round: number;
   snap: string;
+  claimed: number;
   own: number;
+  doneBefore: number;
 }
 
 interface Helper {
-  at: "look" | "flag" | "wait" | "asleep" | "load" | "claim" | "run" | "report" | "wake" | "end";
+  at: "look" | "flag" | "wait" | "asleep" | "claim" | "run" | "report" | "wake" | "end";
   seen: number;
   snap: string;
   claimed: number;
@@ -41,6 +32,7 @@ interface State {
   chunks: number;
   next: number;
   sleeping: boolean;
+  /** By helpers, ever. */
   done: number;
   callerSleeps: boolean;
   stop: boolean;
@@ -51,7 +43,9 @@ interface State {
   fault: string;
 }
 
-const ticket = (s: State) => `${s.generation} ${s.chunks} ${s.next}`;
+const wordOf = (generation: number, chunks: number, next: number) =>
+  `${generation} ${chunks} ${next}`;
+const ticket = (s: State) => wordOf(s.generation, s.chunks, s.next);
 const doneWord = (s: State) => `${s.done} ${s.callerSleeps}`;
 
 /** What can come next, one state for each thread that is not asleep. `rounds`: chunks of each. */
@@ -79,13 +73,18 @@ function offer(s: State, snap: string, generation: number, mistake?: Mistake): n
   return of === generation && next < limit ? next : undefined;
 }
 
-/** Claims by compare-and-swap what was loaded. */
-function claims(s: State, snap: string, mistake?: Mistake): boolean {
-  const [of, chunks, next] = snap.split(" ").map(Number) as [number, number, number];
+/** Claims by compare-and-swap what `snap` offers: the chunk, or none if there has been a change. */
+function claim(s: State, by: Caller | Helper, chunk: number, mistake?: Mistake): void {
+  const [of, chunks, next] = by.snap.split(" ").map(Number) as [number, number, number];
   const unchanged = s.generation === of && s.next === next &&
     (mistake === "limit beside the ticket" || s.chunks === chunks);
-  if (unchanged) s.next++;
-  return unchanged;
+  if (unchanged) {
+    s.next++;
+    by.claimed = chunk;
+    by.at = "run";
+  }
+  // What the swap has found, or left.
+  by.snap = ticket(s);
 }
 
 function runChunk(s: State, chunk: number, round: number): void {
@@ -96,15 +95,22 @@ function runChunk(s: State, chunk: number, round: number): void {
 
 function callerStep(s: State, c: Caller, rounds: readonly number[], mistake?: Mistake): void {
   const chunks = rounds[c.round - 1] ?? 0;
+  const isComplete = () => s.done === c.doneBefore + chunks - c.own;
   const nextRound = () => {
     if (s.ran !== (1 << chunks) - 1) s.fault ||= "a round ended early";
+    c.doneBefore = s.done;
     c.round++;
     c.at = "job";
+  };
+  // The first chunk is the caller's own.
+  const begin = () => {
+    c.claimed = 0;
+    c.at = s.stop ? "end" : "run";
   };
   switch (c.at) {
     case "job":
       s.job = c.round;
-      s.done = s.ran = c.own = 0;
+      s.ran = c.own = 0;
       s.callerSleeps = false;
       s.stop = c.round > rounds.length;
       if (mistake === "limit beside the ticket") s.chunks = chunks;
@@ -113,42 +119,42 @@ function callerStep(s: State, c: Caller, rounds: readonly number[], mistake?: Mi
       break;
     case "publish": {
       const wake = mistake === "flag read before publishing" ? c.snap === "true" : s.sleeping;
-      Object.assign(s, { generation: c.round, chunks, next: 0, sleeping: false });
-      c.at = wake ? "wake" : s.stop ? "end" : "load";
+      Object.assign(s, { generation: c.round, chunks, next: 1, sleeping: false });
+      c.snap = wordOf(c.round, chunks, 1);
+      if (wake) c.at = "wake";
+      else begin();
       break;
     }
     case "wake":
       for (const helper of s.helpers) if (helper.at === "asleep") helper.at = "wait";
-      c.at = s.stop ? "end" : "load";
+      begin();
       break;
-    case "load":
-      c.snap = ticket(s);
+    case "claim": {
+      const chunk = offer(s, c.snap, c.round, mistake);
+      if (chunk === undefined) c.at = "join";
+      else claim(s, c, chunk, mistake);
+      break;
+    }
+    case "run":
+      runChunk(s, c.claimed, c.round);
+      c.own++;
       c.at = "claim";
       break;
-    case "claim":
-      if (offer(s, c.snap, c.round, mistake) === undefined) c.at = "join";
-      else c.at = claims(s, c.snap, mistake) ? "run" : "load";
-      break;
-    case "run":
-      runChunk(s, Number(c.snap.split(" ")[2]), c.round);
-      c.own++;
-      c.at = "load";
-      break;
     case "join":
-      if (s.done === chunks - c.own) nextRound();
+      if (isComplete()) nextRound();
       else c.at = "flag";
       break;
     case "flag":
       s.callerSleeps = true;
       c.snap = doneWord(s);
-      if (s.done === chunks - c.own) nextRound();
+      if (isComplete()) nextRound();
       else c.at = "wait";
       break;
     case "wait":
       if (doneWord(s) === c.snap) c.at = "asleep";
       else {
         c.snap = doneWord(s);
-        if (s.done === chunks - c.own) nextRound();
+        if (isComplete()) nextRound();
       }
       break;
   }
@@ -157,8 +163,9 @@ function callerStep(s: State, c: Caller, rounds: readonly number[], mistake?: Mi
 function helperStep(s: State, h: Helper, mistake?: Mistake): void {
   const begin = () => {
     h.seen = s.generation;
+    h.snap = ticket(s);
     h.count = 0;
-    h.at = s.stop ? "end" : "load";
+    h.at = s.stop ? "end" : "claim";
   };
   switch (h.at) {
     case "look":
@@ -174,23 +181,16 @@ function helperStep(s: State, h: Helper, mistake?: Mistake): void {
       if (s.generation !== h.seen) begin();
       else h.at = "asleep";
       break;
-    case "load":
-      h.snap = ticket(s);
-      h.at = "claim";
-      break;
     case "claim": {
       const chunk = offer(s, h.snap, h.seen, mistake);
       if (chunk === undefined) h.at = h.count > 0 ? "report" : "look";
-      else if (claims(s, h.snap, mistake)) {
-        h.claimed = chunk;
-        h.at = "run";
-      } else h.at = "load";
+      else claim(s, h, chunk, mistake);
       break;
     }
     case "run":
       runChunk(s, h.claimed, h.seen);
       h.count++;
-      h.at = "load";
+      h.at = "claim";
       break;
     case "report":
       s.done += h.count;
@@ -208,7 +208,7 @@ function walk(helpers: number, rounds: readonly number[], mistake?: Mistake) {
   const start: State = {
     ...{ generation: 0, chunks: 0, next: 0, sleeping: false, done: 0, callerSleeps: false },
     ...{ stop: false, job: 0, ran: 0, fault: "" },
-    caller: { at: "job", round: 1, snap: "", own: 0 },
+    caller: { at: "job", round: 1, snap: "", claimed: 0, own: 0, doneBefore: 0 },
     helpers: Array.from({ length: helpers }, () => ({
       ...{ at: "look" as const, seen: 0, snap: "", claimed: 0, count: 0 },
     })),
@@ -234,7 +234,7 @@ function walk(helpers: number, rounds: readonly number[], mistake?: Mistake) {
 }
 
 Deno.test("in every order of steps each chunk runs once and everybody wakes", () => {
-  for (const [helpers, rounds] of [[1, [2, 3, 1]], [2, [2, 1]]] as const) {
+  for (const [helpers, rounds] of [[1, [2, 3, 1, 2]], [2, [3, 2]], [3, [2]]] as const) {
     const { fault, states } = walk(helpers, rounds);
     console.log(`${helpers} helpers, rounds of ${rounds} chunks: ${states} states`);
     assertEquals(fault, "");
