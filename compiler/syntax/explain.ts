@@ -9,6 +9,7 @@ import { type Diagnostic, nearest } from "../diagnostic.ts";
 import type { Span } from "../source.ts";
 import type { Translation } from "./foreign.ts";
 import type { Mistake } from "./grammar.ts";
+import type { Mended } from "./habits.ts";
 import * as T from "./token.ts";
 
 const { K } = T;
@@ -328,6 +329,16 @@ const WORDS_IN: Readonly<Record<string, readonly string[]>> = {
   expectation: ["accept", "drop", "reject", "deny"],
   verdict: ["accept", "drop", "reject"],
 };
+
+/** A slip in a line that is ours otherwise. `start` is where the line begins in the file. */
+export function explainSlip({ message, span, write }: Mended, start: number): Diagnostic {
+  return {
+    code: "FW009",
+    message,
+    span: { start: start + span.start, end: start + span.end },
+    ...(write && { help: `write \`${write}\`` }),
+  };
+}
 
 /** A line of another firewall. `start` is where it begins in the file. */
 export function explainForeign(found: Translation, line: string, start: number): Diagnostic {

@@ -17,9 +17,11 @@ import {
   explainError,
   explainForeign,
   explainMistake,
+  explainSlip,
 } from "./explain.ts";
 import { foreignWord, translate } from "./foreign.ts";
 import { Grammar } from "./grammar.ts";
+import { mend } from "./habits.ts";
 import { type Outline, outline } from "./outline.ts";
 import { Ident, K, lexer, Unknown } from "./token.ts";
 
@@ -142,6 +144,7 @@ function causes(found: readonly Found[], starts: ReadonlySet<IToken>): Diagnosti
 /** The same, with all that was found on a line of another firewall as one. */
 function translated(told: readonly Diagnostic[], text: string): Diagnostic[] {
   const result: Diagnostic[] = [];
+  let slips = 0;
   for (let i = 0; i < told.length;) {
     const at = told[i]!.span.start;
     const start = text.lastIndexOf("\n", at - 1) + 1;
@@ -153,7 +156,11 @@ function translated(told: readonly Diagnostic[], text: string): Diagnostic[] {
     const suspect = group.some(({ code }) => code !== "FW006" && code !== "FW704");
     const line = text.slice(start, Math.min(end, start + MAX_LINE)).trimEnd();
     const translation = suspect && end - start < MAX_LINE ? translate(line) : undefined;
+    const mended = suspect && !translation && line.length < MAX_SLIP && slips++ < MAX_SLIPS
+      ? mend(line, isSentence)
+      : undefined;
     if (translation) result.push(explainForeign(translation, line, start));
+    else if (mended) result.push(explainSlip(mended, start));
     else result.push(...group.map((diagnostic) => single(diagnostic, text)));
     i = next;
   }
@@ -162,6 +169,28 @@ function translated(told: readonly Diagnostic[], text: string): Diagnostic[] {
 
 /** Lines longer than this no person has carried over from another firewall. */
 const MAX_LINE = 2000;
+/** Longer lines, and more of them, are not tried for what they should have been. */
+const MAX_SLIP = 300, MAX_SLIPS = 200;
+
+/** Whether a line is one of ours somewhere: by itself, in a block, or as the rest of a sentence. */
+function isSentence(line: string): boolean {
+  const plain = line.replace(/"[^"]*"/g, "");
+  const open = plain.split("{").length - plain.split("}").length;
+  const whole = open < 0 ? line.replace(/[}\s]+$/, "") : line + "\n}".repeat(open);
+  return ["", "chain x {", 'test "" {', "chain x { accept ", "set x = {"].some((head) =>
+    isSound(head ? `${head}${whole}\n}` : whole)
+  );
+}
+
+function isSound(text: string): boolean {
+  const { tokens } = lexer.tokenize(text);
+  const shape = outline(tokens, text);
+  if (shape.problems.length > 0 || tokens.some(({ tokenType }) => tokenType === Unknown)) {
+    return false;
+  }
+  grammar!.readFile(shape, text);
+  return grammar!.mistakes.length === 0 && grammar!.errors.length === 0;
+}
 
 /** An unknown word that another firewall knows is told as such. */
 function single(diagnostic: Diagnostic, text: string): Diagnostic {
