@@ -309,7 +309,16 @@ export class Operands {
 
   #literal(value: Value, type: ValueType): IntervalSet | undefined {
     const { set, problem } = type.read(value);
-    if (problem) {
+    const meant = problem && value.kind === "name" && this.#sigilFor(value.text);
+    if (meant) {
+      this.#report({
+        code: "FW207",
+        message: `expected ${type.name}, found a name`,
+        span: value.span,
+        label: `did you mean \`${meant}\`?`,
+        fix: [{ span: value.span, text: meant }],
+      });
+    } else if (problem) {
       const { instead, ...found } = problem;
       const fix = instead !== undefined && { fix: [{ span: value.span, text: instead }] };
       this.#report({ ...found, span: value.span, ...fix });
@@ -340,18 +349,23 @@ export class Operands {
     }
   }
 
+  /** How a set or a constant of that name is referred to; undefined if there is neither. */
+  #sigilFor(name: string): string | undefined {
+    return this.#sets.has(name) ? `@${name}` : this.#constants.has(name) ? `$${name}` : undefined;
+  }
+
   #undefined(what: string, value: Value, names: Iterable<string>): undefined {
     const sigil = value.text[0]!;
-    const meant = nearest(value.text.slice(1), names);
+    const name = value.text.slice(1);
+    const near = nearest(name, names);
+    const meant = this.#sigilFor(name) ?? (near && `${sigil}${near}`);
     this.#report({
       code: "FW020",
       message: `there is no ${what} \`${value.text}\``,
       span: value.span,
-      ...(meant && { label: `did you mean \`${sigil}${meant}\`?` }),
+      ...(meant && { label: `did you mean \`${meant}\`?` }),
       ...(!meant && {
-        help: what === "set"
-          ? `define it: set ${value.text.slice(1)} = { … }`
-          : `define it: define ${value.text.slice(1)} = …`,
+        help: what === "set" ? `define it: set ${name} = { … }` : `define it: define ${name} = …`,
       }),
     });
   }

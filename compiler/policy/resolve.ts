@@ -197,7 +197,7 @@ function declareChains(
       });
     }
   }
-  if (hooks.size === 0) {
+  if (hooks.size === 0 && !items.some((chain) => chain.default)) {
     const [only] = items;
     report({
       code: "FW027",

@@ -92,6 +92,12 @@ const MISSING: Readonly<Record<string, Readonly<Record<string, readonly [string,
   time: { Dash: ["`-` and an end", "time 08:00-18:00"], Clock: ["an hour", "time 08:00-18:00"] },
 };
 
+/** Words that stand in the middle of a sentence only, and what they are part of. */
+const PARTS: Readonly<Record<string, string>> = {
+  ...{ default: "chain", with: "reject", by: "expect", over: "limit", burst: "limit" },
+  ...{ per: "limit", days: "time", every: "log", timeout: "set", size: "set", file: "set" },
+};
+
 /** What the lexer could not read. */
 export function explainCharacter(token: IToken): Diagnostic {
   const span = spanOf(token);
@@ -123,6 +129,15 @@ export function explainCharacter(token: IToken): Diagnostic {
       help: "remove it",
     };
   }
+  const script = SCRIPTS.find(([, letters]) => letters.test(bad))?.[0];
+  if (script) {
+    return {
+      code: "FW008",
+      message: `\`${bad}\` is written in ${script} letters`,
+      span,
+      help: "type the word in Latin letters; strings and comments may have any",
+    };
+  }
   const [like, help] = LOOKALIKES[String.fromCodePoint(code)] ?? [];
   return {
     code: "FW008",
@@ -141,6 +156,12 @@ export function explainBinary(span: Span): Diagnostic {
     help: "name the rule file itself; one in UTF-16 must be saved as UTF-8",
   };
 }
+
+/** Alphabets whose letters look like ours. */
+const SCRIPTS: readonly (readonly [name: string, letters: RegExp])[] = [
+  ["Cyrillic", /^\p{Script=Cyrillic}/u],
+  ["Greek", /^\p{Script=Greek}/u],
+];
 
 /** Characters that people type for others. */
 const LOOKALIKES: Readonly<Record<string, readonly [like: string, help: string]>> = {
@@ -161,6 +182,9 @@ const LOOKALIKES: Readonly<Record<string, readonly [like: string, help: string]>
   "|": [",", "join alternatives in a list, as in `{ 80, 443 }`"],
   "<": ["", "a range is `0-1023`, and a set is named `@name`"],
   ">": ["", "a range is `1024-65535`"],
+  "+": ["", "any number of letters is `*`, as in `in on eth*`"],
+  "$": ["", "a constant is `$name`"],
+  "@": ["", "a set is `@name`"],
   "%": ["", "the interface of an address is said by `in on` or `out on`"],
 };
 
@@ -195,19 +219,27 @@ export function explainMistake({ at, word, after }: Mistake): Diagnostic {
         note: "a test holds lines as `expect input drop tcp dport 22`",
       };
     }
-    case "junk":
+    case "default":
+      return {
+        code: "FW009",
+        message: "a chain's default stands in its head",
+        span,
+        help: `write it behind the chain's name, as in \`${FOLLOWED.chain![1]}\``,
+      };
+    case "junk": {
+      const whole = Object.hasOwn(PARTS, text) ? PARTS[text] : undefined;
       return {
         code: "FW009",
         message: after
           ? `\`${text}\` cannot follow \`${after}\``
           : `\`${text}\` cannot begin anything here`,
         span,
-        ...(text === "," && {
-          help: after && ["tcp", "udp", "icmp", "icmpv6", "sctp"].includes(after)
-            ? "put several protocols in braces, as in `proto { tcp, udp }`"
-            : "put several values in braces, as in `dport { 22, 80 }`",
+        ...(whole && {
+          help: `it is part of \`${whole}\`: write it as in \`${FOLLOWED[text]![1]}\``,
         }),
+        ...(text === "," && { help: "put several values in braces, as in `dport { 22, 80 }`" }),
       };
+    }
     default: {
       const [what, candidates, note] = {
         word: ["word", [...ITEMS, ...VERBS], undefined],
@@ -252,7 +284,7 @@ export function explainError(
         ? `${what} is missing after \`${last}\``
         : `expected ${what} after \`${last}\`, found ${word}`,
       span,
-      ...(meant && !over && { label: `did you mean \`${meant}\`?` }),
+      ...(meant && meant !== found.image && !over && { label: `did you mean \`${meant}\`?` }),
       help: `write it as in \`${example}\``,
     };
   };

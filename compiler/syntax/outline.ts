@@ -149,7 +149,13 @@ function trace(
         code: "FW004",
         message: `\`{\` is missing after \`${previous!.image}\``,
         span: spanOf(previous!),
-        help: `write it as in \`chain input default drop {\``,
+        help: `write it as in \`${
+          head === K.test
+            ? 'test "ssh is closed" {'
+            : head === K.when
+            ? "when in on eth0 {"
+            : "chain input default drop {"
+        }\``,
       });
       const at = previous!.startOffset + previous!.image.length;
       const opened = createTokenInstance(T.LBrace, "", at, at, 0, 0, 0, 0);

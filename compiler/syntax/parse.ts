@@ -23,7 +23,7 @@ import { foreignWord, translate } from "./foreign.ts";
 import { Grammar } from "./grammar.ts";
 import { mend } from "./habits.ts";
 import { type Outline, outline } from "./outline.ts";
-import { Ident, K, lexer, Unknown } from "./token.ts";
+import { Equals, Ident, K, lexer, SetRef, Unknown, VarRef } from "./token.ts";
 
 // One for the life of the program: the self-analysis costs more than a parse.
 let grammar: Grammar | undefined;
@@ -206,13 +206,20 @@ function single(diagnostic: Diagnostic, text: string): Diagnostic {
   };
 }
 
-/** The names that `define` and `set` stand before, wherever they do. */
+/** The names of what may have been meant to be defined, as they are referred to. */
 function declared(tokens: readonly IToken[]): string[] {
   return tokens.flatMap((token, i) => {
-    const sigil = token.tokenType === K.define ? "$" : token.tokenType === K.set ? "@" : undefined;
-    const name = tokens[i + 1];
-    const named = name && (name.tokenType.CATEGORIES ?? []).includes(Ident);
-    return sigil && named ? [sigil + name.image] : [];
+    const { tokenType: type, image } = token;
+    if (tokens[i + 1]?.tokenType === Equals) {
+      const name = image.replace(/^[$@]/, "");
+      return [`$${name}`, `@${name}`];
+    }
+    const before = tokens[i - 1]?.tokenType;
+    const named = (type.CATEGORIES ?? []).includes(Ident) || type === SetRef || type === VarRef;
+    if (!named) return [];
+    if (before === K.define) return [`$${image.replace("$", "")}`];
+    if (before === K.set) return [`@${image.replace("@", "")}`];
+    return before === K.chain || before === K.label ? [image] : [];
   });
 }
 
