@@ -6,7 +6,7 @@
  */
 import { type Code, suggestion } from "../diagnostic.ts";
 import type { Value } from "../syntax/ast.ts";
-import { SERVICES } from "../syntax/foreign_words.ts";
+import { SERVICES } from "../syntax/foreign/words.ts";
 import { failed, type Problem, type Reading, readV4, readV6 } from "./address.ts";
 import {
   EXTENSIONS,

@@ -8,7 +8,7 @@
  */
 import type { Span } from "../source.ts";
 import { KEYWORDS } from "./token.ts";
-import { SERVICES } from "./foreign_words.ts";
+import { prefixLength, serviceClauses } from "./foreign/words.ts";
 
 /** What is wrong with a line, and what it should be. */
 export interface Mended {
@@ -91,7 +91,6 @@ const BETWEEN = String.raw`\s*(?:,|\bor\b|\|\|?)\s*`;
 const LARGEST: Readonly<Record<string, number>> = {
   ...{ sport: 65535, dport: 65535, length: 65535, ttl: 255, dscp: 63, type: 255, code: 255 },
 };
-const OVER_UDP = new Set(["domain", "dns", "bootps", "bootpc", "tftp", "ntp", "snmp"]);
 
 const HABITS: readonly Habit[] = [
   // Letters, quotes and comments.
@@ -326,10 +325,7 @@ const HABITS: readonly Habit[] = [
     sign: sign`(?<=^\s*${VERDICT}\s+)(?:(tcp|udp)\s+)?([a-z0-9]+)(?=\s|$)`,
     write: ([, protocol, name]) => {
       if (name === "ping") return "icmp type echo-request";
-      const port = Object.hasOwn(SERVICES, name!) ? SERVICES[name!] : undefined;
-      return port === undefined
-        ? undefined
-        : `${protocol || (OVER_UDP.has(name!) ? "udp" : "tcp")} dport ${port}`;
+      return serviceClauses(name!, protocol);
     },
   },
   {
@@ -462,12 +458,4 @@ function lowered(word: string): string | undefined {
   if (["ACCEPT", "DROP", "REJECT", "RETURN", "LOG"].includes(word)) return undefined;
   const low = word.toLowerCase();
   return KEYWORDS.some((keyword) => keyword === low) ? low : undefined;
-}
-
-/** The prefix length of a netmask, or of the wildcard that is its opposite. */
-function prefixLength(mask: string): number | undefined {
-  const bits = mask.split(".").map((octet) => Number(octet).toString(2).padStart(8, "0")).join("");
-  const length = bits.search(bits.startsWith("1") ? /0|$/ : /1|$/);
-  const plain = new RegExp(bits.startsWith("1") ? "^1*0*$" : "^0*1*$");
-  return bits.length === 32 && plain.test(bits) && mask !== "0.0.0.0" ? length : undefined;
 }

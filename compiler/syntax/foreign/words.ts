@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Span } from "../source.ts";
+import type { Span } from "../../source.ts";
 
 export interface Translation {
   /** Whose language it is. */
@@ -24,6 +24,8 @@ export const SERVICES: Readonly<Record<string, number>> = {
   ...{ tftp: 69, http: 80, www: 80, pop3: 110, ntp: 123, imap: 143, snmp: 161, ldap: 389 },
   ...{ https: 443, submission: 587, imaps: 993, pop3s: 995, mysql: 3306, rdp: 3389 },
 };
+/** What of them is not over TCP. */
+const OVER_UDP = new Set(["domain", "dns", "bootps", "bootpc", "tftp", "ntp", "snmp"]);
 const PROTOCOLS: Readonly<Record<string, string>> = {
   icmp6: "icmpv6",
   "ipv6-icmp": "icmpv6",
@@ -204,4 +206,18 @@ function wholePrefix(text: string): string {
   const [, octets, length] = /^(\d+(?:\.\d+){0,2})(\/\d+)$/.exec(text) ?? [];
   if (!octets) return text;
   return `${octets}${".0".repeat(4 - octets.split(".").length)}${length}`;
+}
+
+/** `tcp dport 22` for `ssh`, over the protocol given or the usual one; undefined if unknown. */
+export function serviceClauses(name: string, protocol = ""): string | undefined {
+  if (!Object.hasOwn(SERVICES, name)) return undefined;
+  return `${protocol || (OVER_UDP.has(name) ? "udp" : "tcp")} dport ${SERVICES[name]}`;
+}
+
+/** The prefix length of a netmask, or of the wildcard that is its opposite. */
+export function prefixLength(mask: string): number | undefined {
+  const bits = mask.split(".").map((octet) => Number(octet).toString(2).padStart(8, "0")).join("");
+  const length = bits.search(bits.startsWith("1") ? /0|$/ : /1|$/);
+  const plain = new RegExp(bits.startsWith("1") ? "^1*0*$" : "^0*1*$");
+  return bits.length === 32 && plain.test(bits) && mask !== "0.0.0.0" ? length : undefined;
 }
