@@ -206,7 +206,11 @@ export function explainMistake({ at, word, after }: Mistake): Diagnostic {
         code: "FW009",
         message: verb ? "the verb of a rule stands first" : "a rule starts with its verb",
         span: verb ? part(span, verb[1]!.length, verb[2]!.length) : firstWord(word),
-        help: put ? `write \`${put}\`` : `write \`accept ${text}\`, or \`drop ${text}\``,
+        help: put
+          ? `write \`${put}\``
+          : /^(log|label|set)\b/.test(text)
+          ? `write \`match ${text}\``
+          : `write \`accept ${text}\`, or \`drop ${text}\``,
       };
     }
     case "expectation": {

@@ -129,7 +129,7 @@ const DIALECTS: readonly (readonly [of: string, sign: RegExp, read: Reader])[] =
   ["iptables", /^\s*(\*(filter|nat|mangle|raw)|COMMIT)$/, left("a file holds its chains directly")],
   [
     "Cisco",
-    /^\s*(\d+\s+)?(access-list\s+\S+\s+(extended\s+|standard\s+)?)?(permit|deny)\s+([a-z]|\d+\.)/,
+    /^\s*(\d+\s+)?(access-list\s+\S+\s+(extended\s+|standard\s+)?)?(permit|deny)\s+((ip|ipv6|tcp|udp|icmp|esp|gre|ahp|any|host)\b|\d+\.)/,
     cisco,
   ],
   [

@@ -64,10 +64,11 @@ function apply({ sign, write }: Habit, text: string): { text: string; span: Span
   return span && { text: mended + text.slice(end), span };
 }
 
-/** Where a match stands, without the spaces around it. */
-function placeOf({ 0: text, index }: RegExpExecArray): Span {
+/** Where a match stands, without the spaces around it; an empty one is before a word. */
+function placeOf({ 0: text, index, input }: RegExpExecArray): Span {
+  const marked = text.trim() || (/^[\w.@$-]+/.exec(input.slice(index))?.[0] ?? "");
   const start = index + text.length - text.trimStart().length;
-  return { start, end: start + text.trim().length };
+  return { start, end: start + marked.length };
 }
 
 /** An expression for all its places; spaces are left out. */
@@ -96,7 +97,7 @@ const HABITS: readonly Habit[] = [
   // Letters, quotes and comments.
   {
     says: "words are written in lower case",
-    sign: /(?<![$@\w.-])[A-Z][A-Z0-9]+(?![\w.-])/g,
+    sign: /(?<![$@\w.-])[A-Z][A-Za-z0-9]+(?![\w.-])/g,
     write: ([word]) => lowered(word!),
   },
   {
@@ -199,6 +200,50 @@ const HABITS: readonly Habit[] = [
     write: ([, clauses, label]) => clauses ? `by ${label} ${clauses}` : undefined,
   },
 
+  // Words of others.
+  {
+    says: "a clause has no dashes before it",
+    sign: sign`(?<=\s)--?(?=(?:${FIELDS}|state|log|limit)\b)`,
+    write: () => "",
+  },
+  {
+    says: "a port is said by `dport` or `sport`",
+    sign: sign`\b(?:(src|source|from|sport)|dst|dest|destination|to|dport)[\s-]ports?\b`,
+    write: ([, source]) => source ? "sport" : "dport",
+  },
+  {
+    says: "a port is said by `dport` or `sport`",
+    sign: sign`(?<=\bfrom\s+(?:!\s*)?${VALUE}\s+)ports?\b(?!-)`,
+    write: () => "sport",
+  },
+  {
+    says: "a port is said by `dport` or `sport`",
+    sign: /(?<![\w.-])(?<!:\s*)ports?(?=\s+[=!\d{@$])/g,
+    write: () => "dport",
+  },
+  {
+    says: "an address is said by `from` or `to`",
+    sign:
+      sign`\b(?:(src|source)|dst|dest|destination)(?:\s+(?:address|ip|host|net))?(?=\s+(?:!\s*)?(?:\d+\.|[@$\{!]|any\b|[0-9a-f]*:))`,
+    write: ([, source]) => source ? "from" : "to",
+  },
+  {
+    says: "a chain is entered by `jump` and its name",
+    sign: /(?<=^\s*jump)\s+to(?=\s+[\w-]+)/g,
+    write: () => "",
+  },
+  {
+    says: "how to reject stands behind `with`",
+    sign: /(?<=^\s*reject\s+)(?=(?:tcp-reset|icmp-(?:port|host|net|admin))\b)/g,
+    write: () => "with ",
+  },
+  { says: "a log has no level", sign: /(?<=\blog\b.*)\s*\blevel\s+\w+/g, write: () => "" },
+  {
+    says: "a log's prefix follows it at once",
+    sign: /(?<=\blog\s+)prefix\s+(?=")/g,
+    write: () => "",
+  },
+
   // Negation and comparison.
   {
     says: "negation is written `!`, before the value",
@@ -236,9 +281,16 @@ const HABITS: readonly Habit[] = [
 
   // Values.
   {
-    says: "a range of ports is written with `-`",
-    sign: sign`${after("sport|dport")}(?<![\w:.-])(\d+)(?::|\.\.+)(\d*)(?![\w:])`,
+    says: "a range is written with `-`",
+    sign: sign`${
+      after("sport|dport|length|ttl|dscp|type|code|uid|gid")
+    }(?<![\w:.-])(\d+)(?::|\.\.+)(\d*)(?![\w:])`,
     write: ([, lo, hi]) => `${lo}-${hi || "65535"}`,
+  },
+  {
+    says: "several values stand in braces",
+    sign: /(?<=\b[sd]port\s+(?:!\s*)?)\d+(?:-\d+)?(?:\s+\d+(?:-\d+)?(?![\w:./]))+/g,
+    write: ([ports]) => `{ ${ports!.split(/\s+/).join(", ")} }`,
   },
   {
     says: "a range of ports has a beginning",
@@ -252,6 +304,19 @@ const HABITS: readonly Habit[] = [
       const length = prefixLength(mask!);
       return length === undefined ? undefined : `${address}/${length}`;
     },
+  },
+  {
+    says: "a network is written with the length of its prefix",
+    sign: /(?<![\w.])(\d+(?:\.\d+){0,2})(?:\.\*)+(?![\w.])/g,
+    write: ([, octets]) => {
+      const known = octets!.split(".").length;
+      return `${octets}${".0".repeat(4 - known)}/${8 * known}`;
+    },
+  },
+  {
+    says: "the length of a prefix follows its address at once",
+    sign: sign`(?<=${V4})\s*\/\s*(?=\d)`,
+    write: ([match]) => match === "/" ? undefined : "/",
   },
   {
     says: "an IPv4 address has four numbers",
@@ -321,6 +386,16 @@ const HABITS: readonly Habit[] = [
     write: ([ports]) => `dport ${ports}`,
   },
   {
+    says: "a state is said by `state`",
+    sign: sign`(?<=^\s*${VERDICT}(?:\s+${PROTOCOL})?\s+)(?=${STATE}\b)`,
+    write: () => "state ",
+  },
+  {
+    says: "loopback is an interface, which is said by `in on`",
+    sign: sign`(?<=^\s*${VERDICT}\s+)(?:lo|loopback|localhost)(?=\s*$)`,
+    write: () => "in on lo",
+  },
+  {
     says: "a service is said by its protocol and port",
     sign: sign`(?<=^\s*${VERDICT}\s+)(?:(tcp|udp)\s+)?([a-z0-9]+)(?=\s|$)`,
     write: ([, protocol, name]) => {
@@ -361,6 +436,21 @@ const HABITS: readonly Habit[] = [
     write: ([match]) => match!.match(new RegExp(STATE, "g"))!.join(", "),
   },
   {
+    says: "flags are joined by commas",
+    sign: /(?<=\bflags\s+)\{([^{}]*)\}/g,
+    write: ([, flags]) => flags!.trim(),
+  },
+  {
+    says: "flags are joined by commas",
+    sign: /(?<=\bflags\s+)[a-z]+(?:\s*[&|+]\s*[a-z]+)+/g,
+    write: ([flags]) => flags!.split(/\s*[&|+]\s*/).join(","),
+  },
+  {
+    says: "TCP flags are said by `flags`",
+    sign: /(?<=\btcp\s+)(?=(?:syn|ack|fin|rst|psh|urg)\b)/g,
+    write: () => "flags ",
+  },
+  {
     says: "what has an end at both sides is said by `from` and `to`",
     sign: sign`(?<!\b(?:from|to)\s+(?:!\s*)?)(${VALUE})\s*(?:->|→|>)\s*(${VALUE})`,
     write: ([, from, to]) =>
@@ -368,7 +458,7 @@ const HABITS: readonly Habit[] = [
   },
   {
     says: "an address is said by `from` or `to`",
-    sign: sign`(?<=^\s*${VERDICT}(?:\s+${PROTOCOL})?\s+)(?=${V4}|@)`,
+    sign: sign`(?<=^\s*${VERDICT}(?:\s+${PROTOCOL})?\s+)(?=${V4}|@|\{\s*${V4})`,
     write: () => "from ",
   },
   {
@@ -376,6 +466,16 @@ const HABITS: readonly Habit[] = [
     sign:
       sign`(?<=^\s*(?:${VERDICT}|match)(?:\s+${PROTOCOL})?)(?:\s+(?:any|everything))+(?:\s+to\s+any)?(?=\s|$)`,
     write: () => "",
+  },
+  {
+    says: "fields in parentheses begin with `tuple`",
+    sign: /(?<!\btuple\s*)\((?=[^()]*\)\s*in\s+@)/g,
+    write: () => "tuple (",
+  },
+  {
+    says: "a set of tuples is looked in by `in`",
+    sign: /(?<=\btuple\s*\([^()]*\)\s*)(?=@)/g,
+    write: () => "in ",
   },
   {
     says: "clauses stand side by side, without parentheses",
@@ -399,6 +499,11 @@ const HABITS: readonly Habit[] = [
   },
 
   // Rates, times and names.
+  {
+    says: "a rate is said by `limit`",
+    sign: /\b(?:limit\s+)?rate\s+(?=(?:over\s+)?\d)/g,
+    write: () => "limit ",
+  },
   {
     says: "a rate is a number of packets `/` a unit",
     sign:
@@ -436,6 +541,15 @@ const HABITS: readonly Habit[] = [
 
 /** What is certain, though nothing can be offered. */
 const CERTAIN: readonly (readonly [sign: RegExp, message: string])[] = [
+  [
+    /(?<=\{[^{}]*)\bnot\b/,
+    "a member of a list cannot be negated; the whole list can, by `!` before it",
+  ],
+  [
+    /(?<=\b[sd]port\s+(?:!\s*)?(?:\{[^{}]*)?)\d+[A-Za-z_]\w*/,
+    "a port is a number, or the name of a constant or a set",
+  ],
+  [/(?<=\d\.\d+|::[\da-f]*)\/(?!\s*[\d\/])/, "the length of the prefix is missing after `/`"],
   [/(?<![\w.])\d+(?:\.\d+){4,}(?![\w.])/, "an IPv4 address has four numbers"],
   [
     /(?<=\b(?:from|to)\s+(?:!\s*)?)(?=\S*::|(?:\S*:){7})[\w:]*[g-zG-Z_][\w:]*(?:\/\d+)?/,
