@@ -20,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   front: () => import("./front.ts"),
   queue: () => import("./queue.ts"),
   reload: () => import("./reload.ts"),
+  soak: () => import("./soak.ts"),
   sync: () => import("./sync.ts"),
 };
 
