@@ -22,10 +22,14 @@ export class GuardError extends Error {
   override name = "GuardError";
 }
 
+export interface Guard {
+  /** Queueing ends with this process: it is to be killed, instead of running the command. */
+  owner(pid: number | undefined): Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** Starts the guard, which ends with this process. Throws GuardError. */
-export async function startGuard(
-  { queues, command, hung, back }: Guarded,
-): Promise<{ stop(): Promise<void> }> {
+export async function startGuard({ queues, command, hung, back }: Guarded): Promise<Guard> {
   const program = await guardProgram();
   let child: Deno.ChildProcess;
   try {
@@ -53,9 +57,14 @@ export async function startGuard(
     }
   };
   const followed = follow();
+  const writer = child.stdin.getWriter();
+  // It may have been killed: then there is nobody to tell.
   return {
+    async owner(pid = 0) {
+      await writer.write(new TextEncoder().encode(`${pid}\n`)).catch(() => {});
+    },
     async stop() {
-      await child.stdin.close().catch(() => {}); // it may have been killed
+      await writer.close().catch(() => {});
       await Promise.all([followed, child.status]);
     },
   };

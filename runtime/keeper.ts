@@ -60,6 +60,7 @@ export async function keepHooks(
   /** The same plan once more, with what its rules had counted until now. */
   const restore = async () => {
     counted = added(counted, await installed.replace(now));
+    await guard?.owner(installed.owner());
     away = lost = false;
   };
   const check = () =>
@@ -90,6 +91,7 @@ export async function keepHooks(
   let installed: Awaited<ReturnType<typeof installHooks>>;
   try {
     installed = await installHooks(plan, backend);
+    await guard?.owner(installed.owner());
   } catch (error) {
     await guard?.stop();
     throw error;

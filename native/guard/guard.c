@@ -7,10 +7,12 @@
  * packets wait in one of its queues, and for some time none has been answered. Then this says so on
  * standard error, and runs the command if there is one. Standard output has the word "hung" when
  * that is done, and "back" when packets are answered again. It ends when its standard input does,
- * which is when its parent has gone.
+ * which is when its parent has gone. A line there with a number is that of a process with which
+ * queueing ends: instead of running the command, that process is killed. 0 is none.
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -61,16 +63,30 @@ static void run(char **command)
 		fprintf(stderr, "barrage: %s failed, packets stay stopped\n", command[0]);
 }
 
-/* True after the time, false if the parent has gone. */
-static bool wait_for(int milliseconds)
+/* Takes note of what the parent says; false if it has gone. */
+static bool hear(pid_t *owner)
 {
-	struct pollfd parent = { .fd = STDIN_FILENO };
+	char text[64];
+	const ssize_t n = read(STDIN_FILENO, text, sizeof text - 1);
+
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	text[n] = '\0';
+	for (char *at = text, *end; (void)strtol(at, &end, 10), end != at; at = end)
+		*owner = (pid_t)strtol(at, NULL, 10);
+	return true;
+}
+
+/* True after the time, false if the parent has gone. */
+static bool wait_for(int milliseconds, pid_t *owner)
+{
+	struct pollfd parent = { .fd = STDIN_FILENO, .events = POLLIN };
 
 	for (;;) {
 		const int n = poll(&parent, 1, milliseconds);
-		if (n >= 0)
-			return n == 0;
-		if (errno != EINTR)
+		if (n == 0)
+			return true;
+		if (n < 0 ? errno != EINTR : !hear(owner))
 			return false;
 	}
 }
@@ -103,8 +119,9 @@ int main(int argc, char **argv)
 	/* What a terminal sends to its programs, to interrupt or to stop them, is not for us. */
 	(void)setsid();
 	prctl(PR_SET_NAME, "barrage-guard");
+	pid_t owner = 0;
 	bool hung = false;
-	while (wait_for((int)(patience / LOOKS))) {
+	while (wait_for((int)(patience / LOOKS), &owner)) {
 		bool any = false;
 		for (uint32_t i = first; i <= last; i++) {
 			uint32_t waiting;
@@ -119,7 +136,9 @@ int main(int argc, char **argv)
 				waiting, i, patience);
 		}
 		if (any && !hung) {
-			if (argc > 4)
+			if (argc > 4 && owner > 0)
+				(void)kill(owner, SIGKILL);
+			else if (argc > 4)
 				run(&argv[4]);
 			puts("hung");
 		} else if (hung && !any) {

@@ -21,9 +21,13 @@ export interface Backend {
   /**
    * Puts `plan` into the kernel, in place of what is there of ours, in one transaction an address
    * family: a packet meets the old or the new. What was pushed down before stays out of use, with
-   * its counters, until `sweep`. Returns the number of this installation. May fail half-way.
+   * its counters, until `sweep`. Returns the number of this installation, which is above `last`. May
+   * fail half-way.
    */
-  install(plan: HookPlan): Promise<number>;
+  install(plan: HookPlan, last: number): Promise<number>;
+
+  /** The process that what is installed ends with; undefined if it outlives us. */
+  owner(): number | undefined;
 
   /** Removes all of ours that the `generation`-th installation, of `plan`, does not use. */
   sweep(plan: HookPlan, generation: number): Promise<void>;

@@ -38,9 +38,16 @@ export async function run(what: string, { argv, stdin }: Command): Promise<strin
   throw new HookError(what, said || `${program} ended with exit code ${code}`, remedyFor(said));
 }
 
-function spawn(what: string, program: string, args: string[]): Deno.ChildProcess {
+/** Starts a kernel's tool, all its streams piped. Throws HookError when it is missing. */
+export function spawn(
+  what: string,
+  program: string,
+  args: string[],
+  options: Deno.CommandOptions = {},
+): Deno.ChildProcess {
   try {
     return new Deno.Command(program, {
+      ...options,
       args,
       env: { LC_ALL: "C" },
       stdin: "piped",
@@ -59,7 +66,8 @@ function spawn(what: string, program: string, args: string[]): Deno.ChildProcess
   }
 }
 
-function remedyFor(said: string): string {
+/** What to do about what a tool has said. */
+export function remedyFor(said: string): string {
   if (/permi(ssion|tted)|must be root/i.test(said)) {
     return "Run as root, or with CAP_NET_ADMIN in this network namespace.";
   }

@@ -259,9 +259,10 @@ export function iptables(variant: Variant, families: readonly Family[] = FAMILIE
       const numbers = rules.matchAll(/--queue-(?:num|balance) (\d+)/g);
       return [...new Set([...numbers].map(([, digits]) => Number(digits)))];
     },
-    async install(plan) {
+    owner: () => undefined,
+    async install(plan, last) {
       const chains = await Promise.all(families.map(found));
-      const generation = 1 + Math.max(0, ...chains.flat().map(generationOf));
+      const generation = 1 + Math.max(last, ...chains.flat().map(generationOf));
       for (const [i, family] of families.entries()) {
         const add = chainsOf(plan, family, generation);
         const what = `cannot install the ${family} hooks`;

@@ -2,8 +2,8 @@
  * The kernel's side of the firewall: what sends packets to the queue and acts on their verdicts.
  *
  * Bind the queues first, then install. To stop: `detach()`, let the engine answer what is queued,
- * then `remove()`. Nothing here outlives its process unless it is killed; `removeLeftovers()` then
- * cleans up, and so does the next install.
+ * then `remove()`. Nothing here outlives its process unless it is killed; what then has no owner
+ * (owner.ts) is cleaned up by `removeLeftovers()`, and by the next install.
  *
  * @module
  */
@@ -28,6 +28,8 @@ export interface InstalledHooks {
    * stays, and HookError says why.
    */
   replace(plan: HookPlan): Promise<ReadonlyMap<number, PushedCount>>;
+  /** The process that they end with; undefined if they outlive us. */
+  owner(): number | undefined;
   /** Whether somebody else has changed what is in the kernel of it. */
   changed(): Promise<boolean>;
   /** Ends queueing; packets that are queued already can still be answered, and rejected. */
@@ -43,7 +45,7 @@ export interface InstalledHooks {
 export async function installHooks(plan: HookPlan, backend: Backend): Promise<InstalledHooks> {
   let now = plan, generation: number, shape: string;
   try {
-    generation = await backend.install(now);
+    generation = await backend.install(now, 0);
     await backend.sweep(now, generation);
     shape = await backend.shape();
   } catch (error) {
@@ -61,9 +63,9 @@ export async function installHooks(plan: HookPlan, backend: Backend): Promise<In
       };
       const old = { plan: now, generation };
       try {
-        generation = await backend.install(next);
+        generation = await backend.install(next, generation);
       } catch (error) {
-        generation = await backend.install(old.plan);
+        generation = await backend.install(old.plan, generation);
         throw error;
       }
       now = next;
@@ -72,6 +74,7 @@ export async function installHooks(plan: HookPlan, backend: Backend): Promise<In
       shape = await backend.shape();
       return counted;
     },
+    owner: () => backend.owner(),
     changed: async () => await backend.shape() !== shape,
     detach: () => backend.detach(),
     remove: () => backend.remove(),
@@ -105,7 +108,7 @@ async function forEachFound(
   const failures: HookError[] = [];
   // One address family at a time: a host may have the tools of only one.
   const variants = ["iptables", "iptables-legacy"] as const satisfies readonly Variant[];
-  const backends = [nft, ...variants.flatMap((v) => FAMILIES.map((f) => iptables(v, [f])))];
+  const backends = [nft(), ...variants.flatMap((v) => FAMILIES.map((f) => iptables(v, [f])))];
   for (const backend of backends) {
     const found = await backend.find().catch((error) => {
       // Without the tool, or its part of the kernel, nothing of ours can be there.

@@ -5,11 +5,15 @@
  * namespace holds. Detaching therefore only lets packets pass in front of the queue, and the table
  * goes when the engine has answered what it held.
  *
+ * If packets are to pass when nobody answers them (`bypass`), the table has an owner: what is pushed
+ * down goes too when we die. Otherwise it must stay, to keep them out.
+ *
  * @module
  */
 import { LISTS } from "../../compiler/tables/layout.ts";
 import type { Backend } from "./backend.ts";
-import { type Command, run } from "./command.ts";
+import { type Command, HookError, run } from "./command.ts";
+import { oneCommand, type Owner, ownersKnown, startOwner } from "./owner.ts";
 import {
   addCount,
   hex,
@@ -39,17 +43,25 @@ export const PROBE: Command = {
 };
 
 const LIST: Command = { argv: ["nft", "list", "tables"] };
-const REMOVE = transaction([`delete table ${TABLE}`]);
+const REMOVE = [`delete table ${TABLE}`];
 
-function transaction(lines: readonly string[]): Command {
-  return { argv: ["nft", "-f", "-"], stdin: lines.join("\n") + "\n" };
+/** Lines for nft to carry out together, and who is to: the table's owner, or one that ends at once. */
+function transaction(lines: readonly string[], owned = false): Command {
+  return owned
+    ? { argv: ["nft", "-i"], stdin: `${oneCommand(lines)}\n` }
+    : { argv: ["nft", "-f", "-"], stdin: lines.join("\n") + "\n" };
 }
 
 /**
  * Puts `plan` in place of our table, in one transaction, whether there is one or not. Unless it is
  * the first, base chains that are there only change their rules.
  */
-function install(plan: HookPlan, generation: number, there: Chains = new Map()): Command {
+function install(
+  plan: HookPlan,
+  generation: number,
+  owned: boolean,
+  there: Chains = new Map(),
+): string[] {
   const flushed = [...there].filter(([, base]) => base)
     .map(([name]) => `flush chain ${TABLE} ${name}`);
   const tails = plan.hooks.map((hook) => `tail-${hook}`).filter((name) => there.has(name))
@@ -61,9 +73,10 @@ function install(plan: HookPlan, generation: number, there: Chains = new Map()):
     "\t}",
   ];
   const rejects = rejectRules(plan);
-  return transaction([
+  return [
     ...(there.size > 0 ? [...flushed, ...tails] : [`add table ${TABLE}`, `delete table ${TABLE}`]),
     `table ${TABLE} {`,
+    ...(owned ? ["\tflags owner"] : []),
     ...plan.hooks.filter(() => rejects.length > 0)
       .flatMap((hook) => chain(`reject-${hook}`, rejects, `${hook} priority filter`)),
     ...plan.hooks.flatMap((hook) => {
@@ -78,7 +91,7 @@ function install(plan: HookPlan, generation: number, there: Chains = new Map()):
       ];
     }),
     "}",
-  ]);
+  ];
 }
 
 function lineRule({ match, mark, then, counts }: Line, tail: string): string {
@@ -128,79 +141,107 @@ function chainsIn(table: string): Chains {
 }
 
 /** The rules stay: when the last that asks for a state goes, the kernel drops what is queued. */
-function detach(hooks: readonly string[]): Command {
-  return transaction(hooks.map((hook) => `insert rule ${TABLE} queue-${hook} accept`));
+function detach(hooks: readonly string[]): string[] {
+  return hooks.map((hook) => `insert rule ${TABLE} queue-${hook} accept`);
 }
 
-/** Our table as text; undefined if there is none. */
-async function ourTable(): Promise<string | undefined> {
-  if ((await nft.find()).length === 0) return undefined;
-  return await run("cannot read our nft table", {
-    argv: ["nft", "list", "table", ...TABLE.split(" ")],
-  });
+/** Our table as text, without counters if so asked; "" if there is none. */
+async function ourTable(...options: string[]): Promise<string> {
+  const what = "cannot read our nft table";
+  if (!(await run(what, LIST)).split("\n").includes(`table ${TABLE}`)) return "";
+  return await run(what, { argv: ["nft", ...options, "list", "table", ...TABLE.split(" ")] });
 }
 
-/** The same without counters. */
-async function ourShape(): Promise<string> {
-  if ((await nft.find()).length === 0) return "";
-  return await run("cannot read our nft table", {
-    argv: ["nft", "-s", "list", "table", ...TABLE.split(" ")],
-  });
+function isOwned(table: string): boolean {
+  return /^\tflags .*owner/m.test(table);
 }
 
 /** The hooks by nft. */
-export const nft: Backend = {
-  name: "nft",
-  commands: (plan) => ({
-    install: [install(plan, 1)],
-    detach: [detach(plan.hooks)],
-    remove: [REMOVE],
-  }),
-  async find() {
-    const tables = await run("cannot read the nft rules", LIST);
-    return tables.split("\n").includes(`table ${TABLE}`) ? [`table ${TABLE} (nft)`] : [];
-  },
-  async queues() {
-    const numbers = (await ourTable() ?? "").matchAll(/\bqueue\b[^\n]*?\b(?:num|to) (\d+)/g);
-    return [...new Set([...numbers].map(([, digits]) => Number(digits)))];
-  },
-  async install(plan) {
-    const there = chainsIn(await ourTable() ?? "");
-    const generation = 1 + Math.max(0, ...[...there.keys()].map(generationOf));
-    await run("cannot install the hooks", install(plan, generation, there));
-    return generation;
-  },
-  async sweep(_, generation) {
-    const old = [...chainsIn(await ourTable() ?? "").keys()].filter((name) =>
-      ![0, generation].includes(generationOf(name))
-    );
-    if (old.length === 0) return;
-    await run("cannot clean up", transaction(old.map((name) => `delete chain ${TABLE} ${name}`)));
-  },
-  async counters(plan, generation) {
-    const totals = new Map<number, PushedCount>();
-    const table = await ourTable() ?? "";
-    for (const hook of plan.hooks) {
-      const start = table.indexOf(`\tchain front-${hook}-${generation} {\n`);
-      if (start < 0) continue;
-      const chain = table.slice(start, table.indexOf("\n\t}", start));
-      const counts = [...chain.matchAll(/\bcounter packets (\d+) bytes (\d+)/g)]
-        .map(([, packets, bytes]) => ({ packets: BigInt(packets!), bytes: BigInt(bytes!) }));
-      const lines = pushedLines(plan, hook, "nft").filter((line) => line.counts !== undefined);
-      for (const [i, line] of lines.entries()) addCount(totals, line, counts[i]);
+export function nft(): Backend {
+  let owner: Owner | undefined;
+
+  /** Changes our table, which is `table` now. */
+  async function change(what: string, table: string, lines: readonly string[]): Promise<void> {
+    if (owner) return await owner.change(what, lines);
+    if (isOwned(table)) {
+      const why = "they belong to a run of Barrage that goes on";
+      throw new HookError(what, why, "Stop it: the kernel removes them when it ends.");
     }
-    return totals;
-  },
-  shape: ourShape,
-  async detach() {
-    const hooks = [...chainsIn(await ourTable() ?? "").keys()]
-      .filter((name) => name.startsWith("queue-")).map((name) => name.slice("queue-".length));
-    if (hooks.length > 0) await run("cannot end queueing", detach(hooks));
-  },
-  async remove() {
-    if ((await nft.find()).length > 0) await run("cannot remove the hooks", REMOVE);
-  },
-};
+    await run(what, transaction(lines));
+  }
+
+  async function disown() {
+    await owner?.stop();
+    owner = undefined;
+  }
+
+  return {
+    name: "nft",
+    commands(plan) {
+      const step = (lines: readonly string[]) => [transaction(lines, plan.bypass)];
+      return {
+        install: step(install(plan, 1, plan.bypass)),
+        detach: step(detach(plan.hooks)),
+        remove: step(REMOVE),
+      };
+    },
+    owner: () => owner?.pid,
+    async find() {
+      return await ourTable() === "" ? [] : [`table ${TABLE} (nft)`];
+    },
+    async queues() {
+      const numbers = (await ourTable()).matchAll(/\bqueue\b[^\n]*?\b(?:num|to) (\d+)/g);
+      return [...new Set([...numbers].map(([, digits]) => Number(digits)))];
+    },
+    async install(plan, last) {
+      const owned = plan.bypass && await ownersKnown();
+      if (owner?.ended) await disown();
+      const table = await ourTable();
+      if (owned) owner ??= startOwner();
+      // What has no owner cannot be given one, nor can it be taken from what has.
+      const there = isOwned(table) === owned ? chainsIn(table) : new Map();
+      const generation = 1 + Math.max(last, ...[...chainsIn(table).keys()].map(generationOf));
+      const lines = install(plan, generation, owned, there);
+      await change("cannot install the hooks", table, lines);
+      if (!owned) await disown();
+      return generation;
+    },
+    async sweep(_, generation) {
+      const table = await ourTable();
+      const old = [...chainsIn(table).keys()].filter((name) =>
+        ![0, generation].includes(generationOf(name))
+      );
+      if (old.length === 0) return;
+      await change("cannot clean up", table, old.map((name) => `delete chain ${TABLE} ${name}`));
+    },
+    async counters(plan, generation) {
+      const totals = new Map<number, PushedCount>();
+      const table = await ourTable();
+      for (const hook of plan.hooks) {
+        const start = table.indexOf(`\tchain front-${hook}-${generation} {\n`);
+        if (start < 0) continue;
+        const chain = table.slice(start, table.indexOf("\n\t}", start));
+        const counts = [...chain.matchAll(/\bcounter packets (\d+) bytes (\d+)/g)]
+          .map(([, packets, bytes]) => ({ packets: BigInt(packets!), bytes: BigInt(bytes!) }));
+        const lines = pushedLines(plan, hook, "nft").filter((line) => line.counts !== undefined);
+        for (const [i, line] of lines.entries()) addCount(totals, line, counts[i]);
+      }
+      return totals;
+    },
+    shape: () => ourTable("-s"),
+    async detach() {
+      const table = await ourTable();
+      const hooks = [...chainsIn(table).keys()]
+        .filter((name) => name.startsWith("queue-")).map((name) => name.slice("queue-".length));
+      if (hooks.length > 0) await change("cannot end queueing", table, detach(hooks));
+    },
+    async remove() {
+      const table = await ourTable();
+      if (table !== "") await change("cannot remove the hooks", table, REMOVE);
+      await disown();
+    },
+  };
+}
 
 function generationOf(chain: string): number {
   return Number(/^front-\w+-(\d+)$/.exec(chain)?.[1] ?? 0);

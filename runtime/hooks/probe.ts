@@ -43,7 +43,7 @@ export async function probeBackend(): Promise<Backend> {
 export function backendNamed(name: string): Backend | undefined {
   switch (name) {
     case "nft":
-      return nft;
+      return nft();
     case "iptables":
     case "iptables-legacy":
       return iptables(name);
@@ -54,7 +54,7 @@ export function backendNamed(name: string): Backend | undefined {
 
 async function probeNft(): Promise<Backend> {
   await run("nft cannot queue", PROBE);
-  return nft;
+  return nft();
 }
 
 async function probeIptables(variant: Variant): Promise<Backend> {

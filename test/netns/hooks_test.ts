@@ -286,9 +286,11 @@ async function withFailing(tools: Record<string, string>, use: (path: string) =>
   }
 }
 
-/** The nft hooks with the queue taken out, for kernels whose nft cannot queue. */
+/** The nft hooks with the queue taken out, and of no owner, for kernels whose nft cannot queue. */
 function queueless(plan: HookPlan): string {
-  return nft.commands(plan).install.map(({ stdin }) => stdin!.replace(/queue num .*/g, "accept"))
+  return nft().commands({ ...plan, bypass: false }).install.map(({ stdin }) =>
+    stdin!.replace(/queue num .*/g, "accept")
+  )
     .join("");
 }
 

@@ -241,7 +241,7 @@ async function countedByNft(text: string, packets: readonly Uint8Array[]): Promi
   const server = await listener(net);
   const { policy } = check("random.fw", text);
   const plan = hookPlan(policy!);
-  const install = nft.commands(plan).install.map(({ stdin }) => stdin!).join("");
+  const install = nft().commands(plan).install.map(({ stdin }) => stdin!).join("");
   await server.run(["nft", "-f", "-"], install.replace(/queue num .*/g, "accept"));
   await send(net, packets);
   const { counted } = await hooks(server, "nft", plan, ["counters"]);

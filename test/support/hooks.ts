@@ -91,4 +91,5 @@ async function loopback() {
 if (import.meta.main) {
   const [backend = "", plan = "", ...steps] = Deno.args;
   console.log(JSON.stringify(await main(backend, JSON.parse(plan), steps)));
+  Deno.exit(); // with what it has begun left as it is
 }
