@@ -327,7 +327,8 @@ size_t fw_nfq_put_answers(char *out, uint32_t queue, const struct fw_answer *ans
 	size_t size = 0;
 
 	for (uint32_t first = 0, last; first < n; first = last + 1) {
-		for (last = first; last + 1 < n && same(&answers[first], &answers[last + 1]);)
+		for (last = first; last + 1 < n && last + 1 - first < FW_ANSWER_RUN &&
+				   same(&answers[first], &answers[last + 1]);)
 			last++;
 		const struct fw_answer *a = &answers[last];
 		const int type = last > first ? NFQNL_MSG_VERDICT_BATCH : NFQNL_MSG_VERDICT;

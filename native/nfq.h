@@ -1,8 +1,8 @@
 /*
  * nfq.h - one kernel packet queue (NFQUEUE): receive a batch, answer a batch.
  *
- * Answers leave in one send, in ascending id order, a run of equal answers as one message. Such a
- * message answers every packet up to its id that is still queued: that is exact because ids ascend,
+ * Answers leave in one send, in ascending id order, a short run of equal answers as one message. Such
+ * a message answers every packet up to its id that is still queued: that is exact because ids ascend,
  * every packet that was delivered is answered with its batch, and what could not be delivered is
  * not queued. So a batch whose answers cannot be sent ends the queue's use: nothing that was to be
  * dropped may be swept along by a later accept.
@@ -75,6 +75,13 @@ int fw_nfq_receive(struct fw_nfq *q, bool wait, struct fw_queued *packets);
 
 /* Sends the answers of one received batch. Any failure is fatal. */
 int fw_nfq_answer(struct fw_nfq *q, const struct fw_answer *answers, uint32_t n);
+
+/*
+ * Packets that one message answers, at most. The kernel takes them all out of its queue under the
+ * lock that it needs to put one in, so long runs hold up the sender; short ones cost us messages. Of
+ * 1, 2, 3, 4, 8 and any number tried, see docs/queue.md.
+ */
+enum { FW_ANSWER_RUN = 4 };
 
 /* The messages that say so: pure. `out` has room for n * FW_ANSWER_SIZE; returns the bytes used. */
 enum { FW_ANSWER_SIZE = 40 };

@@ -202,10 +202,13 @@ static int turn(struct fw_pump *p, bool wait)
 	if (n <= 0)
 		return n;
 	const uint64_t received_ns = clock_ns(CLOCK_MONOTONIC);
+	const int error = pass(p, (uint32_t)n, received_ns);
+	if (error)
+		return error;
+	/* Only now, as nothing of this is for the packets that wait. */
 	if (fw_coalesce_saw(&p->coalesce, (uint32_t)n, p->nfq.options.batch, received_ns))
 		fw_coalesce_turn(&p->coalesce, received_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
-	const int error = pass(p, (uint32_t)n, received_ns);
-	return error ? error : n;
+	return n;
 }
 
 int fw_pump_run(struct fw_pump *p)

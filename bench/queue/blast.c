@@ -1,9 +1,9 @@
 /*
  * blast ADDRESS PORT[,PORT]... [PACE] - sends 64-byte UDP datagrams from eight sockets until SIGTERM.
  *
- * As many as it can: the kernel cuts them from large messages (UDP_SEGMENT), many messages a call.
- * With PACE, that many a second, one at a time and evenly spaced. The ports take turns, message by
- * message. Then prints how many.
+ * As many as it can: the kernel cuts them from large messages (UDP_SEGMENT), many messages a call;
+ * here, or, unless the link's gso_max_segs is 1, where they arrive. With PACE, that many a second,
+ * one at a time and evenly spaced. The ports take turns, message by message. Then prints how many.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -59,14 +59,15 @@ int main(int argc, char **argv)
 		if (n <= 0)
 			continue;
 		const uint64_t now = clock_ns(CLOCK_MONOTONIC);
-		if (fw_coalesce_saw(&coalesce, (uint32_t)n, options.batch, now))
-			fw_coalesce_turn(&coalesce, now, clock_ns(CLOCK_THREAD_CPUTIME_ID));
-		for (int i = 0; i < n; i++)
+		const uint32_t count = (uint32_t)n;
+		for (uint32_t i = 0; i < count; i++)
 			answers[i] = (struct fw_answer){
 				.id = queued[i].id,
 				.accept = is_wanted(queued[i].bytes, queued[i].captured),
 			};
-		n = fw_nfq_answer(&queue, answers, (uint32_t)n);
+		n = fw_nfq_answer(&queue, answers, count);
+		if (fw_coalesce_saw(&coalesce, count, options.batch, now))
+			fw_coalesce_turn(&coalesce, now, clock_ns(CLOCK_THREAD_CPUTIME_ID));
 	}
 	fprintf(stderr, "null: %s\n", strerror(-n));
 	return 1;

@@ -17,8 +17,8 @@ const GENERATOR_CORE = "0";
 /** The namespaces that all scenarios share: a sender, the host that filters, one behind it. */
 export interface Stage {
   readonly net: Network<"sender" | "filter" | "receiver">;
-  /** A process in the host that filters: its view of /proc/net. */
-  readonly witness: number;
+  /** The process that has the sockets where a hook's packets end: its host's view of /proc/net. */
+  readonly sinks: Readonly<Record<Hook, number>>;
 }
 
 /** One figure of a scenario. */
@@ -54,14 +54,17 @@ export interface Scenario {
 }
 
 export async function prepare(net: Stage["net"]): Promise<Stage> {
-  const sender = net.host("sender");
-  // No segmentation left to the device: large messages are cut before they leave the sender.
-  const sinks = [net.host("filter"), net.host("receiver")].map((host) =>
-    host.start([`${BUILD}sink`, ...PORTS.map(String)])
-  );
-  for (const sink of sinks) await sink.line(/ready/);
-  await sender.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=10000 65000"]);
-  return { net, witness: sinks[0]!.pid };
+  const sink = async (host: Host) => {
+    const process = host.start([`${BUILD}sink`, ...PORTS.map(String)]);
+    await process.line(/ready/);
+    return process.pid;
+  };
+  await net.host("sender").run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=10000 65000"]);
+  const sinks = {
+    input: await sink(net.host("filter")),
+    forward: await sink(net.host("receiver")),
+  };
+  return { net, sinks };
 }
 
 function targetOf({ net }: Stage, hook: Hook): Host {
@@ -75,15 +78,15 @@ const LOAD: readonly Column[] = [
   { label: "lost at the socket", digits: 0, compared: false },
 ];
 
-/** Datagrams of all ports in turn: as many as go, or so many a second. */
+/** Datagrams of all ports in turn, each by itself: as many as go, or so many a second. */
 function load(rate?: number): Scenario["measure"] {
   return async (stage, hook, pid, windowMs, signal) => {
     const to = targetOf(stage, hook).v4;
-    const generator = await startBlast(stage.net.host("sender"), to, rate);
+    const generator = await startBlast(stage.net.host("sender"), to, { rate });
     await elapse(WARM_UP_MS, signal);
-    const before = figures(stage.witness, pid);
+    const before = figures(stage.sinks.input, pid);
     await elapse(windowMs, signal);
-    const after = figures(stage.witness, pid);
+    const after = figures(stage.sinks.input, pid);
     await generator.stop("SIGTERM");
 
     const arrived = after.arrived - before.arrived, full = after.full - before.full;
@@ -94,9 +97,53 @@ function load(rate?: number): Scenario["measure"] {
   };
 }
 
+const TRAINS: readonly Column[] = [
+  { label: "kpps delivered", digits: 1, compared: true },
+  { label: "CPU ns/datagram", digits: 0, compared: true },
+];
+
+/**
+ * The same datagrams, but they travel as they were sent, eight at a time, until somebody cuts them:
+ * so a packet says little, and what counts are datagrams that reach the sockets.
+ */
+const trains: Scenario["measure"] = async (stage, hook, pid, windowMs, signal) => {
+  const to = targetOf(stage, hook).v4;
+  const generator = await startBlast(stage.net.host("sender"), to, { trains: true });
+  const look = () => ({
+    at: performance.now(),
+    delivered: delivered(stage.sinks[hook]),
+    cpuNs: pid === undefined ? NaN : cpuNs(pid),
+  });
+  await elapse(WARM_UP_MS, signal);
+  const before = look();
+  await elapse(windowMs, signal);
+  const after = look();
+  await generator.stop("SIGTERM");
+  const datagrams = after.delivered - before.delivered;
+  return [datagrams / (after.at - before.at), (after.cpuNs - before.cpuNs) / datagrams];
+};
+
+/** Datagrams that have come to a host's sockets, where they find no room: see sink.c. */
+function delivered(sink: number): number {
+  const snmp = Deno.readTextFileSync(`/proc/${sink}/net/snmp`);
+  const [names, values] = [...snmp.matchAll(/^Udp: (.+)$/gm)].map((m) => m[1]!.split(" "));
+  return Number(values![names!.indexOf("InErrors")]);
+}
+
+interface Stream {
+  /** Datagrams a second; as many as go if undefined. */
+  readonly rate?: number | undefined;
+  /** Whether what is sent together travels together. */
+  readonly trains?: boolean;
+}
+
 /** Sends datagrams of all ports, and has begun to. */
-async function startBlast(sender: Host, to: string, rate?: number): Promise<Background> {
-  await segment(sender, false);
+async function startBlast(
+  sender: Host,
+  to: string,
+  { rate, trains = false }: Stream,
+): Promise<Background> {
+  await segment(sender, trains);
   const pinned = ["taskset", "-c", GENERATOR_CORE];
   const where = [to, PORTS.join(), ...rate ? [`${rate}`] : []];
   const blast = sender.start([...pinned, `${BUILD}blast`, ...where]);
@@ -104,7 +151,7 @@ async function startBlast(sender: Host, to: string, rate?: number): Promise<Back
   return blast;
 }
 
-/** Whether the sender's link takes large messages uncut. */
+/** Whether the sender's link takes large messages uncut, as it does unless told otherwise. */
 async function segment(sender: Host, large: boolean): Promise<void> {
   const count = large ? "65535" : "1";
   await sender.run(["ip", "link", "set", sender.rightLink, "gso_max_segs", count]);
@@ -130,7 +177,7 @@ const LATENCY: readonly Column[] = [
 function ping(rate?: number): Scenario["measure"] {
   return async (stage, hook, _, windowMs, signal) => {
     const sender = stage.net.host("sender"), { v4 } = targetOf(stage, hook);
-    const generator = rate ? await startBlast(sender, v4, rate) : undefined;
+    const generator = rate ? await startBlast(sender, v4, { rate }) : undefined;
     const pings = sender.start(["ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4]);
     await elapse(windowMs, signal);
     const { stdout } = await pings.stop("SIGINT");
@@ -184,7 +231,7 @@ const COMMON = { hook: "input", rules: [1000], pinned: false, state: false } as 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   input: {
     ...COMMON,
-    title: "INPUT, all that can be sent",
+    title: "INPUT, all that can be sent, datagram by datagram",
     rules: [24, 1000, 10_000],
     contestants: ALL,
     against: ["canonical", "null"],
@@ -194,13 +241,33 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   forward: {
     ...COMMON,
-    title: "FORWARD, all that can be sent",
+    title: "FORWARD, all that can be sent, datagram by datagram",
     hook: "forward",
     contestants: ALL,
     against: ["canonical", "null"],
     pinned: true,
     columns: LOAD,
     measure: load(),
+  },
+  trains: {
+    ...COMMON,
+    title: "INPUT, all that can be sent, in trains of eight datagrams",
+    rules: [24, 1000],
+    contestants: ALL,
+    against: ["canonical", "null"],
+    pinned: true,
+    columns: TRAINS,
+    measure: trains,
+  },
+  forwardtrains: {
+    ...COMMON,
+    title: "FORWARD, all that can be sent, in trains of eight datagrams",
+    hook: "forward",
+    contestants: ALL,
+    against: ["canonical", "null"],
+    pinned: true,
+    columns: TRAINS,
+    measure: trains,
   },
   ...Object.fromEntries([10, 50, 100].map((kpps) => [`paced${kpps}`, {
     ...COMMON,

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,7 +21,7 @@
 #include "sample.h"
 
 enum { QUEUE = 7, BATCH = 64, COPY = 128, DEPTH = 4096, PACKETS = 20000, EACH = 100, IDLE_ROUNDS = 30 };
-enum { SWAPS = 200 };
+enum { SWAPS = 200, TRAIN = 8, DATAGRAM = 100 };
 
 /* The reject's mark is dropped where REJECT would stand, so that its packets can be told. */
 static const char rules[] = "*mangle\n"
@@ -305,6 +306,45 @@ static void what_was_queued_before_the_stop_goes_where_its_rule_says(void)
 	CHECK(fw_engine_free(e) == 0);
 }
 
+/* Datagrams that are sent together come together, and past the copy range. */
+static void a_train_is_one_packet_and_goes_as_a_whole_where_its_rule_says(void)
+{
+	struct traffic traffic = { .stop = false };
+	uint64_t stats[FW_STAT_COUNT] = { 0 };
+	struct fw_counter counters[SAMPLE_RULES];
+	struct fw_engine *e = new_engine();
+	const int s = socket(AF_INET, SOCK_DGRAM, 0), size = DATAGRAM;
+	const char bytes[TRAIN * DATAGRAM] = "barrage";
+
+	CHECK(setsockopt(s, SOL_UDP, UDP_SEGMENT, &size, sizeof size) == 0);
+	open_receivers(&traffic);
+	CHECK(bind_queue(e) == 0);
+	netns_shell("iptables-restore", rules);
+	CHECK(fw_engine_start(e) == 0);
+	for (uint32_t i = 0; i < EACH * PORTS; i++) {
+		const struct sockaddr_in to = loopback(ports[i % PORTS]);
+		CHECK(sendto(s, bytes, sizeof bytes, 0, (const struct sockaddr *)&to, sizeof to) > 0);
+	}
+	netns_shell("iptables -t mangle -F INPUT", "");
+	CHECK(fw_engine_stop(e) == 0);
+	CHECK(fw_engine_wait(e) == 0);
+	read_stats(e, stats);
+	CHECK(stats[FW_STAT_RECEIVED] == EACH * PORTS);
+	CHECK(fw_engine_counters(e, 0, (uint8_t *)counters, SAMPLE_RULES) == 0);
+	CHECK(counters[1].packets == EACH);
+	CHECK(counters[1].bytes == EACH * (20 + 8 + sizeof bytes));
+	drain_receivers(&traffic);
+	CHECK(traffic.delivered[0] == EACH * TRAIN);
+	CHECK(traffic.delivered[1] == 0);
+	CHECK(traffic.delivered[2] == 0);
+	CHECK(traffic.delivered[3] == 0);
+	netns_shell("iptables -F INPUT", "");
+	for (int i = 0; i < PORTS; i++)
+		close(traffic.receivers[i]);
+	close(s);
+	CHECK(fw_engine_free(e) == 0);
+}
+
 static void stops_idle_at_once(void)
 {
 	struct timespec before, after;
@@ -390,6 +430,7 @@ int main(void)
 	misuse_is_refused();
 	stops_idle_at_once();
 	what_was_queued_before_the_stop_goes_where_its_rule_says();
+	a_train_is_one_packet_and_goes_as_a_whole_where_its_rule_says();
 	stops_during_traffic_with_every_packet_answered();
 	netns_shell("iptables -F INPUT", "");
 	swaps_tables_during_traffic_with_every_packet_answered_once();
