@@ -16,7 +16,7 @@
  */
 import type { Hook } from "../policy/field.ts";
 import { type Policy, type Rule, usesState } from "../policy/policy.ts";
-import { both, emptyField, narrow, type Region, without } from "../policy/region.ts";
+import { both, emptyField, isPossible, type Region, without } from "../policy/region.ts";
 import { decides } from "./ruleset.ts";
 import { type Box, Space } from "./space.ts";
 import {
@@ -154,7 +154,7 @@ class Builder {
   }
 
   #covers(boxes: readonly Box[], region: Region): boolean {
-    return emptyField(narrow(region)) !== undefined ||
+    return !isPossible(region) ||
       this.#space.boxes(region).every((box) => uncovered(box, boxes).kind === "covered");
   }
 

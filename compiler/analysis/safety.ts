@@ -21,7 +21,7 @@ import {
 } from "../policy/field.ts";
 import { intersect, setOf, span, subtract, within } from "../policy/interval.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
-import { both, emptyField, narrow, type Region, valuesOf } from "../policy/region.ts";
+import { both, isPossible, narrow, type Region, valuesOf } from "../policy/region.ts";
 
 /** Ports by which machines are managed, and data bases are read. */
 const MANAGEMENT: Readonly<Record<number, string>> = {
@@ -86,7 +86,7 @@ class Chain {
 }
 
 function meet(a: Region, b: Region): boolean {
-  return emptyField(narrow(both(a, b))) === undefined;
+  return isPossible(both(a, b));
 }
 
 /** FW401 */

@@ -14,7 +14,7 @@ import { type Clauses, isEffect, nameOf, type Part, type Reading } from "./claus
 import { type Field, type Hook, HOOKS } from "./field.ts";
 import { span } from "./interval.ts";
 import type { Rule, Verdict } from "./policy.ts";
-import { emptyField, narrow, product, type Region, without } from "./region.ts";
+import { emptyField, isPossible, product, type Region, without } from "./region.ts";
 import { readVerdict } from "./verdict.ts";
 
 /** Regions that one rule may fall apart into, and rules that one hook may come to. */
@@ -249,7 +249,7 @@ class Walk {
       }
     }
     // Those that ask no literal first: a packet of theirs takes no token.
-    return regions.filter((region) => !emptyField(narrow(region)))
+    return regions.filter((region) => isPossible(region))
       .toSorted((a, b) => (a.dynamic?.size ?? 0) - (b.dynamic?.size ?? 0));
   }
 
@@ -276,7 +276,7 @@ class Walk {
     const start: readonly Region[] = [{ hook: span(HOOKS.indexOf(this.hook)) }];
     return parts.filter((part) => !isEmptySet(part))
       .reduce((regions, part) => product(regions, part.regions), start)
-      .some((region) => !emptyField(narrow(region)));
+      .some((region) => isPossible(region));
   }
 
   /** Whether a clause compares what no packet of the hook has; says so. */

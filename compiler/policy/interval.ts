@@ -82,6 +82,18 @@ export function contains(set: IntervalSet, value: bigint): boolean {
   return lo < set.length && set[lo]!.lo <= value;
 }
 
+/** Whether some value is in both. */
+export function overlap(a: IntervalSet, b: IntervalSet): boolean {
+  let i = 0, j = 0;
+  while (i < a.length && j < b.length) {
+    const x = a[i]!, y = b[j]!;
+    if (x.lo <= y.hi && y.lo <= x.hi) return true;
+    if (x.hi < y.hi) i++;
+    else j++;
+  }
+  return false;
+}
+
 /** Whether every value of `a` is in `b`. */
 export function within(a: IntervalSet, b: IntervalSet): boolean {
   let i = 0;

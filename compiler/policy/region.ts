@@ -32,6 +32,7 @@ import {
   EMPTY,
   intersect,
   type IntervalSet,
+  overlap,
   span,
   subtract,
   union,
@@ -107,8 +108,16 @@ export function emptyField(region: Region): Field | undefined {
   return FIELDS.find((field) => region[field]?.length === 0);
 }
 
-/** What is true of every packet, as implications: what lies within `given` lies within `then`. */
-const AXIOMS: readonly { readonly given: Region; readonly then: Region }[] = (() => {
+/** What lies within `given` lies within `then`; `from` and `to` are the fields that they name. */
+interface Axiom {
+  readonly given: Region;
+  readonly then: Region;
+  readonly from: readonly Field[];
+  readonly to: readonly Field[];
+}
+
+/** What is true of every packet. */
+const AXIOMS: readonly Axiom[] = (() => {
   const v4 = { family: span(IPV4) };
   const v6 = { family: span(IPV6) };
   const icmp = { proto: span(PROTO.icmp), ...v4 };
@@ -145,7 +154,7 @@ const AXIOMS: readonly { readonly given: Region; readonly then: Region }[] = (()
     { given: hook("input"), then: { out: span(NO_INTERFACE), ...noUser } },
     { given: hook("forward"), then: noUser },
     { given: hook("output"), then: { in: span(NO_INTERFACE), mac: span(NO_MAC) } },
-  ];
+  ].map((axiom) => ({ ...axiom, from: keysOf(axiom.given), to: keysOf(axiom.then) }));
 })();
 
 /**
@@ -157,9 +166,9 @@ export function narrow(region: Region): Region {
   let result = region;
   for (let changed = true; changed;) {
     changed = false;
-    for (const { given, then } of AXIOMS) {
-      const holds = FIELDS.every((f) => !given[f] || (result[f] && within(result[f], given[f])));
-      if (!holds || FIELDS.every((f) => !then[f] || within(valuesOf(result, f), then[f]))) continue;
+    for (const { given, then, from, to } of AXIOMS) {
+      if (!from.every((f) => result[f] && within(result[f], given[f]!))) continue;
+      if (to.every((f) => within(valuesOf(result, f), then[f]!))) continue;
       result = both(result, then);
       if (emptyField(result)) return result;
       changed = true;
@@ -168,18 +177,25 @@ export function narrow(region: Region): Region {
   return result;
 }
 
+/** Whether a packet can be in the region: one that some shape has. */
+export function isPossible(region: Region): boolean {
+  const named = keysOf(region);
+  return SHAPES.some((shape) => named.every((f) => overlap(region[f]!, shape[f] ?? DOMAIN[f])));
+}
+
 /** The values that the axioms leave a field, from what a region says of others. */
 export function impliedValues(region: Region, field: Field): IntervalSet {
   let values = DOMAIN[field];
-  for (const { given, then } of ABOUT[field]) {
-    const holds = keysOf(given).every((f) => region[f] && within(region[f], given[f]!));
+  for (const { given, then, from } of ABOUT[field]) {
+    const holds = from.every((f) => region[f] && within(region[f], given[f]!));
     if (holds) values = intersect(values, then[field]!);
   }
   return values;
 }
 
+/** The fields that a region names. */
 function keysOf(region: Region): Field[] {
-  return Object.keys(region) as Field[];
+  return FIELDS.filter((field) => region[field]);
 }
 
 /** The axioms that say something of a field, and do so from others. */

@@ -9,7 +9,7 @@ import { v4Text, v6Text } from "../policy/address.ts";
 import { IPV4, IPV6 } from "../policy/field.ts";
 import { span } from "../policy/interval.ts";
 import type { Limit, Policy, RejectKind, Rule } from "../policy/policy.ts";
-import { both, emptyField, narrow } from "../policy/region.ts";
+import { both, isPossible } from "../policy/region.ts";
 import {
   type Exported,
   type Limited,
@@ -90,7 +90,7 @@ function limitedMatches(
   const all: string[] = [];
   for (const family of FAMILIES) {
     const regions = rule.regions.map((region) => both(region, { family: span(family) }))
-      .filter((region) => !emptyField(narrow(region)));
+      .filter((region) => isPossible(region));
     const matches = nftMatches(policy, { ...rule, regions });
     if ("why" in matches) return matches;
     if (matches.length === 0) continue;

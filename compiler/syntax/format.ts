@@ -77,15 +77,16 @@ export function format(text: string, file: File): string {
   }
   flush();
   const result = out.map((line) => `${line.trimEnd()}\n`).join("");
-  if (essence(result) !== essence(text)) throw new Error("formatting would change the file");
+  if (result !== text && essence(wordsOf(result)) !== essence(words)) {
+    throw new Error("formatting would change the file");
+  }
   return result;
 }
 
-/** What a text says, apart from layout: its words, and its comments. */
-function essence(text: string): string {
-  const [comments, words] = [true, false].map((wanted) =>
-    wordsOf(text).filter(({ type }) => (type === T.Comment) === wanted)
-  ) as [Word[], Word[]];
+/** What words say, apart from layout: themselves, and the comments. */
+function essence(all: readonly Word[]): string {
+  const comments = all.filter(({ type }) => type === T.Comment);
+  const words = all.filter(({ type }) => type !== T.Comment);
   return [...words.filter(({ type }, i) => type !== T.Semicolon && !isIdle(words, i)), ...comments]
     .map((word) => word.text).join("\n");
 }
