@@ -1,22 +1,63 @@
 /**
- * Looks for a packet that escapes some boxes by going, in one field after the other, to where the
- * fewest of them are. It proves nothing when it finds none; but most rules can match, and then
- * this finds a packet in a hundredth of the time that a proof takes.
+ * Looks for a packet that escapes some boxes: by trying a few at random, and then by going, in one
+ * field after the other, to where the fewest boxes are. It proves nothing when it finds none; but
+ * most rules can match, and then this finds a packet in a hundredth of the time that a proof takes.
  *
  * @module
  */
-import { intersection, meet, type Ordinals } from "./ordinals.ts";
+import { count, has, intersection, meet, nth, type Ordinals } from "./ordinals.ts";
 import type { Box } from "./space.ts";
+import type { Budget } from "./uncovered.ts";
+
+/** Packets tried at random: more would find little that fewer do not. */
+const TRIES = 16;
 
 /** Sets, within `sets`, that no box of `cover` meets; undefined if none were found. */
 export function hunt(
   sets: readonly Ordinals[],
   cover: readonly Box[],
+  budget: Budget,
+): readonly Ordinals[] | undefined {
+  const fields = new Set<number>();
+  for (const { narrow } of cover) for (const f of narrow) fields.add(f);
+  return atRandom(sets, [...fields], cover) ?? emptiestWay(sets, fields, cover, budget);
+}
+
+/** Tries single values of `fields`. One that escapes most of the time is found at once. */
+function atRandom(
+  sets: readonly Ordinals[],
+  fields: readonly number[],
+  cover: readonly Box[],
+): readonly Ordinals[] | undefined {
+  const sizes = fields.map((f) => count(sets[f]!));
+  const point = sets.map(() => 0);
+  const taken = ({ sets, narrow }: Box) => narrow.every((f) => has(sets[f]!, point[f]!));
+  // A linear congruence (Numerical Recipes): the same packets each time.
+  let seed = cover.length;
+  for (let n = 0; n < TRIES; n++) {
+    for (let k = 0; k < fields.length; k++) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      const f = fields[k]!;
+      point[f] = nth(sets[f]!, Math.floor(seed / 2 ** 32 * sizes[k]!));
+    }
+    if (cover.some(taken)) continue;
+    const found = [...sets];
+    for (const f of fields) found[f] = [point[f]!, point[f]!];
+    return found;
+  }
+  return undefined;
+}
+
+function emptiestWay(
+  sets: readonly Ordinals[],
+  fields: Set<number>,
+  cover: readonly Box[],
+  budget: Budget,
 ): readonly Ordinals[] | undefined {
   let left = cover;
-  const fields = new Set(cover.flatMap((box) => box.narrow));
   while (left.length > 0) {
     let best: Place | undefined, where = -1;
+    budget.left -= left.length * fields.size;
     for (const f of fields) {
       const place = emptiest(f, sets[f]!, left, best?.boxes ?? left.length);
       if (place) [best, where] = [place, f];

@@ -28,6 +28,21 @@ export function countBoth(a: Ordinals, b: Ordinals): number {
   return n;
 }
 
+/** Whether a value is in the set. */
+export function has(set: Ordinals, value: number): boolean {
+  for (let i = 0; i < set.length; i += 2) {
+    if (value <= set[i + 1]!) return value >= set[i]!;
+  }
+  return false;
+}
+
+/** The value of the set that `n` others are below. */
+export function nth(set: Ordinals, n: number): number {
+  let i = 0;
+  for (; n > set[i + 1]! - set[i]!; i += 2) n -= set[i + 1]! - set[i]! + 1;
+  return set[i]! + n;
+}
+
 /** Whether some value is in both. */
 export function meet(a: Ordinals, b: Ordinals): boolean {
   for (let i = 0, j = 0; i < a.length && j < b.length;) {

@@ -7,7 +7,7 @@ import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { Layers } from "./layers.ts";
 import { type Box, Space } from "./space.ts";
-import { uncovered } from "./uncovered.ts";
+import { type Budget, uncovered } from "./uncovered.ts";
 
 export class Ruleset {
   readonly space: Space;
@@ -43,39 +43,45 @@ export function partition(
   takers: readonly Box[],
   most = 4096,
 ): Partition | undefined {
-  const { whole, ...parted } = partitionWithin(space, box, takers, most, Infinity);
-  return whole ? parted : undefined;
+  const parts: Box[] = [];
+  const budget = { left: Infinity };
+  const { rest, whole } = carve(space, box, takers, most, budget, (part) => parts.push(part));
+  return whole ? { parts, rest } : undefined;
 }
 
 /**
- * The same for as many of the takers, from the first on, as can be done with `most` parts and
- * `work` comparisons: not `whole` if some were left out.
+ * Tells `take` the part of a box that each of `takers`, in this order, gets, and returns what is
+ * left: for as many of the takers, from the first on, as can be done with `most` parts and within
+ * `budget`, and not `whole` if some were left out.
  */
-export function partitionWithin(
+export function carve(
   space: Space,
   box: Box,
   takers: readonly Box[],
   most: number,
-  work: number,
-): Partition & { readonly whole: boolean } {
-  const parts: Box[] = [];
+  budget: Budget,
+  take: (part: Box) => void,
+): { readonly rest: readonly Box[]; readonly whole: boolean } {
+  let parts = 0;
   let rest: Box[] = [box];
   for (const taker of takers) {
+    if (parts + rest.length > most || budget.left < rest.length) return { rest, whole: false };
+    budget.left -= rest.length;
     const still: Box[] = [];
-    work -= rest.length;
-    if (parts.length + rest.length > most || work < 0) return { parts, rest, whole: false };
     for (const piece of rest) {
       const part = space.both(piece, taker);
-      if (!part) still.push(piece);
-      else {
-        parts.push({ ...part, owner: taker.owner });
-        still.push(...space.without(piece, taker));
+      if (!part) {
+        still.push(piece);
+        continue;
       }
+      parts++;
+      take({ ...part, owner: taker.owner });
+      space.beside(piece, taker, part, still);
     }
     rest = still;
     if (rest.length === 0) break;
   }
-  return { parts, rest, whole: true };
+  return { rest, whole: true };
 }
 
 /** A rule that decides some packets of a region. */

@@ -12,9 +12,9 @@ import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
 import { Layers } from "./layers.ts";
-import { decides, partitionWithin, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
+import { carve, decides, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
 import { type Box, literalsAsFields, type Sets } from "./space.ts";
-import { BUDGET, uncovered } from "./uncovered.ts";
+import { BUDGET, type Budget, uncovered } from "./uncovered.ts";
 import { percent, verdictText } from "./verdict.ts";
 
 export interface Wanted {
@@ -30,13 +30,24 @@ export interface Wanted {
 const NAMED = 4;
 /** Rules of a cover beyond which it is not made smaller. */
 const MINIMISED = 32;
-/** Parts that a rule may fall into, and comparisons that they may cost: for FW104 milliseconds. */
+/** Parts that a rule may fall into. */
 const PARTS = 4096;
-const PARTS_WORK = 1000;
-const TAKERS_WORK = 100_000;
 /** A smaller part lost to other verdicts is not worth a word. */
 const PARTLY = 0.01;
 const NEARLY_ALL = 0.99;
+
+/**
+ * Comparisons for three kinds of question: what one rule may cost at most, and a file of many rules
+ * a rule. What some save, those behind them may use; `start` is there from the beginning.
+ */
+const ALLOWED = {
+  /** Whether it can match. A comparison is about 50 ns. */
+  match: { start: 10 * BUDGET, each: 10_000, most: BUDGET },
+  /** Who takes the packets of one that cannot: pieces of boxes, ten times as dear. */
+  takers: { start: 500_000, each: 500, most: 100_000 },
+  /** How much others take of one that can. */
+  partly: { start: 10_000, each: 150, most: 1000 },
+};
 
 /** What is odd about the rules of a policy, in their order. */
 export function checkRelations(policy: Policy, wanted: Wanted = {}): Diagnostic[] {
@@ -45,7 +56,9 @@ export function checkRelations(policy: Policy, wanted: Wanted = {}): Diagnostic[
 
 class Relations {
   readonly #rules: Ruleset;
-  readonly #budget: number;
+  readonly #forMatch: Allowance;
+  readonly #forTakers = new Allowance(ALLOWED.takers);
+  readonly #forPartly = new Allowance(ALLOWED.partly);
   readonly #correlated: boolean;
   readonly #progress: Wanted["progress"];
   /** The first rule of each hook that takes all that is left. */
@@ -68,7 +81,7 @@ class Relations {
     this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
     this.#taking = new Layers(this.#rules.boxes.flat());
     this.#offLoopback = OFF_LOOPBACK.flatMap((region) => this.#rules.space.boxes(region));
-    this.#budget = budget;
+    this.#forMatch = new Allowance({ ...ALLOWED.match, most: budget });
     this.#correlated = correlated;
     this.#progress = progress;
   }
@@ -132,7 +145,9 @@ class Relations {
           "the kernel drops 127.0.0.0/8 and ::1 anywhere but on lo, unless route_localnet is set",
       });
     }
-    const results = boxes.map((box, b) => uncovered(box, this.#above[b]!, this.#budget));
+    const results = this.#forMatch.spend((budget) =>
+      boxes.map((box, b) => uncovered(box, this.#above[b]!, budget))
+    );
     const escaped = results.find((result) => result.kind === "escapes");
     if (escaped) {
       this.#decides.set(i, escaped.witness);
@@ -196,12 +211,15 @@ class Relations {
     const rule = rules[i]!;
     const whole = sum(boxes[i]!.map((box) => space.weight(box)));
     // Cheap first: no more can be lost than what overlaps.
-    const overlaps = boxes[i]!.flatMap((box, b) =>
-      this.#above[b]!.filter(({ owner }) => !sameEffect(rules[owner]!, rule))
-        .map((other) => space.weight(space.both(box, other)!))
+    let overlap = 0;
+    const much = boxes[i]!.some((box, b) =>
+      this.#above[b]!.some((other) => {
+        if (!sameEffect(rules[other.owner]!, rule)) overlap += space.weightOfBoth(box, other);
+        return overlap >= PARTLY * whole;
+      })
     );
-    if (sum(overlaps) < PARTLY * whole) return [];
-    const { takers, whole: all } = this.#first(i, PARTS_WORK);
+    if (!much) return [];
+    const { takers, whole: all } = this.#first(i, this.#forPartly);
     const lost = takers.filter(({ owner }) => !sameEffect(rules[owner]!, rule));
     const share = sum(lost.map((taker) => taker.share ?? 0));
     // `drop state invalid` at the top takes its part of every rule, and is meant to: of interest
@@ -243,17 +261,17 @@ class Relations {
     const [next] = later(space.point(this.#decides.get(i)!));
     if (next && !sameEffect(rules[next.owner]!, rule)) return undefined;
     const above = boxes[i]!.map((box) => this.#taking.meeting(box, 0, i));
-    let budget = this.#budget;
-    for (const [b, box] of boxes[i]!.entries()) {
-      const below = later(box);
-      for (const [k, other] of below.entries()) {
-        if (sameEffect(rules[other.owner]!, rule)) continue;
-        const part = space.both(box, other)!;
-        const cover = [...above[b]!, ...below.slice(0, k)];
-        budget -= cover.length;
-        if (uncovered(part, cover, budget).kind !== "covered") return undefined;
-      }
-    }
+    const alike = this.#forMatch.spend((budget) =>
+      boxes[i]!.every((box, b) => {
+        const below = later(box);
+        return below.every((other, k) => {
+          if (sameEffect(rules[other.owner]!, rule)) return true;
+          const cover = [...above[b]!, ...below.slice(0, k)];
+          return uncovered(space.both(box, other)!, cover, budget).kind === "covered";
+        });
+      })
+    );
+    if (!alike) return undefined;
     return this.#finding("FW103", rule, "later rules would do the same without this one", {
       help: "remove it, unless it counts or stands for a reader",
     });
@@ -284,7 +302,7 @@ class Relations {
   /** Whether all packets of rule `a` are in rule `b`. */
   #nested(a: number, b: number): boolean {
     const { boxes } = this.#rules;
-    return boxes[a]!.every((box) => uncovered(box, boxes[b]!, this.#budget).kind === "covered");
+    return boxes[a]!.every((box) => uncovered(box, boxes[b]!).kind === "covered");
   }
 
   /**
@@ -292,7 +310,7 @@ class Relations {
    * largest first, and always the largest that decides otherwise.
    */
   #takers(i: number, cover: readonly Box[]): Taker[] {
-    const { takers: all, whole } = this.#first(i, TAKERS_WORK);
+    const { takers: all, whole } = this.#first(i, this.#forTakers);
     if (!whole) return this.#coverOnly(i, cover);
     const rule = this.policy.rules[i]!;
     const other = all.find(({ owner }) => !sameEffect(this.policy.rules[owner]!, rule));
@@ -301,24 +319,22 @@ class Relations {
   }
 
   /** Which rules take packets of rule `i` first, the largest first; not `whole` if that is too much work. */
-  #first(i: number, work: number): { readonly takers: Taker[]; readonly whole: boolean } {
+  #first(i: number, allowance: Allowance): { readonly takers: Taker[]; readonly whole: boolean } {
     const { space, boxes } = this.#rules;
     const weight = sum(boxes[i]!.map((box) => space.weight(box)));
     const takers = new Map<number, { share: number; part: Box; largest: number }>();
-    let all = true;
-    for (const [b, box] of boxes[i]!.entries()) {
-      const { parts, whole } = partitionWithin(space, box, this.#above[b]!, PARTS, work);
-      all &&= whole;
-      for (const part of parts) {
-        const share = space.weight(part) / weight;
-        const known = takers.get(part.owner);
-        if (!known) takers.set(part.owner, { share, part, largest: share });
-        else {
-          known.share += share;
-          if (share > known.largest) [known.part, known.largest] = [part, share];
-        }
+    const take = (part: Box) => {
+      const share = space.weight(part) / weight;
+      const known = takers.get(part.owner);
+      if (!known) takers.set(part.owner, { share, part, largest: share });
+      else {
+        known.share += share;
+        if (share > known.largest) [known.part, known.largest] = [part, share];
       }
-    }
+    };
+    const all = allowance.spend((budget) =>
+      boxes[i]!.every((box, b) => carve(space, box, this.#above[b]!, PARTS, budget, take).whole)
+    );
     const list = [...takers].map(([owner, { share, part }]) => ({ owner, share, part }))
       .sort((a, b) => b.share - a.share);
     return { takers: list, whole: all };
@@ -344,13 +360,14 @@ class Relations {
     const needed = new Set(takers);
     if (takers.size > MINIMISED) return needed;
     const { boxes } = this.#rules;
+    const covers = (rest: readonly Box[]) =>
+      this.#forMatch.spend((budget) =>
+        boxes[i]!.every((box) => uncovered(box, rest, budget).kind === "covered")
+      );
     for (const taker of takers) {
       needed.delete(taker);
       const rest = [...needed].flatMap((owner) => boxes[owner]!);
-      const covered = boxes[i]!.every((box) =>
-        uncovered(box, rest, this.#budget).kind === "covered"
-      );
-      if (!covered) needed.add(taker);
+      if (!covers(rest)) needed.add(taker);
     }
     return needed;
   }
@@ -360,7 +377,7 @@ class Relations {
     if (!decides(rule)) return false;
     const whole = this.#rules.space.boxes({ hook: span(HOOKS.indexOf(rule.hook)) });
     return whole.every(({ shape }) => boxes.some((box) => box.shape === shape)) &&
-      whole.every((box) => uncovered(box, boxes, this.#budget).kind === "covered");
+      whole.every((box) => uncovered(box, boxes).kind === "covered");
   }
 
   #undecided(rule: Rule): Diagnostic {
@@ -380,6 +397,29 @@ class Relations {
     more: Omit<Diagnostic, "code" | "message" | "span"> = {},
   ): Diagnostic {
     return { code, message, span: rule.span, ...more };
+  }
+}
+
+/** Comparisons that the rules of a file may cost, one after the other. */
+class Allowance {
+  readonly #each: number;
+  readonly #most: number;
+  #saved: number;
+
+  constructor({ start, each, most }: { start: number; each: number; most: number }) {
+    this.#saved = start;
+    this.#each = each;
+    this.#most = most;
+  }
+
+  /** Asks on the budget of the next rule. */
+  spend<T>(ask: (budget: Budget) => T): T {
+    this.#saved += this.#each;
+    const given = Math.min(this.#most, this.#saved);
+    const budget = { left: given };
+    const answer = ask(budget);
+    this.#saved -= given - Math.max(0, budget.left);
+    return answer;
   }
 }
 

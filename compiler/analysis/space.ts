@@ -45,8 +45,10 @@ interface Axis {
 /** A region's sets alone: each dynamic literal as a field of its own, of the values 0 and 1. */
 export type Sets = { readonly [F in Field]?: IntervalSet };
 
-export function literalsAsFields({ dynamic, ...sets }: Region): Sets {
-  const literals = [...dynamic ?? []].map(([n, holds]) => [literalField(n), span(holds ? 1 : 0)]);
+export function literalsAsFields(region: Region): Sets {
+  if (!region.dynamic) return region;
+  const { dynamic, ...sets } = region;
+  const literals = [...dynamic].map(([n, holds]) => [literalField(n), span(holds ? 1 : 0)]);
   return { ...sets, ...Object.fromEntries(literals) };
 }
 
@@ -59,6 +61,8 @@ export class Space {
   readonly #axes: readonly Axis[];
   /** The sets of each shape; `box.sets[f] === shapes[shape][f]` where a box is not narrower. */
   readonly #shapes: readonly (readonly Ordinals[])[];
+  /** The shapes that have packets. */
+  readonly #possible: readonly number[];
   readonly #weights = new Map<Ordinals, number>();
 
   /** A space for all of `regions`; only these, and regions made of their sets, can be asked about. */
@@ -79,6 +83,9 @@ export class Space {
       });
     });
     this.#shapes = SHAPES.map((_, shape) => byField.map((wholes) => wholes[shape]!));
+    this.#possible = [...this.#shapes.keys()].filter((shape) =>
+      this.#shapes[shape]!.every((set) => set.length > 0)
+    );
   }
 
   /** One value that packets can have of each piece of a field. */
@@ -99,17 +106,18 @@ export class Space {
   /** The packets of a region as boxes, one a shape at most: none if no packet can be in it. */
   boxes(given: Region, owner = -1): Box[] {
     const region = literalsAsFields(given);
-    const named = this.fields.flatMap((field, f) =>
-      region[field] ? [{ f, set: this.#ordinals(f, region[field]) }] : []
-    );
+    const named: { readonly f: number; readonly set: Ordinals }[] = [];
+    for (const [f, field] of this.fields.entries()) {
+      if (region[field]) named.push({ f, set: this.#ordinals(f, region[field]) });
+    }
     const boxes: Box[] = [];
-    next: for (const [shape, whole] of this.#shapes.entries()) {
-      if (whole.some((set) => set.length === 0)) continue;
+    for (const shape of this.#possible) {
+      const whole = this.#shapes[shape]!;
+      if (!named.every(({ f, set }) => meet(whole[f]!, set))) continue;
       const sets = [...whole], narrow: number[] = [];
       for (const { f, set } of named) {
         if (inside(whole[f]!, set)) continue;
-        sets[f] = intersection(whole[f]!, set);
-        if (sets[f]!.length === 0) continue next;
+        sets[f] = inside(set, whole[f]!) ? set : intersection(whole[f]!, set);
         narrow.push(f);
       }
       boxes.push({ shape, sets, narrow, owner });
@@ -129,18 +137,15 @@ export class Space {
     return { ...a, sets, narrow };
   }
 
-  /** The packets of `a` that are not in `b`, as disjoint boxes. */
-  without(a: Box, b: Box): Box[] {
-    const common = this.both(a, b);
-    if (!common) return [a];
-    const pieces: Box[] = [];
-    const sets = [...a.sets];
+  /** Adds the packets of `a` that are not in `b` to `pieces`, as disjoint boxes; `common` is in both. */
+  beside(a: Box, b: Box, common: Box, pieces: Box[]): void {
+    let sets = a.sets;
     for (const f of b.narrow) {
       const rest = difference(a.sets[f]!, b.sets[f]!);
-      if (rest.length > 0) pieces.push({ ...common, sets: sets.with(f, rest) });
-      sets[f] = common.sets[f]!;
+      if (rest.length === 0) continue;
+      pieces.push({ ...common, sets: sets.with(f, rest) });
+      sets = sets.with(f, common.sets[f]!);
     }
-    return pieces;
   }
 
   /** Whether every packet of `a` is in `b`. */
@@ -161,6 +166,19 @@ export class Space {
       let all = this.#weights.get(whole);
       if (all === undefined) this.#weights.set(whole, all = this.#weigh(f, whole));
       weight *= this.#weigh(f, set) / all;
+    }
+    return weight;
+  }
+
+  /** The weight of the packets that are in both. */
+  weightOfBoth(a: Box, b: Box): number {
+    if (a.shape !== b.shape) return 0;
+    let weight = this.weight(a);
+    for (const f of b.narrow) {
+      if (inside(a.sets[f]!, b.sets[f]!)) continue;
+      const both = this.#weigh(f, intersection(a.sets[f]!, b.sets[f]!));
+      if (both === 0) return 0;
+      weight *= both / this.#weigh(f, a.sets[f]!);
     }
     return weight;
   }

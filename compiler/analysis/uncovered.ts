@@ -14,6 +14,11 @@ import type { Box } from "./space.ts";
 /** Comparisons of two boxes that a question may cost before it is given up: about a second. */
 export const BUDGET = 20_000_000;
 
+/** What may be spent, in comparisons of two boxes; those who are given one take from it. */
+export interface Budget {
+  left: number;
+}
+
 export interface Covered {
   readonly kind: "covered";
   /** Boxes that suffice to cover it: those that the proof used. */
@@ -35,15 +40,15 @@ export interface Undecided {
 export function uncovered(
   box: Box,
   cover: readonly Box[],
-  budget: number = BUDGET,
+  budget: Budget = { left: BUDGET },
 ): Covered | Escapes | Undecided {
   const by = new Set<Box>();
   const open: { sets: readonly Ordinals[]; cover: readonly Box[] }[] = [
     { sets: box.sets, cover: cover.filter((c) => c.shape === box.shape) },
   ];
   for (let next = open.pop(); next; next = open.pop()) {
-    budget -= next.cover.length + 1;
-    if (budget < 0) return { kind: "undecided" };
+    budget.left -= next.cover.length + 1;
+    if (budget.left < 0) return { kind: "undecided" };
     const { sets, cover } = next;
     const sizes = sets.map(count);
     const met: Box[] = [];
@@ -58,7 +63,7 @@ export function uncovered(
     if (!pivot) return { kind: "escapes", witness: { ...box, sets, narrow: allOf(sets) } };
     by.add(pivot);
     if (most === 1) continue;
-    const escaped = hunt(sets, met);
+    const escaped = hunt(sets, met, budget);
     if (escaped) {
       return { kind: "escapes", witness: { ...box, sets: escaped, narrow: allOf(sets) } };
     }

@@ -94,5 +94,5 @@ Deno.test("a question that costs too much is given up, not guessed", () => {
   const target: Region = { hook: span(0), family: span(0), proto: span(6), flags: span(2) };
   const space = new Space([target, ...regions], 0);
   const cover = regions.flatMap((region) => space.boxes(region));
-  assertEquals(uncovered(space.boxes(target)[0]!, cover, 100).kind, "undecided");
+  assertEquals(uncovered(space.boxes(target)[0]!, cover, { left: 100 }).kind, "undecided");
 });
