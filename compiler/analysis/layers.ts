@@ -96,12 +96,12 @@ class Layer {
   }
 }
 
-/** The fields that most boxes narrow part them best. */
+/** The fields that most boxes narrow part them best; if there are fewer than keys, one does twice. */
 function keysFor(boxes: readonly Box[]): Key[] {
   const used = boxes[0]!.sets.map(() => 0);
   for (const { narrow } of boxes) for (const f of narrow) used[f]!++;
-  return used.map((_, f) => f).sort((f, g) => used[g]! - used[f]!).slice(0, KEYS)
-    .map((f) => new Key(f, boxes));
+  const best = used.map((_, f) => f).sort((f, g) => used[g]! - used[f]!);
+  return Array.from({ length: KEYS }, (_, k) => new Key(best[k] ?? best[0]!, boxes));
 }
 
 /** Boxes listed by where they are in one field. */

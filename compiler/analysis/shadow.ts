@@ -37,14 +37,14 @@ const PARTLY = 0.01;
 const NEARLY_ALL = 0.99;
 
 /**
- * Comparisons for three kinds of question: what one rule may cost at most, and a file of many rules
- * a rule. What some save, those behind them may use; `start` is there from the beginning.
+ * Comparisons for three kinds of question: what one may cost at most, and many of a file each. What
+ * some save, those behind them may use; `start` is there from the beginning.
  */
 const ALLOWED = {
   /** Whether it can match. A comparison is about 50 ns. */
   match: { start: 10 * BUDGET, each: 10_000, most: BUDGET },
   /** Who takes the packets of one that cannot: pieces of boxes, ten times as dear. */
-  takers: { start: 500_000, each: 500, most: 100_000 },
+  takers: { start: 500_000, each: 500, most: 20_000 },
   /** How much others take of one that can. */
   partly: { start: 10_000, each: 150, most: 1000 },
 };
@@ -145,8 +145,8 @@ class Relations {
           "the kernel drops 127.0.0.0/8 and ::1 anywhere but on lo, unless route_localnet is set",
       });
     }
-    const results = this.#forMatch.spend((budget) =>
-      boxes.map((box, b) => uncovered(box, this.#above[b]!, budget))
+    const results = boxes.map((box, b) =>
+      this.#forMatch.spend((budget) => uncovered(box, this.#above[b]!, budget))
     );
     const escaped = results.find((result) => result.kind === "escapes");
     if (escaped) {
@@ -375,6 +375,8 @@ class Relations {
   #isCatchAll(i: number): boolean {
     const rule = this.policy.rules[i]!, boxes = this.#rules.boxes[i]!;
     if (!decides(rule)) return false;
+    // A rule of several regions may be one all the same.
+    if (boxes.every(({ narrow }) => narrow.length > 0) && rule.regions.length === 1) return false;
     const whole = this.#rules.space.boxes({ hook: span(HOOKS.indexOf(rule.hook)) });
     return whole.every(({ shape }) => boxes.some((box) => box.shape === shape)) &&
       whole.every((box) => uncovered(box, boxes).kind === "covered");
@@ -400,7 +402,7 @@ class Relations {
   }
 }
 
-/** Comparisons that the rules of a file may cost, one after the other. */
+/** Comparisons that the questions about a file may cost, one after the other. */
 class Allowance {
   readonly #each: number;
   readonly #most: number;
@@ -412,7 +414,7 @@ class Allowance {
     this.#most = most;
   }
 
-  /** Asks on the budget of the next rule. */
+  /** Asks a question, on its budget. */
   spend<T>(ask: (budget: Budget) => T): T {
     this.#saved += this.#each;
     const given = Math.min(this.#most, this.#saved);

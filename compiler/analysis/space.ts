@@ -18,6 +18,7 @@ import { PREFERRED, sample } from "./sample.ts";
 export interface Box {
   /** Which of SHAPES its packets have. */
   readonly shape: number;
+  /** By number of the field; those that no region of the space names may be left out at the end. */
   readonly sets: readonly Ordinals[];
   /** The fields that are narrower than the shape. */
   readonly narrow: readonly number[];
@@ -57,10 +58,12 @@ function literalField(literal: number): string {
 }
 
 export class Space {
+  /** Those that some region names come first. */
   readonly fields: readonly Field[];
   readonly #axes: readonly Axis[];
   /** The sets of each shape; `box.sets[f] === shapes[shape][f]` where a box is not narrower. */
   readonly #shapes: readonly (readonly Ordinals[])[];
+  readonly #named: number;
   /** The shapes that have packets. */
   readonly #possible: readonly number[];
   readonly #weights = new Map<Ordinals, number>();
@@ -69,7 +72,12 @@ export class Space {
   constructor(regions: readonly Region[], markBits: number) {
     const spread = regions.map(literalsAsFields);
     const more = new Set(spread.flatMap((region) => Object.keys(region) as Field[]));
-    this.fields = [...FIELDS, ...[...more].filter((field) => !FIELDS.includes(field))];
+    this.fields = [
+      ...FIELDS.filter((field) => more.has(field)),
+      ...[...more].filter((field) => !FIELDS.includes(field)),
+      ...FIELDS.filter((field) => !more.has(field)),
+    ];
+    this.#named = more.size;
     this.#axes = this.fields.map((field) =>
       more.has(field) ? axis(field, spread, markBits) : unnamed(field)
     );
@@ -107,14 +115,15 @@ export class Space {
   boxes(given: Region, owner = -1): Box[] {
     const region = literalsAsFields(given);
     const named: { readonly f: number; readonly set: Ordinals }[] = [];
-    for (const [f, field] of this.fields.entries()) {
-      if (region[field]) named.push({ f, set: this.#ordinals(f, region[field]) });
+    for (let f = 0; f < this.#named; f++) {
+      const set = region[this.fields[f]!];
+      if (set) named.push({ f, set: this.#ordinals(f, set) });
     }
     const boxes: Box[] = [];
     for (const shape of this.#possible) {
       const whole = this.#shapes[shape]!;
       if (!named.every(({ f, set }) => meet(whole[f]!, set))) continue;
-      const sets = [...whole], narrow: number[] = [];
+      const sets = whole.slice(0, this.#named), narrow: number[] = [];
       for (const { f, set } of named) {
         if (inside(whole[f]!, set)) continue;
         sets[f] = inside(set, whole[f]!) ? set : intersection(whole[f]!, set);
@@ -194,7 +203,11 @@ export class Space {
 
   /** A packet of the box, as a person would choose it. */
   packet(box: Box): Packet {
-    const values = this.fields.map((field, f) => [field, this.#sample(f, box.sets[f]!)]);
+    const whole = this.#shapes[box.shape]!;
+    const values = this.fields.map((
+      field,
+      f,
+    ) => [field, this.#sample(f, box.sets[f] ?? whole[f]!)]);
     return Object.fromEntries(values) as Packet;
   }
 
@@ -210,7 +223,7 @@ export class Space {
    */
   region(box: Box): Region {
     const whole = this.#shapes[box.shape]!;
-    const named = this.fields.map((field, f) => ({ field, f, set: box.sets[f]! }))
+    const named = this.fields.map((field, f) => ({ field, f, set: box.sets[f] ?? whole[f]! }))
       .filter(({ field, f, set }) =>
         SHAPED.includes(field) || FIELDS.includes(field) && !inside(whole[f]!, set)
       );
