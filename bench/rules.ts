@@ -68,7 +68,8 @@ function service(random: Random, ports: readonly number[], range: number): strin
 
 /**
  * A rule file of `size` rules that name two to five of fourteen fields, one in four also what is
- * true only for a time. `wide`: twice as many fields, and most values of each, so that all overlap.
+ * true only for a time. `wide`: three fields and most values of each, so that all overlap and
+ * nearly every packet is taken by some.
  */
 export function manyFields(size: number, seed = 1, wide = false): string {
   const random = new Random(seed);
@@ -101,7 +102,7 @@ export function manyFields(size: number, seed = 1, wide = false): string {
   const rules = Array.from({ length: size }, () => {
     const all = clauses.map((clause) => ({ clause, place: random.below(1 << 16) }))
       .sort((a, b) => a.place - b.place);
-    const named = all.slice(0, wide ? 8 : 2 + random.below(4)).map(({ clause }) => clause());
+    const named = all.slice(0, wide ? 3 : 2 + random.below(4)).map(({ clause }) => clause());
     const extra = random.chance(4) ? ` ${random.pick(literals)}` : "";
     const verb = random.pick(["accept", "drop"]);
     return `  ${verb} tcp ${named.join(" ")}${extra}`;

@@ -140,21 +140,27 @@ class Key {
   /** Lists that together have every box which can meet this one; undefined if it is too wide. */
   candidates(box: Box): readonly (readonly number[])[] | undefined {
     const stretches = this.#stretches(box, USEFUL);
-    return stretches && [
-      this.#wide,
-      ...[...stretches].flatMap((s) => this.#lists[s] ? [this.#lists[s]] : []),
-    ];
+    if (!stretches) return undefined;
+    const lists: (readonly number[])[] = [this.#wide];
+    for (const s of stretches) {
+      const list = this.#lists[s];
+      if (list && list.length > 0) lists.push(list);
+    }
+    return lists;
   }
 
   /** The stretches that a box is in, or undefined if they are more than `most`. */
-  #stretches(box: Box, most: number): ReadonlySet<number> | undefined {
+  #stretches(box: Box, most: number): readonly number[] | undefined {
     const set = box.sets[this.#field]!;
-    const found = new Set<number>();
+    const found: number[] = [];
+    let next = 0;
     for (let i = 0; i < set.length; i += 2) {
-      for (let s = set[i]! >> this.#shift; s <= set[i + 1]! >> this.#shift; s++) {
-        found.add(s);
-        if (found.size > most) return undefined;
+      const last = set[i + 1]! >> this.#shift;
+      for (let s = Math.max(next, set[i]! >> this.#shift); s <= last; s++) {
+        if (found.length === most) return undefined;
+        found.push(s);
       }
+      next = last + 1;
     }
     return found;
   }

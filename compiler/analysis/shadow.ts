@@ -42,7 +42,7 @@ const NEARLY_ALL = 0.99;
  */
 const ALLOWED = {
   /** Whether it can match. A comparison is about 50 ns. */
-  match: { start: 10 * BUDGET, each: 10_000, most: BUDGET },
+  match: { start: 5 * BUDGET, each: 10_000, most: BUDGET },
   /** Who takes the packets of one that cannot: pieces of boxes, ten times as dear. */
   takers: { start: 500_000, each: 500, most: 20_000 },
   /** How much others take of one that can. */
