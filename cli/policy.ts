@@ -96,6 +96,7 @@ function overrides({ options }: Arguments): Partial<Options> {
         "split",
         "copy",
         "coalesce",
+        "flow-cache",
         "fail",
         "push-down",
         "control",

@@ -21,6 +21,12 @@ void fw_find_classes(const struct fw_tables *t, const struct fw_key *keys, uint3
 	t->evaluator->find_classes(t, keys, n, classes);
 }
 
+void fw_find_scalars(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
+		     struct fw_classes *classes)
+{
+	t->evaluator->find_scalars(t, keys, n, classes);
+}
+
 /* By groups, by words of a dense row, or by blocks of sparse ones. */
 uint32_t fw_parts(const struct fw_tables *t)
 {

@@ -24,7 +24,8 @@ int fw_decider_init(struct fw_decider *d, const struct fw_tables *tables, struct
 	};
 	const size_t words = sizeof(union fw_log_slot) / sizeof(uint64_t);
 	const bool logging = !tables->logs || fw_ring_init(&d->log, LOG_SLOTS, (uint32_t)words) == 0;
-	if (d->counts && d->keys && d->classes && d->rules && d->places && logging)
+	if (d->counts && d->keys && d->classes && d->rules && d->places && logging &&
+	    fw_flows_new(tables, batch, &d->flows) == 0)
 		return 0;
 	fw_decider_clear(d);
 	return -ENOMEM;
@@ -34,6 +35,7 @@ void fw_decider_clear(struct fw_decider *d)
 {
 	fw_pool_free(d->pool);
 	fw_ring_clear(&d->log);
+	fw_flows_free(d->flows);
 	free(d->counts);
 	free(d->keys);
 	free(d->classes);
@@ -239,10 +241,13 @@ static void count_verdict(struct fw_counts *c, const struct fw_seen *p, const st
 		fw_count(&c->stats[malformed_stat[d->malformed]], 1);
 }
 
-/* The keys of a batch, to be classified in chunks. */
+/* Keys to be classified, in chunks. */
 struct batch {
 	const struct fw_decider *decider;
+	const struct fw_key *keys;
 	uint32_t count;
+	uint32_t *rules;
+	struct fw_classes *classes;
 	uint32_t parts; /* of part_rules, to be merged */
 };
 
@@ -252,11 +257,10 @@ enum { CHUNK = 32 };
 static void classify_chunk(void *context, uint32_t chunk)
 {
 	const struct batch *b = context;
-	const struct fw_decider *d = b->decider;
 	const uint32_t first = chunk * CHUNK, left = b->count - first;
 
-	fw_classify(d->tables, d->keys + first, left < CHUNK ? left : CHUNK, d->rules + first,
-		    d->classes + first);
+	fw_classify(b->decider->tables, b->keys + first, left < CHUNK ? left : CHUNK, b->rules + first,
+		    b->classes + first);
 }
 
 static void classify_part(void *context, uint32_t part)
@@ -267,7 +271,7 @@ static void classify_part(void *context, uint32_t part)
 
 	for (uint32_t i = 0; i < b->count; i++)
 		rules[i] = FW_NO_RULE;
-	fw_classify_part(d->tables, d->classes, b->count, part, rules);
+	fw_classify_part(d->tables, b->classes, b->count, part, rules);
 }
 
 /* All parts lower the same rules, the first part's: nothing is left to merge. */
@@ -278,7 +282,7 @@ static void classify_parts(void *context)
 
 	classify_part(b, 0);
 	for (uint32_t part = 1; part < b->parts; part++)
-		fw_classify_part(d->tables, d->classes, b->count, part, d->part_rules);
+		fw_classify_part(d->tables, b->classes, b->count, part, d->part_rules);
 	b->parts = 1;
 }
 
@@ -288,34 +292,52 @@ static void merge_parts(const struct batch *b)
 	const struct fw_decider *d = b->decider;
 
 	for (uint32_t i = 0; i < b->count; i++)
-		d->rules[i] = d->part_rules[i];
+		b->rules[i] = d->part_rules[i];
 	for (uint32_t part = 1; part < b->parts; part++) {
 		const uint32_t *rules = d->part_rules + (size_t)part * d->batch;
 		for (uint32_t i = 0; i < b->count; i++)
-			d->rules[i] = rules[i] < d->rules[i] ? rules[i] : d->rules[i];
+			b->rules[i] = rules[i] < b->rules[i] ? rules[i] : b->rules[i];
 	}
 }
 
 /* Pure, so it may run anywhere, in any order. */
-static void classify(const struct fw_decider *d, uint32_t count)
+static void classify_batch(struct batch *b)
 {
-	struct batch batch = { d, count, fw_parts(d->tables) };
-	struct fw_job job = { .context = &batch, .size = count };
+	const struct fw_decider *d = b->decider;
+	struct fw_job job = { .context = b, .size = b->count };
 
-	if (d->part_rules && count > 0) {
-		fw_find_classes(d->tables, d->keys, count, d->classes);
+	if (d->part_rules && b->count > 0) {
+		fw_find_classes(d->tables, b->keys, b->count, b->classes);
 		job.run = classify_part;
 		job.alone = classify_parts;
-		job.chunks = batch.parts;
+		job.chunks = b->parts = fw_parts(d->tables);
 		fw_pool_run(d->pool, &job);
-		merge_parts(&batch);
-	} else if (d->pool && count > CHUNK) {
+		merge_parts(b);
+	} else if (d->pool && b->count > CHUNK) {
 		job.run = classify_chunk;
-		job.chunks = (count + CHUNK - 1) / CHUNK;
+		job.chunks = (b->count + CHUNK - 1) / CHUNK;
 		fw_pool_run(d->pool, &job);
 	} else {
-		fw_classify(d->tables, d->keys, count, d->rules, d->classes);
+		fw_classify(d->tables, b->keys, b->count, b->rules, b->classes);
 	}
+}
+
+/* Only packets of flows that are not known go through the tables. */
+static void classify(struct fw_decider *d, uint32_t count)
+{
+	struct batch all = { d, d->keys, count, d->rules, d->classes, 0 };
+	struct fw_flows *f = d->flows;
+
+	if (!f || !fw_flows_wanted(f, count)) {
+		classify_batch(&all);
+		return;
+	}
+	const uint32_t missed = fw_flows_find(f, d->keys, count, d->rules, d->classes);
+	struct batch rest = { d, f->keys, missed, f->rules, f->classes, 0 };
+	classify_batch(&rest);
+	fw_flows_keep(f, d->rules, d->classes);
+	fw_count(&d->counts->stats[FW_STAT_FLOW_HITS], count - missed);
+	fw_count(&d->counts->stats[FW_STAT_FLOW_MISSES], missed);
 }
 
 void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,

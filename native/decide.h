@@ -11,6 +11,7 @@
 #include "classify.h"
 #include "counts.h"
 #include "dynamic.h"
+#include "flows.h"
 #include "pool.h"
 #include "ring.h"
 
@@ -51,6 +52,7 @@ struct fw_decider {
 	struct fw_classes *classes;
 	uint32_t *rules;
 	uint32_t *places; /* of each key in the batch */
+	struct fw_flows *flows; /* NULL: every packet goes through the tables */
 	uint32_t batch; /* packets at once, at most */
 	struct fw_pool *pool; /* NULL: the caller's thread alone */
 	uint32_t *part_rules; /* a batch for each part of the rules; NULL: split by packets */

@@ -121,7 +121,7 @@ static bool find_header(struct fw_tables *t)
 {
 	const struct fw_header *h = t->header;
 
-	if (h->dry_run > 1)
+	if (h->dry_run > 1 || h->flow_cache > FW_MAX_FLOWS)
 		return false;
 	if (h->malformed != FW_VERDICT_ACCEPT && h->malformed != FW_VERDICT_DROP)
 		return false;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x51f68638u
+#define FW_LAYOUT_HASH 0xd923f56du
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -17,6 +17,7 @@
 #define FW_MAX_FOLDS 64u
 #define FW_MAX_STEPS 64u
 #define FW_MAX_TREES 64u
+#define FW_MAX_FLOWS 1048576u
 #define FW_MAX_LEVELS 8u
 #define FW_SEPARATORS 8u
 #define FW_WAYS 9u
@@ -152,7 +153,7 @@ enum fw_malformed {
 	FW_MALFORMED_COUNT,
 };
 
-/* Engine-wide totals since the engine was made. `kernel` figures come from there. Packets and bytes by hook and verdict; batches by size; packets by the time from their receipt to their verdict, and that time summed up over them. */
+/* Engine-wide totals since the engine was made. `kernel` figures come from there; `flow` ones are of packets that were looked for in the flow cache. Packets and bytes by hook and verdict; batches by size; packets by the time from their receipt to their verdict, and that time summed up over them. */
 enum fw_stat {
 	FW_STAT_RECEIVED,
 	FW_STAT_ACCEPTED,
@@ -173,6 +174,8 @@ enum fw_stat {
 	FW_STAT_KERNEL_DROPPED,
 	FW_STAT_USER_DROPPED,
 	FW_STAT_LOGS_LOST,
+	FW_STAT_FLOW_HITS,
+	FW_STAT_FLOW_MISSES,
 	FW_STAT_INPUT_ACCEPT_PACKETS,
 	FW_STAT_INPUT_ACCEPT_BYTES,
 	FW_STAT_INPUT_DROP_PACKETS,
@@ -271,8 +274,9 @@ struct fw_header {
 	uint32_t mark_bits; /* bits of the packet mark that some rule tests */
 	uint32_t malformed; /* verdict for packets that cannot be parsed: accept or drop */
 	uint32_t dry_run; /* 1 if a queue is to accept all its packets, whatever is decided of them */
+	uint32_t flow_cache; /* flows that a queue remembers, at most MAX_FLOWS; 0 for none */
 };
-static_assert(sizeof(struct fw_header) == 184, "fw_header size");
+static_assert(sizeof(struct fw_header) == 188, "fw_header size");
 static_assert(offsetof(struct fw_header, magic) == 0, "fw_header.magic");
 static_assert(offsetof(struct fw_header, layout_hash) == 4, "fw_header.layout_hash");
 static_assert(offsetof(struct fw_header, size) == 8, "fw_header.size");
@@ -319,6 +323,7 @@ static_assert(offsetof(struct fw_header, mark_mask) == 168, "fw_header.mark_mask
 static_assert(offsetof(struct fw_header, mark_bits) == 172, "fw_header.mark_bits");
 static_assert(offsetof(struct fw_header, malformed) == 176, "fw_header.malformed");
 static_assert(offsetof(struct fw_header, dry_run) == 180, "fw_header.dry_run");
+static_assert(offsetof(struct fw_header, flow_cache) == 184, "fw_header.flow_cache");
 
 /* What one rule does. */
 struct fw_rule {

@@ -58,6 +58,6 @@ static inline uint32_t prefix_mask(uint32_t length, uint32_t w)
 	return length >= 32 * (w + 1) ? ~0u : ~(~0u >> (length - 32 * w));
 }
 
-extern const struct contestant engine, linear_scalar, linear_avx2;
+extern const struct contestant engine, engine_flows, linear_scalar, linear_avx2;
 
 #endif

@@ -1,5 +1,5 @@
 /* The engine of this project, through the same call as its packet loop makes. */
-#include "classify.h"
+#include "flows.h"
 #include "contestant.h"
 
 enum { MOST = 4096 };
@@ -41,15 +41,48 @@ static void pack(uint32_t words, const struct packet *p, void *key)
 	};
 }
 
+/* The last rule is the default, which no other contestant has. */
+static void without_default(const struct fw_tables *t, uint32_t n, int32_t *answers)
+{
+	for (uint32_t i = 0; i < n; i++)
+		answers[i] = answers[i] == (int32_t)t->header->rule_count - 1 ? NO_MATCH : answers[i];
+}
+
 static void classify(void *tables, const void *keys, uint32_t n, int32_t *answers)
 {
 	static struct fw_classes classes[MOST];
 	const struct fw_tables *t = tables;
 
 	fw_classify(t, keys, n, (uint32_t *)answers, classes);
-	/* The last rule is the default, which no other contestant has. */
-	for (uint32_t i = 0; i < n; i++)
-		answers[i] = answers[i] == (int32_t)t->header->rule_count - 1 ? NO_MATCH : answers[i];
+	without_default(t, n, answers);
+}
+
+/* The same behind its flow cache, as large as the image says. */
+static void *build_flows(const struct rules *rules, size_t *bytes)
+{
+	struct fw_tables *t = build(rules, bytes);
+	struct fw_flows *flows = NULL;
+
+	if (t && fw_flows_new(t, MOST, &flows) == 0 && flows)
+		*bytes += flows->count * sizeof *flows->places;
+	return flows;
+}
+
+static void classify_flows(void *built, const void *keys, uint32_t n, int32_t *answers)
+{
+	static struct fw_classes classes[MOST];
+	struct fw_flows *f = built;
+	uint32_t *rules = (uint32_t *)answers;
+
+	if (!fw_flows_wanted(f, n)) {
+		classify((void *)(uintptr_t)f->tables, keys, n, answers);
+		return;
+	}
+	fw_classify(f->tables, f->keys, fw_flows_find(f, keys, n, rules, classes), f->rules, f->classes);
+	fw_flows_keep(f, rules, classes);
+	without_default(f->tables, n, answers);
 }
 
 const struct contestant engine = { "barrage", sizeof(struct fw_key), build, pack, classify };
+const struct contestant engine_flows = { "barrage + flows", sizeof(struct fw_key), build_flows, pack,
+					 classify_flows };

@@ -169,6 +169,7 @@ static uint32_t enter(struct entry *entries, const char *acl_library)
 	entries[n++].as = &linear_scalar;
 	if (__builtin_cpu_supports("avx2"))
 		entries[n++].as = &linear_avx2;
+	entries[n++].as = &engine_flows;
 	if (!acl_library)
 		return n;
 	void *library = dlopen(acl_library, RTLD_NOW);

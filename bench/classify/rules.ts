@@ -214,8 +214,8 @@ export function parseClassBench(name: string, text: string): RuleSet {
   return { name, family: 4, rules };
 }
 
-/** The same rules as a policy of one chain, whose default is the last rule. */
-export function policyOf({ family, rules }: RuleSet): Policy {
+/** The same rules as a policy of one chain, whose default is the last rule, with a flow cache. */
+export function policyOf({ family, rules }: RuleSet, flows = 0): Policy {
   const hook = span(0);
   const width = family === 4 ? 32n : 128n;
   const base = family === 4 ? 0n : V6_BASE;
@@ -251,7 +251,7 @@ export function policyOf({ family, rules }: RuleSet): Policy {
     markBits: 0,
     literals: [],
     sets: [],
-    options: DEFAULTS,
+    options: { ...DEFAULTS, "flow-cache": flows },
   };
 }
 

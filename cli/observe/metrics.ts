@@ -83,6 +83,11 @@ export function metricsText(snapshot: Snapshot): string {
     counter("verdict_errors_total", "Refused verdicts.", one(totals.verdictErrors)),
     counter("socket_overruns_total", "Times that a socket was full.", one(totals.overruns)),
     counter("log_lines_lost_total", "Lines of the log that were lost.", one(totals.logsLost)),
+    counter(
+      "flow_cache_packets_total",
+      "Packets looked for in the flow cache, by what came of it.",
+      [[{ result: "hit" }, totals.flowHits], [{ result: "miss" }, totals.flowMisses]],
+    ),
     histogram("batch_packets", "Packets answered at once.", snapshot.batches),
     histogram(
       "verdict_seconds",

@@ -65,6 +65,9 @@ export interface Snapshot {
     readonly overruns: number;
     /** Lines of the log that were not taken in time. */
     readonly logsLost: number;
+    /** Packets whose flow was in the flow cache, and those looked for in vain. */
+    readonly flowHits: number;
+    readonly flowMisses: number;
   };
 }
 
@@ -122,6 +125,8 @@ export function figures(
       userDropped: Number(stats.user_dropped),
       overruns: Number(stats.overruns),
       logsLost: Number(stats.logs_lost),
+      flowHits: Number(stats.flow_hits),
+      flowMisses: Number(stats.flow_misses),
     },
   };
 }

@@ -23,6 +23,8 @@ export interface Options {
   readonly copy: number;
   /** Microseconds to let packets gather before they are received; 0 is off. */
   readonly coalesce: number | "auto";
+  /** Flows that each queue remembers, so that their packets need not go through the tables; 0 is off. */
+  readonly "flow-cache": number;
   /** `open`: unfiltered when nobody listens. */
   readonly "fail-listener": "open" | "closed";
   /** `open`: unfiltered when the queue is full. */
@@ -64,6 +66,7 @@ export const DEFAULTS: Options = {
   split: "packets",
   copy: 256,
   coalesce: "auto",
+  "flow-cache": 0,
   "fail-listener": "closed",
   "fail-overflow": "closed",
   "fail-error": "closed",
@@ -120,6 +123,13 @@ const READERS: Readonly<
         : text === "off"
         ? { coalesce: 0 }
         : number(text, 1, 1000, (coalesce) => ({ coalesce })),
+  },
+  "flow-cache": {
+    takes: "off, or a number of flows from 1 to 1048576",
+    read: (text) =>
+      text === "off"
+        ? { "flow-cache": 0 }
+        : number(text, 1, 1 << 20, (flows) => ({ "flow-cache": flows })),
   },
   fail: {
     takes: "open or closed",

@@ -97,6 +97,7 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     mark_bits: policy.markBits,
     malformed: policy.options.malformed === "accept" ? accept! : drop!,
     dry_run: Number(policy.options["dry-run"]),
+    flow_cache: policy.options["flow-cache"],
   };
   return out.finish(header);
 }

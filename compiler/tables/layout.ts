@@ -146,7 +146,8 @@ export const LISTS = {
   },
   stat: {
     doc:
-      "Engine-wide totals since the engine was made. `kernel` figures come from there. Packets and " +
+      "Engine-wide totals since the engine was made. `kernel` figures come from there; `flow` ones are " +
+      "of packets that were looked for in the flow cache. Packets and " +
       "bytes by hook and verdict; batches by size; packets by the time from their receipt to their " +
       "verdict, and that time summed up over them.",
     names: [
@@ -169,6 +170,8 @@ export const LISTS = {
       "kernel_dropped",
       "user_dropped",
       "logs_lost",
+      "flow_hits",
+      "flow_misses",
       ...(["input", "forward", "output"] as const).flatMap((hook) =>
         (["accept", "drop", "reject"] as const).flatMap((verdict) =>
           [`${hook}_${verdict}_packets`, `${hook}_${verdict}_bytes`] as const
@@ -241,6 +244,7 @@ export const RECORDS = {
     mark_bits: ["u32", "bits of the packet mark that some rule tests"],
     malformed: ["u32", "verdict for packets that cannot be parsed: accept or drop"],
     dry_run: ["u32", "1 if a queue is to accept all its packets, whatever is decided of them"],
+    flow_cache: ["u32", "flows that a queue remembers, at most MAX_FLOWS; 0 for none"],
   }),
   rule: record("What one rule does.", {
     verdict: ["u32", "enum fw_verdict"],
@@ -440,6 +444,9 @@ export const NAME_SIZE = 16;
 
 /** Bytes of a packet that a line of the log can hold. */
 export const LOG_BYTES = 256;
+
+/** Flows that `option flow-cache` can ask for: 64 MB a queue. */
+export const MAX_FLOWS = 1 << 20;
 
 /** Limits that `image.c` holds an image to. */
 export const MAX_AXES = 16;

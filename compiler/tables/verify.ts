@@ -227,6 +227,7 @@ function checkRecords(examiner: Examiner): void {
   const self = policy.sets.findIndex(({ name }) => name === "self");
   same("the set of own addresses", header.self_set, self < 0 ? NO_RULE : self);
   same("whether all is accepted", header.dry_run, Number(policy.options["dry-run"]));
+  same("the size of the flow cache", header.flow_cache, policy.options["flow-cache"]);
   same("the bits of the mark that count", header.mark_bits, policy.markBits);
   same(
     "the verdict of malformed packets",

@@ -5,12 +5,12 @@ import { HOOKS, type Packet } from "../../compiler/policy/field.ts";
 import { valueText } from "../../compiler/policy/text.ts";
 import { classify, openImage } from "../../compiler/tables/classify.ts";
 import { image } from "../../compiler/tables/image.ts";
-import { LISTS, NO_RULE, RECORDS, writeRecord } from "../../compiler/tables/layout.ts";
+import { LISTS, NO_RULE } from "../../compiler/tables/layout.ts";
 import { plan } from "../../compiler/tables/plan.ts";
 import { Engine } from "../../runtime/native.ts";
-import { interfaceNames, outcome } from "../../runtime/replay.ts";
-import { packetBytes } from "../support/packet.ts";
+import { outcome } from "../../runtime/replay.ts";
 import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
+import { decisionsOf } from "../support/replay.ts";
 
 const PACKETS = 1500;
 
@@ -91,38 +91,16 @@ async function compareImage(
 
 /** The sample through the native parser and classifier, as bytes. */
 function replayAll(engine: Engine, policy: Policy, sample: readonly Packet[]): DataView {
-  const names = new Map<bigint, number>([[0n, 0]]);
-  const indexOf = (name: bigint) => names.get(name) ?? names.set(name, names.size).get(name)!;
-  const packets = sample.map(packetBytes);
-  const bytes = new Uint8Array(packets.reduce((size, packet) => size + packet.length, 0));
-  const records = new Uint8Array(sample.length * RECORDS.packet.size);
-  const view = new DataView(records.buffer);
   const mask = policy.options["mark-mask"];
-  let at = 0;
-  for (const [i, packet] of sample.entries()) {
-    bytes.set(packets[i]!, at);
-    const state = usesState(policy) ? (Number(packet.state) + 1) * ((mask & -mask) >>> 0) : 0;
-    writeRecord(view, i * RECORDS.packet.size, RECORDS.packet, {
-      at,
-      captured: packets[i]!.length,
-      length: packets[i]!.length,
+  return decisionsOf(
+    engine,
+    sample.map((packet) => {
+      const state = usesState(policy) ? (Number(packet.state) + 1) * ((mask & -mask) >>> 0) : 0;
       // A bit that no rule tests must not matter.
-      mark: state + Number(packet.mark) + (policy.markBits & 0x100 ? 0 : 0x100),
-      hook: Number(packet.hook),
-      in: indexOf(packet.in),
-      out: indexOf(packet.out),
-      uid: Number(packet.uid),
-      gid: Number(packet.gid),
-      mac: packet.mac,
-      time: 0n,
-    });
-    at += packets[i]!.length;
-  }
-  const texts = [...names.keys()].filter((name) => name !== 0n).map((name) =>
-    valueText("in", name)
+      const mark = state + Number(packet.mark) + (policy.markBits & 0x100 ? 0 : 0x100);
+      return { packet, time: 0n, mark };
+    }),
   );
-  const decisions = engine.replay({ records, bytes, names: interfaceNames(texts) });
-  return new DataView(decisions.buffer);
 }
 
 function describe(packet: Packet): string {

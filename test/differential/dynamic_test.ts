@@ -5,11 +5,10 @@ import { type Packet, V6_BASE } from "../../compiler/policy/field.ts";
 import { contains } from "../../compiler/policy/interval.ts";
 import type { Limit } from "../../compiler/policy/policy.ts";
 import { classify, openImage } from "../../compiler/tables/classify.ts";
-import { RECORDS, writeRecord } from "../../compiler/tables/layout.ts";
 import { Engine } from "../../runtime/native.ts";
-import { interfaceNames, outcome } from "../../runtime/replay.ts";
-import { packetBytes } from "../support/packet.ts";
+import { outcome } from "../../runtime/replay.ts";
 import { Random, randomCases, randomPacket } from "../support/policy.ts";
+import { decisionsOf, type Timed } from "../support/replay.ts";
 
 /** 2026-07-01 00:00 UTC, a Wednesday, when the tests' packets begin to come. */
 const START_NS = BigInt(Date.UTC(2026, 6, 1)) * 1_000_000n;
@@ -34,11 +33,19 @@ Deno.test("rates, hours and sets decide as by definition, in TypeScript and in C
     const text = randomFile(random);
     const { policy } = check("random.fw", text);
     if (!policy) continue; // clauses that contradict are refused
-    const packets: { packet: Packet; time: bigint }[] = [];
+    const packets: Timed[] = [];
     let time = START_NS;
     for (let i = 0; i < 300; i++) {
       time += BigInt(random.pick([0, 0, 1, 200, 1000, 60_000])) * 1_000_000n;
-      packets.push({ packet: randomPacket(random, policy.hooks), time });
+      const nowhere = {
+        mark: 0n,
+        in: 0n,
+        out: 0n,
+        mac: 1n << 48n,
+        uid: 0xffffffffn,
+        gid: 0xffffffffn,
+      };
+      packets.push({ packet: { ...randomPacket(random, policy.hooks), ...nowhere }, time });
     }
     await compare(policy, packets, `seed ${s}\n${text}`);
   }
@@ -62,7 +69,7 @@ function randomFile(random: Random): string {
 
 async function compare(
   policy: Policy,
-  packets: readonly { packet: Packet; time: bigint }[],
+  packets: readonly Timed[],
   where: string,
 ): Promise<void> {
   const image = compile(policy);
@@ -78,40 +85,13 @@ async function compare(
     return made;
   });
   await using engine = new Engine(image);
-  const decisions = replay(engine, packets);
+  const decisions = decisionsOf(engine, packets);
   const hits = policy.rules.map(() => 0n);
   for (const [i, { rule, passed }] of expected.entries()) {
     assertEquals(outcome(decisions, i).rule, rule, `packet ${i}, ${where}`);
     for (const n of [...passed, rule]) hits[n]!++;
   }
   assertEquals(engine.counters().map((counter) => counter.packets), hits, where);
-}
-
-function replay(engine: Engine, packets: readonly { packet: Packet; time: bigint }[]): DataView {
-  const parts = packets.map(({ packet }) => packetBytes(packet));
-  const records = new Uint8Array(packets.length * RECORDS.packet.size);
-  const view = new DataView(records.buffer);
-  let at = 0;
-  for (const [i, { time }] of packets.entries()) {
-    const { length } = parts[i]!;
-    const nobody = { uid: 0xffffffff, gid: 0xffffffff, mac: 1n << 48n };
-    const place = { mark: 0, hook: 0, in: 0, out: 0, ...nobody, time };
-    writeRecord(view, i * RECORDS.packet.size, RECORDS.packet, {
-      at,
-      captured: length,
-      length,
-      ...place,
-    });
-    at += length;
-  }
-  const bytes = new Uint8Array(at);
-  at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  const decisions = engine.replay({ records, bytes, names: interfaceNames([]) });
-  return new DataView(decisions.buffer);
 }
 
 /** What literals are, worked out the plain way: buckets that are filled, dates of `Date`. */

@@ -73,6 +73,10 @@ testProgram(
   "asan/classify_test",
 );
 testProgram(
+  "behind a flow cache of any size every packet gets what the tables give it",
+  "asan/flows_test",
+);
+testProgram(
   "rejects are settled, marks cleared, `match` rules counted once and malformed packets by reason",
   "asan/decide_test",
 );

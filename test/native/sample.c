@@ -38,6 +38,14 @@ void sample_seal(uint8_t *bytes, uint32_t size)
 	memcpy(bytes, &h, sizeof h);
 }
 
+void sample_flow_cache(struct sample *s, uint32_t flows)
+{
+	struct fw_header *h = (struct fw_header *)(void *)s->bytes;
+
+	h->flow_cache = flows;
+	sample_seal(s->bytes, s->size);
+}
+
 void sample_end(struct sample *s)
 {
 	s->header.self_set = FW_NO_RULE;

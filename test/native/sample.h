@@ -34,6 +34,9 @@ void sample_end(struct sample *s);
 /* Makes the header of changed bytes true again, so that they are looked at further. */
 void sample_seal(uint8_t *bytes, uint32_t size);
 
+/* Has a whole image ask for a flow cache. */
+void sample_flow_cache(struct sample *s, uint32_t flows);
+
 void sample_image(struct sample *s);
 /* Valid tables without a meaning: any number of axes, steps of all kinds, random rows. */
 void sample_random(struct sample *s, uint64_t *seed);

@@ -1,6 +1,6 @@
 /*
  * Ten million packets get the same decisions, and counters, from a decider with a pool as from one
- * without: for every number of workers, size of batch and split.
+ * without: for every number of workers, size of batch and split, behind a flow cache and without.
  */
 #include <string.h>
 
@@ -79,6 +79,7 @@ int main(void)
 				sample_random(&sample, &seed);
 			else
 				sample_image(&sample);
+			sample_flow_cache(&sample, b % 3 ? 0 : 1u << b * 2);
 			CHECK(fw_tables_new(sample.bytes, sample.size, &t) == 0);
 			compare(t, seen, workers, batches[b], false);
 			compare(t, seen, workers, batches[b], true);
