@@ -3,7 +3,7 @@
  *
  *   deno task bench classify [--sizes 24,1000] [--kinds acl,fw,ipc] [--families 4,6]
  *     [--traces uniform,zipf] [--batches 1,32,256] [--rounds 9] [--packets 32768] [--seed 1]
- *     [--data FOLDER] [--flows 16384] [--acl no]
+ *     [--data FOLDER] [--flows 65536] [--acl no]
  *
  * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
  * goes to standard output, a table to standard error. Ratios are to rte_acl's quickest path, round
@@ -54,7 +54,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   packets: "32768",
   seed: "1",
   data: "",
-  flows: "16384",
+  flows: "65536",
   acl: "yes",
 };
 

@@ -21,10 +21,10 @@ void fw_find_classes(const struct fw_tables *t, const struct fw_key *keys, uint3
 	t->evaluator->find_classes(t, keys, n, classes);
 }
 
-void fw_find_scalars(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
-		     struct fw_classes *classes)
+void fw_find_scalar(const struct fw_tables *t, uint32_t axis, const struct fw_key *keys, uint32_t n,
+		    uint32_t *classes)
 {
-	t->evaluator->find_scalars(t, keys, n, classes);
+	t->evaluator->find_scalar(t, axis, keys, n, classes);
 }
 
 /* By groups, by words of a dense row, or by blocks of sparse ones. */

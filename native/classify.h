@@ -28,8 +28,8 @@ struct fw_evaluator {
 			 uint32_t *rules, struct fw_classes *classes);
 	void (*find_classes)(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
 			     struct fw_classes *classes);
-	void (*find_scalars)(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
-			     struct fw_classes *classes);
+	void (*find_scalar)(const struct fw_tables *t, uint32_t axis, const struct fw_key *keys,
+			    uint32_t n, uint32_t *classes);
 	void (*classify_part)(const struct fw_tables *t, const struct fw_classes *classes, uint32_t n,
 			      uint32_t part, uint32_t *rules);
 };
@@ -49,9 +49,9 @@ void fw_classify(const struct fw_tables *t, const struct fw_key *keys, uint32_t 
 
 void fw_find_classes(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
 		     struct fw_classes *classes);
-/* Those on scalar axes alone. */
-void fw_find_scalars(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
-		     struct fw_classes *classes);
+/* Those on one scalar axis alone. */
+void fw_find_scalar(const struct fw_tables *t, uint32_t axis, const struct fw_key *keys, uint32_t n,
+		    uint32_t *classes);
 
 /* Into how many parts the rules can be split, at least 1. */
 uint32_t fw_parts(const struct fw_tables *t);

@@ -4,7 +4,7 @@
 #ifdef __AVX2__
 #include "evaluate.h"
 
-static const struct fw_evaluator avx2 = { classify, find_classes, find_scalar_classes, classify_part };
+static const struct fw_evaluator avx2 = { classify, find_classes, find_scalar, classify_part };
 
 const struct fw_evaluator *fw_evaluator_avx2(void)
 {

@@ -1,4 +1,4 @@
 /* The evaluator for any processor. */
 #include "evaluate.h"
 
-const struct fw_evaluator fw_evaluator_portable = { classify, find_classes, find_scalar_classes, classify_part };
+const struct fw_evaluator fw_evaluator_portable = { classify, find_classes, find_scalar, classify_part };

@@ -244,21 +244,11 @@ static void find_classes(const struct fw_tables *t, const struct fw_key *keys, u
 	}
 }
 
-static void find_scalar_classes(const struct fw_tables *t, const struct fw_key *keys, uint32_t n,
-				struct fw_classes *out)
+static void find_scalar(const struct fw_tables *t, uint32_t axis, const struct fw_key *keys, uint32_t n,
+			uint32_t *classes)
 {
-	lanes classes;
-
-	for (uint32_t a = 0; a < t->axis_count; a++) {
-		if (t->axes[a].kind != FW_AXIS_SCALAR)
-			continue;
-		for (uint32_t from = 0; from < n; from += FW_GROUP) {
-			const uint32_t count = smaller(n - from, FW_GROUP);
-			find_scalars(&t->axes[a], keys + from, count, classes);
-			for (uint32_t i = 0; i < count; i++)
-				out[from + i].of[a] = classes[i];
-		}
-	}
+	for (uint32_t from = 0; from < n; from += FW_GROUP)
+		find_scalars(&t->axes[axis], keys + from, smaller(n - from, FW_GROUP), classes + from);
 }
 
 static void classify_part(const struct fw_tables *t, const struct fw_classes *in, uint32_t n,

@@ -47,7 +47,12 @@ int fw_flows_new(const struct fw_tables *t, uint32_t batch, struct fw_flows **ou
 	f->classes = calloc(batch, sizeof *f->classes);
 	f->lanes = calloc(batch, sizeof *f->lanes);
 	f->at = calloc(batch, sizeof *f->at);
-	if (!f->places || !f->keys || !f->rules || !f->classes || !f->lanes || !f->at) {
+	bool complete = f->places && f->keys && f->rules && f->classes && f->lanes && f->at;
+	for (uint32_t s = 0; s < f->scalar_count; s++) {
+		f->scalars[s] = calloc(batch, sizeof *f->scalars[s]);
+		complete &= f->scalars[s] != NULL;
+	}
+	if (!complete) {
 		fw_flows_free(f);
 		return -ENOMEM;
 	}
@@ -66,6 +71,8 @@ void fw_flows_free(struct fw_flows *f)
 	free(f->classes);
 	free(f->lanes);
 	free(f->at);
+	for (uint32_t s = 0; s < FW_FLOW_SCALARS; s++)
+		free(f->scalars[s]);
 	free(f);
 }
 
@@ -85,65 +92,56 @@ bool fw_flows_wanted(struct fw_flows *f, uint32_t n)
 	return f->resting == 0;
 }
 
-/* Odd numbers, multiplied with and folded (after wyhash, Wang Yi). */
-static uint32_t place_of(const struct fw_flows *f, const struct fw_flow *flow)
+/* The upper bits of a sum of products with odd numbers (multilinear; Lemire and Kaser 2014). */
+static inline uint32_t place_of(const struct fw_flows *f, const struct fw_key *key, uint32_t i)
 {
-	uint64_t h = flow->source.lo * UINT64_C(0xa0761d6478bd642f);
+	uint64_t h = key->source.lo * UINT64_C(0xa0761d6478bd642f) +
+		     key->source.hi * UINT64_C(0xe7037ed1a0b428db) +
+		     key->destination.lo * UINT64_C(0x8ebc6af09c88c6e3) +
+		     key->destination.hi * UINT64_C(0x589965cc75374cc3);
 
-	h = (h ^ h >> 32 ^ flow->destination.lo) * UINT64_C(0xe7037ed1a0b428db);
-	h = (h ^ h >> 32 ^ flow->source.hi) * UINT64_C(0x8ebc6af09c88c6e3);
-	h = (h ^ h >> 32 ^ flow->destination.hi) * UINT64_C(0x589965cc75374cc3);
 	for (uint32_t s = 0; s < f->scalar_count; s++)
-		h = (h ^ h >> 32 ^ flow->scalars[s]) * UINT64_C(0x1d8e4e27c47d124f);
+		h = (h + f->scalars[s][i]) * UINT64_C(0x1d8e4e27c47d124f);
 	return (uint32_t)((h >> 32) * f->count >> 32);
 }
 
-static struct fw_flow flow_of(const struct fw_flows *f, const struct fw_key *key,
-			      const struct fw_classes *classes)
+/* Whether the i-th packet is of a flow. */
+static inline bool is_of(const struct fw_flows *f, const struct fw_flow *flow, const struct fw_key *key,
+			 uint32_t i)
 {
-	struct fw_flow flow = {
-		.source = key->source,
-		.destination = key->destination,
-		.family = 1 + key->scalar[FW_FIELD_FAMILY],
-	};
+	uint64_t differs = (flow->source.lo ^ key->source.lo) | (flow->source.hi ^ key->source.hi) |
+			   (flow->destination.lo ^ key->destination.lo) |
+			   (flow->destination.hi ^ key->destination.hi) |
+			   (flow->family ^ (1 + key->scalar[FW_FIELD_FAMILY]));
 
 	for (uint32_t s = 0; s < f->scalar_count; s++)
-		flow.scalars[s] = classes->of[f->scalar_axes[s]];
-	return flow;
-}
-
-static bool same(const struct fw_flow *a, const struct fw_flow *b)
-{
-	uint64_t differs = (a->source.lo ^ b->source.lo) | (a->source.hi ^ b->source.hi) |
-			   (a->destination.lo ^ b->destination.lo) |
-			   (a->destination.hi ^ b->destination.hi) | (a->family ^ b->family);
-
-	for (uint32_t s = 0; s < FW_FLOW_SCALARS; s++)
-		differs |= a->scalars[s] ^ b->scalars[s];
+		differs |= flow->scalars[s] ^ f->scalars[s][i];
 	return differs == 0;
 }
 
 uint32_t fw_flows_find(struct fw_flows *f, const struct fw_key *keys, uint32_t n, uint32_t *rules,
 		       struct fw_classes *classes)
 {
-	struct fw_flow flows[BLOCK];
+	const bool effects = f->tables->header->effect_count > 0;
 	uint32_t missed = 0;
 
-	fw_find_scalars(f->tables, keys, n, classes);
+	for (uint32_t s = 0; s < f->scalar_count; s++)
+		fw_find_scalar(f->tables, f->scalar_axes[s], keys, n, f->scalars[s]);
 	for (uint32_t first = 0; first < n; first += BLOCK) {
 		const uint32_t end = n - first < BLOCK ? n : first + BLOCK;
 		for (uint32_t i = first; i < end; i++) {
-			flows[i - first] = flow_of(f, &keys[i], &classes[i]);
-			f->at[i] = place_of(f, &flows[i - first]);
+			f->at[i] = place_of(f, &keys[i], i);
 			__builtin_prefetch(&f->places[f->at[i]]);
 		}
 		for (uint32_t i = first; i < end; i++) {
 			const struct fw_flow *known = &f->places[f->at[i]];
 			rules[i] = known->rule;
-			for (uint32_t a = 0; a < f->address_count; a++)
+			for (uint32_t s = 0; effects && s < f->scalar_count; s++)
+				classes[i].of[f->scalar_axes[s]] = f->scalars[s][i];
+			for (uint32_t a = 0; effects && a < f->address_count; a++)
 				classes[i].of[f->address_axes[a]] = known->addresses[a];
 			f->lanes[missed] = i;
-			missed += !same(known, &flows[i - first]);
+			missed += !is_of(f, known, &keys[i], i);
 		}
 	}
 	for (uint32_t j = 0; j < missed; j++)
@@ -160,11 +158,20 @@ void fw_flows_keep(struct fw_flows *f, uint32_t *rules, struct fw_classes *class
 
 	for (uint32_t j = 0; j < f->missed; j++) {
 		const uint32_t i = f->lanes[j];
-		struct fw_flow flow = flow_of(f, &f->keys[j], &classes[i]);
-		rules[i] = flow.rule = f->rules[j];
-		for (uint32_t a = 0; effects && a < f->address_count; a++)
-			flow.addresses[a] = classes[i].of[f->address_axes[a]] =
-				f->classes[j].of[f->address_axes[a]];
-		f->places[f->at[i]] = flow;
+		struct fw_flow *flow = &f->places[f->at[i]];
+		*flow = (struct fw_flow){
+			.source = f->keys[j].source,
+			.destination = f->keys[j].destination,
+			.family = 1 + f->keys[j].scalar[FW_FIELD_FAMILY],
+			.rule = f->rules[j],
+		};
+		for (uint32_t s = 0; s < f->scalar_count; s++)
+			flow->scalars[s] = f->scalars[s][i];
+		rules[i] = flow->rule;
+		if (!effects)
+			continue;
+		classes[i] = f->classes[j];
+		for (uint32_t a = 0; a < f->address_count; a++)
+			flow->addresses[a] = classes[i].of[f->address_axes[a]];
 	}
 }

@@ -49,7 +49,9 @@ struct fw_flows {
 	uint32_t *rules;
 	struct fw_classes *classes;
 	uint32_t *lanes; /* of each in the caller's arrays */
-	uint32_t *at; /* of each packet: its place */
+	/* Of each packet: its place, and its class on each scalar axis. */
+	uint32_t *at;
+	uint32_t *scalars[FW_FLOW_SCALARS];
 	/* How it fares: packets of this trial and those found, or packets until the next. */
 	uint32_t looked;
 	uint32_t found;
@@ -67,8 +69,8 @@ void fw_flows_free(struct fw_flows *f);
 bool fw_flows_wanted(struct fw_flows *f, uint32_t n);
 
 /*
- * `rules` and `classes` of the packets whose flow is known; the keys of the others are in `f`, and how
- * many. Classes on the scalar axes are set of all.
+ * Sets `rules`, and if the tables have effects `classes`, of the packets whose flow is known. The keys
+ * of the others are in `f`; how many.
  */
 uint32_t fw_flows_find(struct fw_flows *f, const struct fw_key *keys, uint32_t n, uint32_t *rules,
 		       struct fw_classes *classes);
