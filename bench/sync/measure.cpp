@@ -18,6 +18,7 @@
 
 static const Contestant CONTESTANTS[] = {
 	{ "inline", make<Inline>, true, false, true },
+	{ "barrage", make<Barrage>, true, false, true },
 	{ "attempt 1: flags, spin and yield", make<Flags>, false, true, true },
 	{ "attempt 2: a thread a packet", make<ThreadAPacket>, false, false, true },
 	{ "attempt 3: a queue a worker", make<Queues>, false, true, false },
@@ -35,7 +36,6 @@ static const Contestant CONTESTANTS[] = {
 	{ "semaphores", make<Rounds<Semaphores>>, true, true, true },
 	{ "floor: a cache line there and back", make<Lines>, true, true, true },
 	{ "barrage, a chunk each", make<Handover>, true, false, false, true },
-	{ "barrage", make<Barrage>, true, false, true },
 };
 
 static uint64_t now_ns()
@@ -196,7 +196,9 @@ static void measure(uint32_t rules, Cell cell, uint32_t rounds, uint64_t slice_n
 	constexpr size_t COUNT = std::size(CONTESTANTS);
 	Sums sums[COUNT];
 	for (uint32_t round = 0; round < rounds; round++)
-		for (size_t i = 0; i < COUNT; i++) {
+		for (size_t turn = 0; turn < COUNT; turn++) {
+			// There and back again, so that nobody is always behind the same one.
+			const size_t i = round % 2 ? COUNT - 1 - turn : turn;
 			const Contestant &c = CONTESTANTS[i];
 			const bool fits = (!cell.pipelined || c.pipelined) &&
 					  (cell.split != Split::rules || c.by_rules) &&

@@ -112,6 +112,10 @@ testProgram(
   "asan/pool_test",
 );
 testProgram(
+  "threads keep to the whole cores of a real cgroup's quota, its own or one above, also one set later",
+  "asan/cores_test",
+);
+testProgram(
   "ten million packets get the same verdicts from any number of workers and size of batch",
   "asan/share_test",
 );
