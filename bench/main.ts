@@ -11,7 +11,7 @@ import { buildLibrary } from "../native/build.ts";
 /** Options of the command line, by name; "" for one that stands alone. */
 export type Options = Readonly<Record<string, string | undefined>>;
 
-/** Measures and prints. Ends early by throwing when `signal` aborts. */
+/** Measures and prints. When `signal` aborts it ends early: it throws, or prints what it has. */
 export type Bench = (options: Options, signal: AbortSignal) => Promise<void>;
 
 const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
@@ -38,7 +38,7 @@ async function main([name, ...rest]: readonly string[]): Promise<number> {
   }
   try {
     await (await load()).bench(optionsIn(rest), interrupted.signal);
-    return 0;
+    return interrupted.signal.aborted ? 130 : 0;
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
     return 130;

@@ -11,61 +11,16 @@
  * for another; --rounds N turns, --slice MS a turn, --idle MS to look at what rests, --realtime to
  * run before everything else on the machine (chrt, as root), as though there were no neighbours:
  * without the oversubscribed cells, in which threads that spin would then wait for each other.
+ * Interrupted, it reports what was measured till then.
  *
  * @module
  */
-import { chart, details, htmlTable, page, paragraph } from "./html.ts";
 import type { Options } from "./main.ts";
-import { machine, summarize, table } from "./report.ts";
+import { succeed } from "./process.ts";
+import { conclude, type Findings, type Measurement } from "./sync/report.ts";
 
 const HERE = new URL("sync/", import.meta.url).pathname;
 const BUILD = `${HERE}build/`;
-
-/** One contestant in one cell, as measure.cpp prints it; times are ns. */
-export interface Measurement {
-  readonly contestant: string;
-  readonly rules: number;
-  readonly split: "packets" | "rules" | "nothing";
-  readonly batch: number;
-  readonly workers: number;
-  readonly pipelined: boolean;
-  readonly oversubscribed: boolean;
-  readonly nsPerPacket: number;
-  readonly cpuNsPerPacket: number;
-  /** Of a batch, from its dispatch to its merged result: the median turn's. */
-  readonly meanNs: number;
-  readonly p10Ns: number;
-  readonly p50Ns: number;
-  readonly p99Ns: number;
-  readonly switchesPerBatch: number;
-}
-
-interface Idle {
-  readonly contestant: string;
-  readonly workers: number;
-  readonly idleCores: number;
-  readonly wakesPerSecond: number;
-}
-
-/** What the pool adds to an empty job that it leaves to the caller. */
-interface Choice {
-  readonly chunks: number;
-  readonly addedNs: number;
-  readonly least: number;
-  readonly most: number;
-}
-
-/** The pool against inline, in turns, on batches of so much work: medians and spread of pairs. */
-interface Gain {
-  readonly workNs: number;
-  readonly batch: number;
-  readonly workers: number;
-  readonly cores: number;
-  readonly pairs: number;
-  readonly gain: number;
-  readonly p10: number;
-  readonly p90: number;
-}
 
 interface Matrix {
   readonly rules: readonly number[];
@@ -90,57 +45,97 @@ const QUICK: Matrix = {
   pipelined: [false],
 };
 
+/** One run of measure.cpp, and about how long it takes. */
+interface Step {
+  readonly program: readonly string[];
+  readonly into: unknown[];
+  readonly expectedMs: number;
+}
+
 export async function bench(options: Options, signal: AbortSignal): Promise<void> {
+  const findings: Findings = { choices: [], gains: [], idle: [], trips: [], measured: [] };
+  const idleMs = options.idle ?? "2000";
+  const steps = stepsOf(options, idleMs, findings);
+  await succeed("make", ["--silent", "-C", HERE]);
+  await measureAll(steps, signal);
+  await conclude(findings, idleMs, BUILD);
+}
+
+/** What is to be measured, in order, and where to put it. */
+function stepsOf(options: Options, idleMs: string, into: Findings): Step[] {
   const quick = options.quick !== undefined;
   const realtime = options.realtime !== undefined;
   const matrix = narrowed(quick ? QUICK : FULL, options);
   const cores = navigator.hardwareConcurrency;
-  const ahead = realtime ? ["chrt", "-f", "10"] : [];
-  const on = (prefix: readonly string[], ...args: string[]) => {
-    const [program, ...rest] = [...ahead, ...prefix, `${BUILD}measure`, ...args];
-    return run(program!, rest, signal);
-  };
-  const measure = (...args: string[]) => on([], ...args);
-  const turns = [options.rounds ?? (quick ? "2" : "3"), options.slice ?? (quick ? "4" : "10")];
-  await run("make", ["--silent", "-C", HERE], signal);
-
-  const idleMs = options.idle ?? "2000";
-  const choices = parse<Choice>(await measure("choice"));
-  const gains: Gain[] = [];
+  const rounds = options.rounds ?? (quick ? "2" : "3"),
+    slice = options.slice ?? (quick ? "4" : "10");
   const pairs = quick ? "15" : "51";
-  for (const [work, threads] of [["32000", "2"], ["128000", "2"], ["32000", "4"]] as const) {
-    gains.push(...parse<Gain>(await measure("gain", work, threads, pairs)));
-  }
-  gains.push(...parse<Gain>(await on(["taskset", "-c", "0"], "gain", "32000", "2", pairs)));
-  const idle = parse<Idle>(await run(`${BUILD}measure`, ["idle", "2", idleMs], signal));
-  const trips: Measurement[] = [];
-  for (const workers of matrix.workers.filter((w) => !realtime || w <= cores)) {
-    const cell = ["24", "nothing", "1", `${workers}`, "0", turns[0]!, "20"];
-    trips.push(...parse<Measurement>(await measure(...cell)));
-  }
-  const measured: Measurement[] = [];
-  const cells = cellsOf(matrix).filter(([, , , workers, pipelined]) =>
-    !realtime || Number(workers) + Number(pipelined) <= cores
-  );
+  const measure = `${BUILD}measure`;
+  const ahead = realtime ? ["chrt", "-f", "10", measure] : [measure];
+  const fits = (threads: number) => !realtime || threads <= cores;
+
+  const gain = (program: readonly string[], workNs: number, workers: number): Step => ({
+    program: [...program, "gain", `${workNs}`, `${workers}`, pairs],
+    into: into.gains,
+    expectedMs: Number(pairs) * 30,
+  });
+  const cell = (into: Measurement[], slice: string, cell: readonly string[]): Step => ({
+    program: [...ahead, ...cell, rounds, slice],
+    into,
+    expectedMs: Number(rounds) * roundMs(cell, Number(slice)),
+  });
+  return [
+    { program: [...ahead, "choice"], into: into.choices, expectedMs: 500 },
+    gain(ahead, 32_000, 2),
+    gain(ahead, 128_000, 2),
+    gain(ahead, 32_000, 4),
+    gain(["taskset", "-c", "0", ...ahead], 32_000, 2),
+    {
+      program: [measure, "idle", "2", idleMs],
+      into: into.idle,
+      expectedMs: CONTESTANTS * (Number(idleMs) + 25),
+    },
+    ...matrix.workers.filter(fits).map((workers) =>
+      cell(into.trips, "20", ["24", "nothing", "1", `${workers}`, "0"])
+    ),
+    ...cellsOf(matrix).filter(([, , , workers, pipelined]) =>
+      fits(Number(workers) + Number(pipelined))
+    ).map((one) => cell(into.measured, slice, one)),
+  ];
+}
+
+const CONTESTANTS = 18;
+
+/** A slice for everybody and a quarter to warm up; three batches each, and threads, take their time. */
+function roundMs([rules, , batch]: readonly string[], slice: number): number {
+  const batchMs = Number(rules) * Number(batch) * 0.6e-6, threadsMs = Number(batch) * 0.05;
+  return CONTESTANTS * Math.max(1.25 * slice, 6 * batchMs) + 6 * threadsMs;
+}
+
+/** Returns when all is done, or when it was interrupted: with what there is by then. */
+async function measureAll(steps: readonly Step[], signal: AbortSignal): Promise<void> {
+  const expected = (some: readonly Step[]) => some.reduce((sum, s) => sum + s.expectedMs, 0);
   const start = performance.now();
-  for (const [i, cell] of cells.entries()) {
-    measured.push(...parse<Measurement>(await measure(...cell, ...turns)));
-    const left = (performance.now() - start) / (i + 1) * (cells.length - i - 1) / 1000;
-    progress(`${i + 1} of ${cells.length} cells, about ${left.toFixed(0)} s left`);
+  for (const [i, { program, into }] of steps.entries()) {
+    const done = expected(steps.slice(0, i)), left = expected(steps.slice(i));
+    const pace = i > 0 ? (performance.now() - start) / done : 1;
+    progress(`${i} of ${steps.length} done, about ${(left * pace / 1000).toFixed(0)} s left`);
+    const [name, ...args] = program;
+    const { code, signal: by, stdout } = await new Deno.Command(name!, {
+      args,
+      signal,
+      stderr: "inherit",
+    }).output();
+    // Ctrl-C reaches the program as it does us, and may do so sooner.
+    if (signal.aborted || by === "SIGINT") {
+      progress("");
+      console.error(`interrupted: ${i} of ${steps.length} were measured`);
+      return;
+    }
+    if (code !== 0) throw new Error(`${program.join(" ")} ended with ${code}`);
+    into.push(...parse(new TextDecoder().decode(stdout)));
   }
   progress("");
-
-  const sections = [
-    ...poolSections(choices, gains, measured),
-    ...report(idle, idleMs, trips, measured, gains),
-  ];
-  for (const { title, rows } of sections) console.log(`${title}\n${table(rows)}\n`);
-  const lines = [...choices, ...gains, ...idle, ...trips, ...measured].map((line) =>
-    JSON.stringify(line)
-  );
-  await Deno.writeTextFile(`${BUILD}measurements.jsonl`, lines.join("\n") + "\n");
-  await Deno.writeTextFile(`${BUILD}report.html`, html(sections, trips, measured));
-  console.log(`machine: ${machine()}\nreport: ${BUILD}report.html`);
 }
 
 /** The matrix with what the user has asked for in place of some of it. */
@@ -169,252 +164,8 @@ function cellsOf({ rules, splits, batches, workers, pipelined }: Matrix): string
   );
 }
 
-interface Section {
-  readonly title: string;
-  readonly rows: readonly (readonly string[])[];
-}
-
-/** What the pool costs where it brings nothing, and what it brings where it can. */
-function poolSections(
-  choices: readonly Choice[],
-  gains: readonly Gain[],
-  measured: readonly Measurement[],
-): Section[] {
-  const against = measured.filter((m) => m.contestant === "barrage" && !m.pipelined).map((pool) => {
-    const alone = inlineOf(pool, measured).meanNs;
-    return { pool, alone, over: pool.meanNs / (1.1 * alone + 100) };
-  }).toSorted((a, b) => b.over - a.over);
-  return [{
-    title: "What the pool adds to a job that it leaves to the caller, ns",
-    rows: [
-      ["chunks", "median", "least", "most"],
-      ...choices.map((c) => [c.chunks, c.addedNs, c.least, c.most].map(String)),
-    ],
-  }, {
-    title: "The pool against inline in turns, on batches of so much work: times faster",
-    rows: [
-      ["work, us", "workers", "cores", "median", "10th", "90th", "pairs"],
-      ...gains.map((g) => [
-        (g.workNs / 1000).toFixed(0),
-        ...[g.workers, g.cores, g.gain.toFixed(2), g.p10.toFixed(2), g.p90.toFixed(2), g.pairs]
-          .map(String),
-      ]),
-    ],
-  }, {
-    title:
-      `The pool's worst cells of ${against.length}: the mean of a batch, of 1.1 x inline + 100 ns`,
-    rows: [
-      ["", "inline, ns", "barrage, ns", "of the limit"],
-      ...against.slice(0, 5).map(({ pool, alone, over }) => [
-        `${pool.rules} rules, ${pool.workers} workers, batch ${pool.batch}, by ${pool.split}`,
-        alone.toFixed(0),
-        pool.meanNs.toFixed(0),
-        over.toFixed(2),
-      ]),
-    ],
-  }];
-}
-
-function report(
-  idle: readonly Idle[],
-  idleMs: string,
-  trips: readonly Measurement[],
-  measured: readonly Measurement[],
-  gains: readonly Gain[],
-): Section[] {
-  const workers = [...new Set(trips.map((m) => m.workers))];
-  const names = [...new Set(measured.map((m) => m.contestant))];
-  const sections: Section[] = [{
-    title: "Empty round trip, ns (10th and 50th percentile)",
-    rows: [
-      ["", ...workers.map((w) => `${w} workers`)],
-      ...names.map((name) => [
-        name,
-        ...workers.map((w) => {
-          const m = trips.find((t) => t.contestant === name && t.workers === w);
-          return m ? `${m.p10Ns} / ${m.p50Ns}${mark(m)}` : "";
-        }),
-      ]),
-    ],
-  }, {
-    title: `Idle for ${idleMs} ms after work, 2 workers`,
-    rows: [
-      ["", "% of a core", "wakes a second"],
-      ...idle.map((i) => [
-        i.contestant,
-        (i.idleCores * 100).toFixed(2),
-        Math.max(0, i.wakesPerSecond).toFixed(1),
-      ]),
-    ],
-  }];
-  for (const cell of groups(measured)) {
-    const [one] = cell;
-    const batches = [...new Set(cell.map((m) => m.batch))];
-    sections.push({
-      title: `${one!.rules} rules, ${one!.workers} workers, split by ${one!.split}` +
-        `${one!.pipelined ? ", pipelined" : ""}: median ns a batch, and times inline`,
-      rows: [
-        ["", ...batches.map((b) => `batch ${b}`)],
-        ...names.flatMap((name) => {
-          const row = batches.map((b) => {
-            const m = cell.find((c) => c.contestant === name && c.batch === b);
-            return m ? `${m.p50Ns} (${ratio(m, measured).toFixed(2)})${mark(m)}` : "";
-          });
-          return row.some(Boolean) ? [[name, ...row]] : [];
-        }),
-      ],
-    });
-  }
-  return [...sections, ...costs(measured), model(trips, gains)];
-}
-
-/** What one cell costs besides its time: the largest batch of each number of rules, two workers. */
-function costs(measured: readonly Measurement[]): Section[] {
-  const cells = measured.filter((m) =>
-    m.workers === 2 && m.split === "packets" && !m.pipelined &&
-    m.batch === Math.max(...measured.map(({ batch }) => batch))
-  );
-  return [...Map.groupBy(cells, (m) => m.rules)].map(([rules, cell]) => ({
-    title: `${rules} rules, 2 workers, batch ${cell[0]!.batch}, split by packets: what it costs`,
-    rows: [
-      ["", "ns a packet", "CPU ns a packet", "p50 us a batch", "p99 us", "switches a batch"],
-      ...cell.map((m) => [
-        `${m.contestant}${mark(m)}`,
-        m.nsPerPacket.toFixed(1),
-        m.cpuNsPerPacket.toFixed(1),
-        (m.p50Ns / 1000).toFixed(1),
-        (m.p99Ns / 1000).toFixed(1),
-        m.switchesPerBatch.toFixed(2),
-      ]),
-    ],
-  }));
-}
-
-/** Cells that differ in the batch alone. */
-function groups(measured: readonly Measurement[]): Measurement[][] {
-  return [
-    ...Map.groupBy(measured, (m) => `${m.rules} ${m.split} ${m.workers} ${m.pipelined}`).values(),
-  ];
-}
-
-function mark(m: Measurement): string {
-  return m.oversubscribed ? "*" : "";
-}
-
-/** Median time of a batch against inline's with the same rules, batch, split and workers. */
-function ratio(m: Measurement, measured: readonly Measurement[]): number {
-  return m.p50Ns / inlineOf(m, measured).p50Ns;
-}
-
-function inlineOf(m: Measurement, measured: readonly Measurement[]): Measurement {
-  return measured.find((i) =>
-    i.contestant === "inline" && !i.pipelined && i.rules === m.rules && i.split === m.split &&
-    i.batch === m.batch && i.workers === m.workers
-  )!;
-}
-
-/**
- * T = read + work / (W * e) + c: the constants of this machine, and what they say of others. c is
- * the 10th percentile of the empty round trip, when neighbours were quiet; e follows from the gain
- * on the longest batches.
- */
-function model(trips: readonly Measurement[], gains: readonly Gain[]): Section {
-  const c = trips.find((t) => t.contestant === "barrage" && t.workers === 2)?.p10Ns ?? NaN;
-  const long = gains.find((g) => g.cores > 1 && g.workers === 2 && g.workNs > 100_000);
-  const e = summarize(
-    long
-      ? [long.gain, long.p10, long.p90].map((g) => long.workNs / (2 * (long.workNs / g - c)))
-      : [NaN],
-    3,
-  );
-  const work = [4_000, 32_000, 128_000, 1_000_000];
-  return {
-    title: `T = read + work / (W * e) + c. Here c = ${c} ns, e = ${e.median} at 2 threads ` +
-      `(${e.min} to ${e.max}). Predicted gain on the work of a batch, if e held:`,
-    rows: [
-      ["cores", ...work.map((w) => `${w / 1000} us`)],
-      ...[2, 4, 8, 16].map((cores) => [
-        `${cores}`,
-        ...work.map((w) => (w / (w / (cores * e.median) + c)).toFixed(2)),
-      ]),
-    ],
-  };
-}
-
-function html(
-  sections: readonly Section[],
-  trips: readonly Measurement[],
-  measured: readonly Measurement[],
-): string {
-  const two = trips.filter((t) => t.workers === 2).toSorted((a, b) => b.p50Ns - a.p50Ns);
-  const parts = [
-    paragraph(machine()),
-    paragraph("* marks more running threads than cores; such bars and points are pale."),
-    chart("Empty round trip with 2 workers, ns", {
-      legend: { show: false },
-      grid: { left: 8, right: 56, top: 8, bottom: 32, containLabel: true },
-      xAxis: { type: "log", axisLabel: { hideOverlap: true } },
-      yAxis: { type: "category", data: two.map((t) => t.contestant), axisLabel: { interval: 0 } },
-      series: [{
-        type: "bar",
-        data: two.map((t) => ({ value: t.p50Ns, itemStyle: pale(t) })),
-      }],
-    }),
-    ...[...new Set(measured.map((m) => m.rules))].map((rules) => batchChart(rules, measured)),
-  ];
-  const tables = sections.flatMap(({ title, rows }) => [`<h2>${title}</h2>`, htmlTable(rows)]);
-  const all = details("Every measurement", htmlTable(everything(measured)));
-  const title = "Fork and join: the attempts, the alternatives and the pool";
-  return page(title, [...parts, ...tables, all]);
-}
-
-function everything(measured: readonly Measurement[]): string[][] {
-  const head = ["", "rules", "split", "workers", "batch", "pipelined", "ns a packet"];
-  const rest = ["CPU ns a packet", "p50 ns a batch", "p99", "switches a batch"];
-  const rows = measured.map((m) =>
-    [
-      m.contestant,
-      ...[m.rules, m.split, `${m.workers}${mark(m)}`, m.batch, m.pipelined ? "yes" : "no"],
-      ...[m.nsPerPacket, m.cpuNsPerPacket, m.p50Ns, m.p99Ns, m.switchesPerBatch],
-    ].map(String)
-  );
-  return [[...head, ...rest], ...rows];
-}
-
-function pale(m: Measurement): { opacity: number } {
-  return { opacity: m.oversubscribed ? 0.4 : 1 };
-}
-
-const SHOWN = ["inline", "attempt 4: two conditions", "OpenMP", "std::barrier", "barrage"];
-
-function batchChart(rules: number, measured: readonly Measurement[]): string {
-  const cell = measured.filter((m) =>
-    m.rules === rules && m.workers === 2 && m.split === "packets" && !m.pipelined
-  );
-  return chart(`${rules} rules, 2 workers, split by packets: median ns a packet by batch`, {
-    xAxis: { type: "log", name: "batch", nameLocation: "middle", nameGap: 22 },
-    yAxis: { type: "log" },
-    series: SHOWN.map((name) => ({
-      type: "line",
-      name,
-      data: cell.filter((m) => m.contestant === name).map((m) => ({
-        value: [m.batch, m.p50Ns / m.batch],
-        itemStyle: pale(m),
-      })),
-    })),
-  });
-}
-
-function parse<T>(lines: string): T[] {
+function parse(lines: string): unknown[] {
   return lines.split("\n").filter(Boolean).map((line) => JSON.parse(line));
-}
-
-async function run(program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
-  const command = new Deno.Command(program, { args: [...args], signal, stderr: "inherit" });
-  const { code, stdout } = await command.output();
-  signal.throwIfAborted();
-  if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}`);
-  return new TextDecoder().decode(stdout);
 }
 
 /** One line that is written over; on a terminal only. */

@@ -28,8 +28,8 @@ public:
 	}
 };
 
-// An empty job whose caller stays in its chunk until helpers have begun the others. Left to itself
-// it may have done all of an empty job before a helper has looked.
+// An empty job whose caller stays in its chunk until helpers have begun the others, though not for
+// ever: they need not come. Left to itself it may have done all before a helper has looked.
 class Handover : public Pool {
 	fw_pool *pool = nullptr;
 	alignas(128) std::atomic<uint32_t> begun = 0; // chunks ever, but the caller's
@@ -40,7 +40,13 @@ class Handover : public Pool {
 		auto *own = static_cast<Handover *>(context);
 		if (chunk > 0)
 			own->begun.fetch_add(1, std::memory_order_release);
-		while (chunk == 0 && own->begun.load(std::memory_order_acquire) != own->expected)
+		if (chunk == 0)
+			own->stay();
+	}
+	void stay() const
+	{
+		constexpr int LOOKS = 10000;
+		for (int i = 0; i < LOOKS && begun.load(std::memory_order_acquire) != expected; i++)
 			pause_once();
 	}
 	static void alone(void *context)
