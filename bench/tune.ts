@@ -6,8 +6,9 @@
  * Filters real traffic with the policy through the kernel's real queue, between namespaces of its
  * own, as much as goes and at moderate rates; or, with `--pcap`, decides the packets of a capture
  * over and over, without a queue and without root. It turns one option at a time and lets the best
- * compete in turns. Interrupted, it recommends from what it has. `--write` puts the setting into
- * the rule file. `--only batch,copy` leaves the other options as they are in it. `--sweep` also tries every combination, to see what that would have found, and in
+ * compete in turns. Interrupted, it recommends from what it has. `--write` puts the setting of a
+ * search that came to its end into the rule file. `--only batch,copy` leaves the other options as
+ * they are in it. `--sweep` also tries every combination, to see what that would have found, and in
  * how much more time. The report goes to bench/tune/build/report.html.
  *
  * @module
@@ -92,13 +93,16 @@ async function main(args: string[]): Promise<number> {
     rivalry = await tryAll(request, place, trials, interrupted.signal);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
-    console.error("\ninterrupted: what follows rests on what was measured so far");
   }
   const known = trials.filter(({ samples }) => samples.length > 0);
+  if (interrupted.signal.aborted) {
+    const rest = known.length > 0 ? "what follows rests on what was measured so far" : "too soon";
+    console.error(`\ninterrupted: ${rest}${request.write ? "; nothing is written" : ""}`);
+  }
   if (known.length === 0) return 130;
   const advice = advise(known, request.goal, words);
   await conclude(request, known, advice, rivalry);
-  if (request.write) {
+  if (request.write && !interrupted.signal.aborted) {
     const options = optionsOf(advice.best, policy.options.queue.first);
     await Deno.writeTextFile(request.rules, withOptions(request.rules, text, options));
     console.log(`written to ${request.rules}`);

@@ -38,7 +38,7 @@ export const START: Setting = {
 
 /** Whether it differs from every other setting in what it does: one thread splits nothing. */
 export function isDistinct({ workers, split }: Setting): boolean {
-  return workers !== 1 || split === START.split;
+  return workers !== 1 || split === undefined || split === START.split;
 }
 
 /** Every combination. */

@@ -77,6 +77,77 @@ rootTest("tune recommends a setting, and its charts are legible on any page", as
   await isLegible(`${BENCH}tune/build/report.html`);
 });
 
+/** As from a terminal: to a program, the leader of its group, and to all that it has started. */
+function interrupt(group: number): void {
+  Deno.kill(-group, "SIGINT");
+}
+
+/** Starts a script of bench/ as the leader of a group of its own. */
+function lead(...args: string[]): Deno.ChildProcess {
+  return new Deno.Command("setsid", {
+    args: [Deno.execPath(), "run", "-A", ...args],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Reads on until a pattern is met, or to the end without one. */
+async function read(stream: AsyncIterator<string>, pattern?: RegExp): Promise<string> {
+  for (let text = "";;) {
+    const { value, done } = await stream.next();
+    if (done) return text;
+    text += value;
+    if (pattern?.test(text)) return text;
+  }
+}
+
+function output(program: string, ...args: string[]): string {
+  return new TextDecoder().decode(new Deno.Command(program, { args }).outputSync().stdout).trim();
+}
+
+/** The namespaces in which the processes of a group are. */
+function namespacesOf(group: number): string[] {
+  const pids = output("pgrep", "-g", `${group}`).split("\n");
+  const names = pids.map((pid) => output("ip", "netns", "identify", pid));
+  return [...new Set(names.filter(Boolean))];
+}
+
+rootTest("tune, interrupted, recommends from what it has and takes everything away", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/a.fw`, "fw 1\nchain input default drop {}\n");
+    const child = lead(`${BENCH}tune.ts`, `${folder}/a.fw`, "--only", "copy", "--seconds", "0.05");
+    const [out, err] = [child.stdout, child.stderr].map((stream) =>
+      stream.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]()
+    );
+    const said = await read(err!, /\n1 of /);
+    const namespaces = namespacesOf(child.pid);
+    interrupt(child.pid);
+    const [results, more, { code }] = await Promise.all([read(out!), read(err!), child.status]);
+    assertEquals(code, 130, said + more);
+    assertMatch(more, /interrupted: what follows rests on what was measured so far/);
+    assertMatch(results, /\nFor throughput: copy /);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.fw"]);
+    assert(namespaces.length > 0, said);
+    const left = output("ip", "netns", "list").split(/\s+/);
+    assertEquals(namespaces.filter((name) => left.includes(name)), []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("bench sync, interrupted, reports what it has", async () => {
+  const child = lead(`${BENCH}main.ts`, "sync", "--quick", "--idle", "60000");
+  // What costs nothing is looked at for minutes, unless somebody interrupts.
+  while (output("pgrep", "-g", `${child.pid}`, "-f", "measure idle") === "");
+  interrupt(child.pid);
+  const { code, stdout, stderr } = await child.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals(code, 130, err);
+  assertMatch(err!, /^interrupted: 5 of \d+ were measured$/m);
+  assertMatch(out!, /^The pool against inline[^]*^report: /m);
+});
+
 Deno.test("tune decides a capture without a queue, and writes what it recommends", async () => {
   const capture = await Deno.makeTempFile({ suffix: ".pcap" });
   try {
