@@ -139,13 +139,14 @@ INLINE void find_rows(const struct fw_tables *t, const struct fw_rows *g, const 
 				 has_longs);
 		return;
 	}
-	const uint32_t *buckets = g->buckets;
-	const uint32_t multiplier = g->multiplier, ways = g->bucket_ways;
-	const uint64_t count = g->bucket_count;
+	const uint32_t *buckets = g->buckets, *multipliers = g->multipliers;
+	const uint32_t ways = g->bucket_ways;
+	const uint64_t blocks = g->block_count;
 	lanes at;
 	for (uint32_t i = 0; i < n; i++) {
-		const uint32_t hash = (sources[i] * FW_PAIR_MIX + destinations[i]) * multiplier;
-		at[i] = (uint32_t)(hash * count >> 32);
+		const uint32_t hash = (sources[i] * FW_PAIR_MIX + destinations[i]) * FW_PAIR_SPREAD;
+		const uint32_t block = (uint32_t)(hash * blocks >> 32);
+		at[i] = block * FW_BLOCK_BUCKETS + (hash * multipliers[block] >> 28);
 		__builtin_prefetch(buckets + 16 * (size_t)at[i]);
 	}
 	if (ways == 8)

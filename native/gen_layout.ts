@@ -1,5 +1,6 @@
 /** Writes `native/layout.h` for the records in `compiler/tables/layout.ts`. Run by `deno task gen`. */
 import {
+  BLOCK_BUCKETS,
   BRANCH,
   COALESCE_AUTO,
   LAYOUT_HASH,
@@ -19,6 +20,7 @@ import {
   NO_PAIR,
   NO_RULE,
   PAIR_MIX,
+  PAIR_SPREAD,
   RECORDS,
   SECTION_ALIGN,
   SEPARATORS,
@@ -53,6 +55,8 @@ export function layoutHeader(): string {
     `#define FW_LOW_NODE_SIZE ${LOW_NODE_SIZE}u`,
     `#define FW_NO_PAIR ${hex(NO_PAIR)}`,
     `#define FW_PAIR_MIX ${hex(PAIR_MIX)}`,
+    `#define FW_PAIR_SPREAD ${hex(PAIR_SPREAD)}`,
+    `#define FW_BLOCK_BUCKETS ${BLOCK_BUCKETS}u`,
     `#define FW_MAX_CLASSES ${MAX_CLASSES}u\n`,
   ];
   for (const [list, { doc, names }] of Object.entries(LISTS)) {

@@ -607,7 +607,10 @@ static bool group_ok(struct fw_tables *t, const struct fw_group *g, struct fw_ro
 {
 	const struct fw_parted *p = t->parted;
 
-	*r = (struct fw_rows){ g->kind, g->width, NULL, NULL, g->bucket_count, g->bucket_ways, g->multiplier };
+	*r = (struct fw_rows){ .kind = g->kind,
+			       .width = g->width,
+			       .block_count = g->block_count,
+			       .bucket_ways = g->bucket_ways };
 	if (g->kind >= FW_GROUP_COUNT || g->pad != 0)
 		return false;
 	if (g->width > 0) {
@@ -622,12 +625,14 @@ static bool group_ok(struct fw_tables *t, const struct fw_group *g, struct fw_ro
 	}
 	if (g->bucket_ways != 4 && g->bucket_ways != 8)
 		return false;
-	r->buckets = section(t, g->buckets_at, g->bucket_count, 16 * sizeof *r->buckets);
-	for (uint32_t i = 0; r->buckets && i < g->bucket_count; i++)
+	const uint64_t buckets = (uint64_t)g->block_count * FW_BLOCK_BUCKETS;
+	r->buckets = section(t, g->buckets_at, buckets, 16 * sizeof *r->buckets);
+	r->multipliers = section(t, g->multipliers_at, g->block_count, sizeof *r->multipliers);
+	for (uint64_t i = 0; r->buckets && i < buckets; i++)
 		for (uint32_t way = 0; way < g->bucket_ways; way++)
-			if (!row_ok(p, r->buckets[16 * (uint64_t)i + 8 + way]))
+			if (!row_ok(p, r->buckets[16 * i + 8 + way]))
 				return false;
-	return r->buckets != NULL;
+	return r->buckets && r->multipliers;
 }
 
 static bool parts_ok(const uint32_t *parts, uint32_t count, uint32_t most)

@@ -67,9 +67,9 @@ struct fw_rows {
 	uint32_t width;
 	const uint32_t *rows; /* if width is above 0 */
 	const uint32_t *buckets; /* if not: cache lines */
-	uint32_t bucket_count;
+	const uint32_t *multipliers; /* one a block of FW_BLOCK_BUCKETS buckets */
+	uint32_t block_count;
 	uint32_t bucket_ways;
-	uint32_t multiplier;
 };
 
 struct fw_tables {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0xd923f56du
+#define FW_LAYOUT_HASH 0x1872a9eau
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -26,6 +26,8 @@
 #define FW_LOW_NODE_SIZE 128u
 #define FW_NO_PAIR 0xffffffffu
 #define FW_PAIR_MIX 0x9e3779b1u
+#define FW_PAIR_SPREAD 0xc2b2ae35u
+#define FW_BLOCK_BUCKETS 16u
 #define FW_MAX_CLASSES 65536u
 
 /* Where the packet was seen. */
@@ -610,10 +612,10 @@ struct fw_group {
 	uint32_t kind; /* enum fw_group: a narrow side's number is its class, else its part */
 	uint32_t width; /* destinations, if there is a row for each pair; else 0 */
 	uint32_t rows_at; /* width: u32 [source][destination] */
-	uint32_t buckets_at; /* else: cache lines of bucket_ways keys and as many u32 rows */
-	uint32_t bucket_count; /* at least 1 */
+	uint32_t buckets_at; /* else: cache lines of bucket_ways keys and as many u32 rows, 16 a block */
+	uint32_t block_count; /* at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD */
 	uint32_t bucket_ways; /* 8 keys: source << 16 | destination; or 4: u32 destination, source */
-	uint32_t multiplier; /* bucket = (source * PAIR_MIX + destination) * multiplier * count >> 32 */
+	uint32_t multipliers_at; /* u32 of each block = hash * block_count >> 32; its bucket = hash * multiplier >> 28 */
 	uint32_t pad; /* 0 */
 };
 static_assert(sizeof(struct fw_group) == 32, "fw_group size");
@@ -621,9 +623,9 @@ static_assert(offsetof(struct fw_group, kind) == 0, "fw_group.kind");
 static_assert(offsetof(struct fw_group, width) == 4, "fw_group.width");
 static_assert(offsetof(struct fw_group, rows_at) == 8, "fw_group.rows_at");
 static_assert(offsetof(struct fw_group, buckets_at) == 12, "fw_group.buckets_at");
-static_assert(offsetof(struct fw_group, bucket_count) == 16, "fw_group.bucket_count");
+static_assert(offsetof(struct fw_group, block_count) == 16, "fw_group.block_count");
 static_assert(offsetof(struct fw_group, bucket_ways) == 20, "fw_group.bucket_ways");
-static_assert(offsetof(struct fw_group, multiplier) == 24, "fw_group.multiplier");
+static_assert(offsetof(struct fw_group, multipliers_at) == 24, "fw_group.multipliers_at");
 static_assert(offsetof(struct fw_group, pad) == 28, "fw_group.pad");
 
 /* Values from `hi:lo` to the next record's start are in `class`. */

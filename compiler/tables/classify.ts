@@ -195,7 +195,8 @@ function groupRule(tables: Tables, group: ReadOf<"group">, classes: readonly num
 
 /** The row of a pair in its bucket, the empty one if it is not there. */
 export function bucketRow(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
-  const bucket = group.buckets_at + 64 * bucketOf(s, d, group.multiplier, group.bucket_count);
+  const multiplier = (block: number) => view.getUint32(group.multipliers_at + 4 * block, true);
+  const bucket = group.buckets_at + 64 * bucketOf(s, d, group.block_count, multiplier);
   for (let way = 0; way < group.bucket_ways; way++) {
     const found = group.bucket_ways === 8
       ? view.getUint32(bucket + 4 * way, true) === (s << 16 | d) >>> 0

@@ -323,14 +323,14 @@ function partedRecord(out: Writer, tables: Parted): number {
     ...("rows" in map
       ? {
         ...{ width: map.width, rows_at: out.array(map.rows) },
-        ...{ buckets_at: 0, bucket_count: 0, bucket_ways: 0, multiplier: 0 },
+        ...{ buckets_at: 0, block_count: 0, bucket_ways: 0, multipliers_at: 0 },
       }
       : {
         ...{ width: 0, rows_at: 0 },
         buckets_at: out.array(bucketWords(map.buckets)),
-        bucket_count: map.buckets.count,
+        block_count: map.buckets.multipliers.length,
         bucket_ways: map.buckets.ways,
-        multiplier: map.buckets.multiplier,
+        multipliers_at: out.array(map.buckets.multipliers),
       }),
     pad: 0,
   }));

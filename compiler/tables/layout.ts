@@ -60,7 +60,7 @@ function record<F extends string>(
 }
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-export const FORMAT = 4;
+export const FORMAT = 5;
 
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
@@ -386,10 +386,13 @@ export const RECORDS = {
     kind: ["u32", "enum fw_group: a narrow side's number is its class, else its part"],
     width: ["u32", "destinations, if there is a row for each pair; else 0"],
     rows_at: ["u32", "width: u32 [source][destination]"],
-    buckets_at: ["u32", "else: cache lines of bucket_ways keys and as many u32 rows"],
-    bucket_count: ["u32", "at least 1"],
+    buckets_at: ["u32", "else: cache lines of bucket_ways keys and as many u32 rows, 16 a block"],
+    block_count: ["u32", "at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD"],
     bucket_ways: ["u32", "8 keys: source << 16 | destination; or 4: u32 destination, source"],
-    multiplier: ["u32", "bucket = (source * PAIR_MIX + destination) * multiplier * count >> 32"],
+    multipliers_at: [
+      "u32",
+      "u32 of each block = hash * block_count >> 32; its bucket = hash * multiplier >> 28",
+    ],
     pad: ["u32", "0"],
   }),
   wide: record("Values from `hi:lo` to the next record's start are in `class`.", {
@@ -469,6 +472,10 @@ export const LOW = 0x40000000;
 export const NO_PAIR = 0xffffffff;
 /** Golden ratio times 2^32, odd (Knuth, The Art of Computer Programming, 6.4). */
 export const PAIR_MIX = 0x9e3779b1;
+/** Odd, of MurmurHash3's last steps (Appleby): so that neighbours are far apart. */
+export const PAIR_SPREAD = 0xc2b2ae35;
+/** Buckets of a block. */
+export const BLOCK_BUCKETS = 16;
 
 /** A class id in a direct or product table is a u16. */
 export const MAX_CLASSES = 65536;
@@ -483,7 +490,7 @@ export const LAYOUT_HASH: number = fnv1a(
 /** FNV-1a, 32 bits (Fowler, Noll, Vo; draft-eastlake-fnv). */
 export function fnv1a(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
   return hash >>> 0;
 }
 

@@ -8,7 +8,7 @@ import type { Policy } from "../policy/policy.ts";
 import { printRules } from "../policy/print.ts";
 import { valueText } from "../policy/text.ts";
 import type { Piece } from "./classes.ts";
-import { LAYOUT_HASH, WAYS } from "./layout.ts";
+import { BLOCK_BUCKETS, LAYOUT_HASH, WAYS } from "./layout.ts";
 import type { GroupKind } from "./parted.ts";
 import { type Axis, type Plan, plan } from "./plan.ts";
 import { denseWords } from "./rows.ts";
@@ -61,7 +61,9 @@ function sections({ axes, rows, parted }: Plan): (readonly [string, number])[] {
   }
   if (!parted) return list;
   for (const { kind, entries, map } of parted.groups) {
-    const bytes = "rows" in map ? map.rows.byteLength : 64 * map.buckets.count;
+    const bytes = "rows" in map
+      ? map.rows.byteLength
+      : 64 * BLOCK_BUCKETS * map.buckets.multipliers.length;
     list.push([`${GROUP[kind]} rows of ${entries} entries`, bytes]);
   }
   list.push(["lists of rules", parted.lists.byteLength]);

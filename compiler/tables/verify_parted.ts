@@ -15,7 +15,7 @@
 import { intersection, type Ordinals } from "../analysis/ordinals.ts";
 import { bucketRow, type ReadOf, ruleOf } from "./classify.ts";
 import { eachBit, type Ground, piecesOf, shapesOf, type State } from "./ground.ts";
-import { BRANCH, LISTS, MAX_CLASSES, NO_PAIR, NO_RULE, RECORDS } from "./layout.ts";
+import { BLOCK_BUCKETS, BRANCH, LISTS, MAX_CLASSES, NO_PAIR, NO_RULE, RECORDS } from "./layout.ts";
 import type { Suspect } from "./verify.ts";
 
 type Group = ReadOf<"group">;
@@ -508,7 +508,7 @@ function lazily<T>(work: () => T): () => T {
 
 /** The pairs of numbers in the buckets of a group. */
 function* bucketPairs({ tables: { view } }: Ground, group: Group): Generator<[number, number]> {
-  for (let bucket = 0; bucket < group.bucket_count; bucket++) {
+  for (let bucket = 0; bucket < BLOCK_BUCKETS * group.block_count; bucket++) {
     const at = group.buckets_at + 64 * bucket;
     for (let way = 0; way < group.bucket_ways; way++) {
       const narrow = group.bucket_ways === 8;

@@ -47,8 +47,9 @@ static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t d
 {
 	if (g->width > 0)
 		return g->rows[source * g->width + destination];
-	const uint32_t hash = (source * FW_PAIR_MIX + destination) * g->multiplier;
-	const uint32_t *line = g->buckets + 16 * ((uint64_t)hash * g->bucket_count >> 32);
+	const uint32_t hash = (source * FW_PAIR_MIX + destination) * FW_PAIR_SPREAD;
+	const uint64_t block = (uint64_t)hash * g->block_count >> 32;
+	const uint32_t *line = g->buckets + 16 * (16 * block + (hash * g->multipliers[block] >> 28));
 	for (uint32_t way = 0; way < g->bucket_ways; way++) {
 		const bool same = g->bucket_ways == 8
 					  ? line[way] == (source << 16 | destination)

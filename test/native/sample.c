@@ -494,7 +494,7 @@ static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t bef
 	return fold;
 }
 
-enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BUCKETS = 5, APP_WORDS = 2 };
+enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, APP_WORDS = 2 };
 
 static uint32_t random_row(uint64_t *seed)
 {
@@ -513,9 +513,9 @@ static uint32_t put_u32(struct sample *s, uint64_t *seed, uint32_t count, uint32
 /* Buckets in which about half of the pairs of small numbers have rows. */
 static uint32_t put_buckets(struct sample *s, uint64_t *seed, uint32_t ways)
 {
-	uint32_t lines[BUCKETS * 16] = { 0 };
+	uint32_t lines[BLOCKS * FW_BLOCK_BUCKETS * 16] = { 0 };
 
-	for (uint32_t i = 0; i < BUCKETS; i++)
+	for (uint32_t i = 0; i < BLOCKS * FW_BLOCK_BUCKETS; i++)
 		for (uint32_t way = 0; way < ways; way++) {
 			const uint32_t source = random_below(seed, 8), destination = random_below(seed, 8);
 			if (ways == 8) {
@@ -565,8 +565,8 @@ static void put_parted(struct sample *s, uint64_t *seed, const struct fw_axis *a
 			groups[g].rows_at = sample_put(s, rows, pairs * sizeof *rows);
 		} else {
 			groups[g].bucket_ways = random_below(seed, 2) ? 8 : 4;
-			groups[g].bucket_count = BUCKETS;
-			groups[g].multiplier = (uint32_t)next_random(seed);
+			groups[g].block_count = BLOCKS;
+			groups[g].multipliers_at = put_u32(s, seed, BLOCKS, UINT32_MAX);
 			groups[g].buckets_at = put_buckets(s, seed, groups[g].bucket_ways);
 		}
 	}
