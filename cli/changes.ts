@@ -8,10 +8,11 @@
  */
 import { carry, durationNs, type Options, readSession, usesState } from "../compiler/mod.ts";
 import type { Handler, Member, Past, Request } from "../runtime/mod.ts";
-import { type Candidate, candidate, type Refused } from "./candidate.ts";
+import type { Candidate, Refused } from "./candidate.ts";
 import type { Arguments } from "./commands.ts";
 import { differenceText } from "./diff.ts";
 import { hookPlan } from "./plan.ts";
+import { startPreparer } from "./preparer.ts";
 import type { Running } from "./running.ts";
 import { sessionHere } from "./session.ts";
 
@@ -48,6 +49,7 @@ export function acceptChanges(
   let inForce = first;
   let trial: Trial | undefined;
   let stopped = false;
+  const preparer = startPreparer();
   let last: Promise<unknown> = Promise.resolve();
   /** One change at a time. */
   const inTurn = <T>(change: () => Promise<T>): Promise<T> => {
@@ -63,7 +65,7 @@ export function acceptChanges(
     const held = Object.fromEntries(HELD.map((name) => [name, options[name]])) as Partial<Options>;
     const asked = typeof request.session === "string" ? readSession(request.session) : undefined;
     const wanted = { held, session: asked ?? sessionHere(), force: request.force === true };
-    const next = await candidate(args, file, wanted, { isTerminal: () => false });
+    const next = await preparer.prepare(args, file, wanted);
     if (!isRefused(next)) return next;
     throw new Error(`${file} is not put in force, ${running.file} stays: ${next.refused}`);
   };
@@ -135,6 +137,7 @@ export function acceptChanges(
       reload({}).then(({ said }) => said.forEach((text) => console.error(text)), complain),
     async stop() {
       stopped = true;
+      preparer.stop();
       if (trial) clearTimeout(trial.timer);
       await last;
     },

@@ -22,8 +22,10 @@ Deno.test({
         assertEquals(code, 0, err);
         return out!;
       };
-      const library = `${ROOT}native/build/libbarrage.so`;
-      const options = ["--quiet", "-A", "--include", library, "--config", `${ROOT}deno.json`];
+      // As the task `compile` has it.
+      const included = ["native/build/libbarrage.so", "native/build/barrage-guard"]
+        .concat("cli/preparer_worker.ts").flatMap((path) => ["--include", `${ROOT}${path}`]);
+      const options = ["--quiet", "-A", ...included, "--config", `${ROOT}deno.json`];
       const output = ["--output", `${folder}/barrage`];
       await run(Deno.execPath(), "compile", ...options, ...output, `${ROOT}fw.ts`);
       const rules = `${folder}/rules.fw`;

@@ -50,6 +50,25 @@ rootTest("what an earlier policy counted stays in the sums of the summary", asyn
   });
 });
 
+rootTest("while a large policy is made ready, the run answers whoever asks", async () => {
+  await filtered(PING, async (barrage) => {
+    const many = Array.from(
+      { length: 1000 },
+      (_, i) => `drop udp dport ${1000 + i} ttl ${i % 200}`,
+    );
+    await Deno.writeTextFile(
+      barrage.rules,
+      `chain input default accept {\n${many.join("\n")}\n}\n`,
+    );
+    let ready = false, answers = 0;
+    const reloaded = barrage.ask("reload").then(() => ready = true);
+    for (; !ready; answers++) await barrage.ask("stats");
+    await reloaded;
+    assert(answers > 3, `${answers} answers`);
+    await barrage.stop();
+  });
+});
+
 rootTest(
   "a policy that does not pass leaves the old one in force, and says why to both",
   async () => {

@@ -114,6 +114,7 @@ rootTest(
       assertEquals((await traffic(client, "ping", server.v4)).result, "answered");
       const asking = deno("--allow-read", "--allow-write", "--allow-net", entry);
       assertMatch(await server.run([...asking, "stats", "--control", control]), /packets/);
+      assertMatch(await server.run([...asking, "reload", "--control", control]), /in force/);
       assertEquals((await running.stop("SIGINT")).code, 0);
     }
     await Deno.remove(rules);
