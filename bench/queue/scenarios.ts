@@ -178,7 +178,10 @@ function ping(rate?: number): Scenario["measure"] {
   return async (stage, hook, _, windowMs, signal) => {
     const sender = stage.net.host("sender"), { v4 } = targetOf(stage, hook);
     const generator = rate ? await startBlast(sender, v4, { rate }) : undefined;
-    const pings = sender.start(["ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4]);
+    const pings = sender.start([
+      ...["taskset", "-c", GENERATOR_CORE],
+      ...["ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4],
+    ]);
     await elapse(windowMs, signal);
     const { stdout } = await pings.stop("SIGINT");
     await generator?.stop("SIGTERM");
@@ -283,6 +286,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     title: "Ping, nothing else",
     contestants: ALL,
     against: ["canonical"],
+    pinned: true,
     columns: LATENCY,
     measure: ping(),
   },
@@ -291,6 +295,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     title: "Ping, beside 50,000 packets a second",
     contestants: ALL,
     against: ["canonical"],
+    pinned: true,
     columns: LATENCY,
     measure: ping(50_000),
   },
