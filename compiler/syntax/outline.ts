@@ -117,6 +117,7 @@ function trace(
     if (tooDeep > 0) {
       if (type === T.LBrace) tooDeep++;
       if (type === T.RBrace) tooDeep--;
+      if (tooDeep === 0) result.push(token);
       previous = token;
       continue;
     }
@@ -176,7 +177,10 @@ function trace(
     if (type === T.LBrace) {
       const list = opensList(tokens, i, previous, head);
       if (open.length === MAX_DEPTH) {
+        // What is in it is not read.
         tooDeep = 1;
+        result.push(token);
+        if (!list) blocks.add(token);
         problems.push({
           code: "FW029",
           message: `blocks are nested more than ${MAX_DEPTH} deep`,
@@ -213,6 +217,7 @@ function trace(
   }
   if (tooDeep > 0) {
     // Which braces are missing cannot be told in what was not read.
+    result.push(createTokenInstance(T.RBrace, "", text.length, text.length, 0, 0, 0, 0));
     while (open.length > 0) close("");
     problems.splice(problems.findIndex((p) => p.code === "FW029") + 1);
   }
