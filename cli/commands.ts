@@ -131,7 +131,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "write rule files in their canonical form",
     operands: ["RULES..."],
     options: [{ name: "check", summary: "only say which files would change" }],
-    needs: ({ options }) => [READ, ...(options.check ? [] : [WRITE])],
+    needs: ({ operands, options }) => [
+      READ,
+      ...(options.check || operands.every((path) => path === "-") ? [] : [WRITE]),
+    ],
     run: async (args) => await (await import("./fmt.ts")).fmt(args),
   },
   {

@@ -20,9 +20,12 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function dispatch(argv: readonly string[]): Promise<number> {
-  const [first] = argv;
-  if (first === "--version") return say(`barrage ${VERSION}`);
-  if (first === "--help" || first === "-h" || first === "help") return say(help());
+  const [first, second] = argv;
+  if (first === "--version" || first === "version") return say(`barrage ${VERSION}`);
+  if (first === "--help" || first === "-h" || first === "help") {
+    const asked = COMMANDS.find(({ name }) => name === second);
+    return say(asked ? commandHelp(asked) : help());
+  }
   if (first === undefined) {
     console.error(help());
     return 2;
@@ -32,7 +35,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const command = named ?? COMMANDS[0]!;
   const rest = named ? argv.slice(1) : argv;
   if (rest.includes("--help") || rest.includes("-h")) return say(commandHelp(command));
-  const args = parse(command, rest);
+  const args = await parse(command, rest);
   requirePermissions(command, args, argv);
   return await command.run(args);
 }
@@ -53,7 +56,7 @@ function say(text: string): number {
 }
 
 /** Sorts arguments into operands and options. Throws UsageError on what the command does not know. */
-function parse(command: CommandSpec, argv: readonly string[]): Arguments {
+async function parse(command: CommandSpec, argv: readonly string[]): Promise<Arguments> {
   const known = command.options.map(({ name, value }) => [name, {
     type: value === undefined ? "boolean" as const : "string" as const,
     ...(name === "output" && { short: "o" }),
@@ -66,8 +69,7 @@ function parse(command: CommandSpec, argv: readonly string[]): Arguments {
       allowPositionals: true,
     });
   } catch (error) {
-    const why = error instanceof Error ? error.message.split(". ")[0]! : String(error);
-    throw new UsageError(`${why[0]!.toLowerCase()}${why.slice(1)}`, command.name);
+    throw new UsageError(await wrongOption(error, command), command.name);
   }
   const { positionals, values } = parsed;
   const missing = command.operands[positionals.length];
@@ -86,6 +88,18 @@ function parse(command: CommandSpec, argv: readonly string[]): Arguments {
   return { operands: positionals, options: values as Arguments["options"] };
 }
 
+/** What parseArgs has found wrong, in our words. */
+async function wrongOption(error: unknown, { options }: CommandSpec): Promise<string> {
+  const why = error instanceof Error ? error.message.split(". ")[0]! : String(error);
+  const name = /'--?([\w-]+)/.exec(why)?.[1] ?? "";
+  const option = options.find((option) => option.name === name);
+  if (option) return `--${name} ${option.value ? `takes ${option.value}` : "takes no value"}`;
+  const { nearest } = await import("../compiler/mod.ts");
+  const meant = nearest(name, options.map(({ name }) => name));
+  return `there is no option ${name.length > 1 ? "--" : "-"}${name}` +
+    (meant ? `; did you mean --${meant}?` : "");
+}
+
 /** On a terminal Deno asks by itself; elsewhere one line says which flags are missing. */
 function requirePermissions(command: CommandSpec, args: Arguments, argv: readonly string[]): void {
   if (Deno.stdin.isTerminal()) return;
@@ -94,9 +108,9 @@ function requirePermissions(command: CommandSpec, args: Arguments, argv: readonl
     Deno.permissions.querySync(permission).state !== "granted"
   );
   if (missing.length === 0) return;
-  const set = needs.length === 1 ? "-P=lint" : "-P=run";
+  const set = needs.every(({ permission }) => permission.name === "read") ? "-P=lint" : "-P=run";
   const flags = [...new Set(needs.map(({ flag }) => flag))].join(" ");
-  const rest = argv.join(" ");
+  const rest = argv.map((word) => /^[\w.,:=@/-]+$/.test(word) ? word : `'${word}'`).join(" ");
   throw new UsageError(
     `${command.name} lacks permissions: use \`deno run ${set} fw.ts ${rest}\`, ` +
       `or \`deno run ${flags} fw.ts ${rest}\``,

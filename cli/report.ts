@@ -81,7 +81,8 @@ export async function writeFile(path: string, bytes: Uint8Array): Promise<void> 
   try {
     await Deno.writeFile(path, bytes);
   } catch (error) {
-    throw new UsageError(`cannot write ${path}: ${why(error)}`);
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such folder" : why(error);
+    throw new UsageError(`cannot write ${path}: ${reason}`);
   }
 }
 
