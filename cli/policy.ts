@@ -81,7 +81,10 @@ export function show(
   sources: Sources,
   stream: { isTerminal(): boolean },
 ): string {
-  return render(diagnostic, sources, stream.isTerminal() && !Deno.noColor);
+  if (!stream.isTerminal()) return render(diagnostic, sources, false);
+  // Of a terminal that does not tell, 0.
+  const { columns } = Deno.consoleSize();
+  return render(diagnostic, sources, !Deno.noColor, columns || undefined);
 }
 
 /** The options that the command line gives. Throws UsageError on a value that one cannot have. */

@@ -5,11 +5,19 @@
  */
 import { type Diagnostic, severityOf, type Sources, type Span } from "../compiler/mod.ts";
 
-/** Characters of a source line that are shown around what is meant. */
-const WINDOW = 120;
+/** Characters of a source line that are shown around what is meant, at most and at least. */
+const WIDEST = 120, NARROWEST = 40;
 
-/** One diagnostic. With `colour`, ANSI escapes mark severity and carets. */
-export function render(diagnostic: Diagnostic, sources: Sources, colour: boolean): string {
+/**
+ * One diagnostic. With `colour`, ANSI escapes mark severity and carets. Source lines are cut to the
+ * terminal's `columns`, so that carets stay below what they mark.
+ */
+export function render(
+  diagnostic: Diagnostic,
+  sources: Sources,
+  colour: boolean,
+  columns = Infinity,
+): string {
   const severity = severityOf(diagnostic);
   const paint = colour ? PAINT[severity] : (text: string) => text;
   const at = sources.position(diagnostic.span.start);
@@ -25,11 +33,14 @@ export function render(diagnostic: Diagnostic, sources: Sources, colour: boolean
     ...lines.map(({ spans }) => String(sources.position(spans[0]!.start).line).length),
   );
   const pad = " ".repeat(width);
+  const window = Math.max(NARROWEST, Math.min(WIDEST, columns - width - " | …".length));
   return [
     `${paint(`${severity}[${diagnostic.code}]`)}: ${printable(diagnostic.message)}`,
     `${pad}--> ${at.source.name}:${at.line}:${at.column}`,
     `${pad} |`,
-    ...lines.flatMap((line, i) => excerpt(line, lines[i - 1]?.spans[0], sources, width, paint)),
+    ...lines.flatMap((line, i) =>
+      excerpt(line, lines[i - 1]?.spans[0], sources, { width, window, paint })
+    ),
     ...(diagnostic.note ? [`${pad} = note: ${diagnostic.note}`] : []),
     ...(diagnostic.help ? [`${pad} = help: ${printable(diagnostic.help)}`] : []),
   ].join("\n");
@@ -43,16 +54,20 @@ function excerpt(
   { spans, label, mark }: { spans: readonly Span[]; label: string; mark: string },
   above: Span | undefined,
   sources: Sources,
-  width: number,
-  paint: (text: string) => string,
+  { width, window, paint }: {
+    /** Of line numbers. */
+    width: number;
+    window: number;
+    paint: (text: string) => string;
+  },
 ): string[] {
   const { source, line, column } = sources.position(spans[0]!.start);
   const last = above && sources.position(above.start);
   const elsewhere = last !== undefined && last.source !== source;
-  const sameLine = !elsewhere && last?.line === line && last.column <= WINDOW && column <= WINDOW;
+  const sameLine = !elsewhere && last?.line === line && last.column <= window && column <= window;
   const start = spans[0]!.start - (column - 1);
-  const from = column > WINDOW ? column - 1 - WINDOW / 3 : 0;
-  const { text, more } = sources.excerpt(start + from, WINDOW);
+  const from = column > window ? column - 1 - Math.floor(window / 3) : 0;
+  const { text, more } = sources.excerpt(start + from, window);
   const shown = printable(text);
   let marks = "";
   for (const span of spans) {
