@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Policy, pushDown, rejectsOf, usesState } from "../compiler/mod.ts";
+import { type Policy, pushDown, refusal, rejectsOf, usesState } from "../compiler/mod.ts";
 import type { HookPlan } from "../runtime/mod.ts";
 
 /** What the kernel has to do for a policy. */
@@ -20,7 +20,7 @@ export function hookPlan(policy: Policy): HookPlan {
     bypass: options["fail-listener"] === "open",
     state: usesState(policy),
     // What nobody refuses or drops needs no rules that do.
-    rejects: dry ? [] : [...new Set(rejects)],
+    rejects: dry ? [] : [...new Set(rejects)].map(refusal),
     pushed: dry ? [] : pushDown(policy).flatMap(({ kernel }) => kernel),
     markMask: options["mark-mask"],
   };

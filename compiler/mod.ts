@@ -65,6 +65,7 @@ export {
 export { explain as explainCode } from "./explanation.ts";
 export { type Hook, HOOKS } from "./policy/field.ts";
 export { DEFAULTS, OPTION_NAMES, type Options, type Queues, readOption } from "./policy/options.ts";
+export { refusal } from "./kernel/refuse.ts";
 export { type Policy, rejectsOf, type Rule, usesState } from "./policy/policy.ts";
 export { type Position, Sources, type Span } from "./source.ts";
 export type { Read } from "./syntax/include.ts";

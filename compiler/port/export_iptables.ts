@@ -6,7 +6,8 @@
 import type { Family, Inexpressible } from "../kernel/cases.ts";
 import { iptablesWays, type Ways } from "../kernel/iptables.ts";
 import type { Hook } from "../policy/field.ts";
-import type { Limit, Policy, RejectKind, Rule } from "../policy/policy.ts";
+import { type Refusal, refusal } from "../kernel/refuse.ts";
+import type { Limit, Policy, Rule } from "../policy/policy.ts";
 import {
   type Exported,
   type Limited,
@@ -24,24 +25,6 @@ const BUILT_IN: Readonly<Record<Hook, string>> = {
   forward: "FORWARD",
   output: "OUTPUT",
 };
-
-const REJECT_WITH: Readonly<Record<Family, Readonly<Record<Exclude<RejectKind, "auto">, string>>>> =
-  {
-    ipv4: {
-      tcp_reset: "tcp-reset",
-      icmp_port: "icmp-port-unreachable",
-      icmp_host: "icmp-host-unreachable",
-      icmp_net: "icmp-net-unreachable",
-      icmp_admin: "icmp-admin-prohibited",
-    },
-    ipv6: {
-      tcp_reset: "tcp-reset",
-      icmp_port: "icmp6-port-unreachable",
-      icmp_host: "icmp6-addr-unreachable",
-      icmp_net: "icmp6-no-route",
-      icmp_admin: "icmp6-adm-prohibited",
-    },
-  };
 
 /** Longest comment that the match of that name takes. */
 const COMMENT_BYTES = 255;
@@ -193,7 +176,7 @@ function verdictsOf({ verdict: { name, reject } }: Rule): Words[] {
   if (name === "next") return [];
   if (name !== "reject") return [{ flag: "", text: `-j ${name.toUpperCase()}` }];
   const refuse = (family: Family) =>
-    `-j REJECT --reject-with ${REJECT_WITH[family][reject as Exclude<RejectKind, "auto">]}`;
+    `-j REJECT --reject-with ${refusal(reject as Refusal["kind"]).words[family]}`;
   if (reject === "tcp_reset") return [{ flag: "", text: `-p tcp ${refuse("ipv4")}` }];
   return [{ flag: "-4", text: refuse("ipv4") }, { flag: "-6", text: refuse("ipv6") }];
 }

@@ -5,10 +5,11 @@
  */
 import type { Inexpressible } from "../kernel/cases.ts";
 import { nftMatches } from "../kernel/nft.ts";
+import { type Refusal, refusal } from "../kernel/refuse.ts";
 import { v4Text, v6Text } from "../policy/address.ts";
 import { IPV4, IPV6 } from "../policy/field.ts";
 import { span } from "../policy/interval.ts";
-import type { Limit, Policy, RejectKind, Rule } from "../policy/policy.ts";
+import type { Limit, Policy, Rule } from "../policy/policy.ts";
 import { both, isPossible } from "../policy/region.ts";
 import {
   type Exported,
@@ -20,14 +21,6 @@ import {
   quoted,
   sayRules,
 } from "./export.ts";
-
-const REJECT_WITH: Readonly<Record<Exclude<RejectKind, "auto">, string>> = {
-  tcp_reset: "tcp reset",
-  icmp_port: "icmpx type port-unreachable",
-  icmp_host: "icmpx type host-unreachable",
-  icmp_net: "icmpx type no-route",
-  icmp_admin: "icmpx type admin-prohibited",
-};
 
 /** Longest comment that nft takes. */
 const COMMENT_BYTES = 128;
@@ -152,7 +145,7 @@ function ruleLines(rule: Rule, match: string): string[] {
     ...(verdict.name === "next"
       ? []
       : verdict.name === "reject"
-      ? [`reject with ${REJECT_WITH[verdict.reject as keyof typeof REJECT_WITH]}`]
+      ? [`reject with ${refusal(verdict.reject as Refusal["kind"]).words.nft}`]
       : [verdict.name]),
   ];
   return [...apart, words.join(" ") + comment].map((line) => line.trim());

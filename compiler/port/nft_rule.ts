@@ -206,6 +206,8 @@ export class NftRule {
       case "meter":
         this.#addToSet(body);
         return false;
+      case "xt":
+        throw new Unsaid("it is a rule of iptables, which `import iptables-save` reads");
       default:
         throw new Unsaid(`nothing here does what \`${kind}\` does`);
     }

@@ -15,18 +15,17 @@ import type { Backend } from "./backend.ts";
 import { type Command, run } from "./command.ts";
 import {
   addCount,
+  FAMILIES,
+  type Family,
   hex,
   type HookPlan,
   type Line,
   type PushedCount,
   pushedLines,
-  type RejectKind,
   rejectMark,
   stateMark,
 } from "./plan.ts";
 
-export const FAMILIES = ["ipv4", "ipv6"] as const;
-export type Family = (typeof FAMILIES)[number];
 export type Variant = "iptables" | "iptables-legacy";
 
 /** One of our chains. `jumps` are the rules that lead into it, worded as iptables-save does. */
@@ -46,23 +45,6 @@ export const SCRATCH: Chain = {
 };
 
 const BUILT_IN = { input: "INPUT", forward: "FORWARD", output: "OUTPUT" } as const;
-
-const REJECT_WITH: Record<Family, Record<RejectKind, string>> = {
-  ipv4: {
-    tcp_reset: "tcp-reset",
-    icmp_port: "icmp-port-unreachable",
-    icmp_host: "icmp-host-unreachable",
-    icmp_net: "icmp-net-unreachable",
-    icmp_admin: "icmp-admin-prohibited",
-  },
-  ipv6: {
-    tcp_reset: "tcp-reset",
-    icmp_port: "icmp6-port-unreachable",
-    icmp_host: "icmp6-addr-unreachable",
-    icmp_net: "icmp6-no-route",
-    icmp_admin: "icmp6-adm-prohibited",
-  },
-};
 
 /** The program of `variant` for `family` that does `action`: "iptables-legacy-restore". */
 export function program(variant: Variant, family: Family, action: "restore" | "save"): string {
@@ -117,9 +99,9 @@ function queueRules(
 }
 
 function rejectRules({ rejects, markMask: mask }: HookPlan, family: Family): string[] {
-  return rejects.flatMap((kind) => {
+  return rejects.flatMap(({ kind, words }) => {
     const marked = `-m mark --mark ${hex(rejectMark(kind, mask))}/${hex(mask)}`;
-    const refuse = `-j REJECT --reject-with ${REJECT_WITH[family][kind]}`;
+    const refuse = `-j REJECT --reject-with ${words[family]}`;
     // Nothing but TCP can be reset; what else has the mark must not slip through.
     return kind === "tcp_reset"
       ? [`-p tcp ${marked} ${refuse}`, `${marked} -j DROP`]

@@ -9,9 +9,9 @@
  */
 import type { Backend } from "./backend.ts";
 import { HookError } from "./command.ts";
-import { FAMILIES, iptables, type Variant } from "./iptables.ts";
+import { iptables, type Variant } from "./iptables.ts";
 import { nft } from "./nft.ts";
-import type { HookPlan, PushedCount } from "./plan.ts";
+import { FAMILIES, type HookPlan, type PushedCount } from "./plan.ts";
 
 export type { Backend } from "./backend.ts";
 export { type Command, commandText, HookError } from "./command.ts";
@@ -58,7 +58,9 @@ export async function installHooks(plan: HookPlan, backend: Backend): Promise<In
       // What is queued now may yet be refused as the old plan says.
       const next = {
         ...plan,
-        rejects: [...new Set([...plan.rejects, ...now.rejects])],
+        rejects: [
+          ...new Map([...plan.rejects, ...now.rejects].map((way) => [way.kind, way])).values(),
+        ],
         state: plan.state || now.state,
       };
       const old = { plan: now, generation };

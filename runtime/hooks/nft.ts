@@ -21,20 +21,11 @@ import {
   type Line,
   type PushedCount,
   pushedLines,
-  type RejectKind,
   rejectMark,
   stateMark,
 } from "./plan.ts";
 
 const TABLE = "inet barrage";
-
-const REJECT_WITH: Record<RejectKind, string> = {
-  tcp_reset: "tcp reset",
-  icmp_port: "icmpx type port-unreachable",
-  icmp_host: "icmpx type host-unreachable",
-  icmp_net: "icmpx type no-route",
-  icmp_admin: "icmpx type admin-prohibited",
-};
 
 /** A chain that queues and that no packet reaches: can this kernel do it? Changes nothing. */
 export const PROBE: Command = {
@@ -122,9 +113,9 @@ function queueRules(
 }
 
 function rejectRules({ rejects, markMask: mask }: HookPlan): string[] {
-  return rejects.flatMap((kind) => {
+  return rejects.flatMap(({ kind, words }) => {
     const marked = `meta mark & ${hex(mask)} == ${hex(rejectMark(kind, mask))}`;
-    const refuse = `reject with ${REJECT_WITH[kind]}`;
+    const refuse = `reject with ${words.nft}`;
     // Nothing but TCP can be reset; what else has the mark must not slip through.
     return kind === "tcp_reset"
       ? [`${marked} meta l4proto tcp ${refuse}`, `${marked} drop`]

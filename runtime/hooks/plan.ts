@@ -10,6 +10,8 @@
 import { LISTS } from "../../compiler/tables/layout.ts";
 
 export type Hook = (typeof LISTS.hook.names)[number];
+export const FAMILIES = ["ipv4", "ipv6"] as const;
+export type Family = (typeof FAMILIES)[number];
 export type State = (typeof LISTS.state.names)[number];
 /** A way to refuse that the kernel can carry out: `auto` is settled before a packet gets here. */
 export type RejectKind = Exclude<(typeof LISTS.reject.names)[number], "auto">;
@@ -25,11 +27,18 @@ export interface HookPlan {
   readonly bypass: boolean;
   /** Put the conntrack state of each packet into its mark. */
   readonly state: boolean;
-  readonly rejects: readonly RejectKind[];
+  /** The ways to refuse that verdicts ask for, each once. */
+  readonly rejects: readonly Refusal[];
   /** What the kernel does by itself with packets that would else be queued, in order. */
   readonly pushed: readonly PushedRule[];
   /** Contiguous mark bits, 4 or more; 0 will do for a plan without states and rejects. */
   readonly markMask: number;
+}
+
+/** A way to refuse, in the words of each tool. */
+export interface Refusal {
+  readonly kind: RejectKind;
+  readonly words: Readonly<Record<"nft" | Family, string>>;
 }
 
 /** A rule in front of the queue. What none of them ends is queued. */
@@ -39,7 +48,7 @@ export interface PushedRule {
    * Its packets in the words of each tool, each text the matches of one kernel rule: none if the
    * tool or the family has no such packet, one empty text for all packets. No packet matches two.
    */
-  readonly match: Readonly<Record<"nft" | "ipv4" | "ipv6", readonly string[]>>;
+  readonly match: Readonly<Record<"nft" | Family, readonly string[]>>;
   /** `queue`: at once, by-passing the rules that follow. `count`: only count, and go on. */
   readonly does: "queue" | "count" | "accept" | "drop" | RejectKind;
   /** The bits of the packet mark in `clear` become those of `value`. None of them is ours. */

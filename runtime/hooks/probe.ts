@@ -6,7 +6,8 @@
  */
 import type { Backend } from "./backend.ts";
 import { HookError, run } from "./command.ts";
-import { FAMILIES, type Family, iptables, program, SCRATCH, transaction } from "./iptables.ts";
+import { iptables, program, SCRATCH, transaction } from "./iptables.ts";
+import { FAMILIES, type Family } from "./plan.ts";
 import type { Variant } from "./iptables.ts";
 import { nft, PROBE } from "./nft.ts";
 

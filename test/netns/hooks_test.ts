@@ -1,5 +1,6 @@
 /** The hooks in a real kernel. No engine: the queue is bypassed, and marks are looked at after it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { refusal } from "../../compiler/mod.ts";
 import type { HookPlan, PushedRule, RejectKind } from "../../runtime/hooks/mod.ts";
 import { nft } from "../../runtime/hooks/nft.ts";
 import { rejectMark } from "../../runtime/hooks/plan.ts";
@@ -13,7 +14,9 @@ const PLAN: HookPlan = {
   byCore: false,
   bypass: true,
   state: true,
-  rejects: ["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"],
+  rejects: (["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"] as const).map(
+    refusal,
+  ),
   pushed: [],
   markMask: 0xff000000,
 };
@@ -173,7 +176,7 @@ async function refusals(router: Host, client: Host, address: string) {
     icmp_net: { result: "unreachable", errno: "ENETUNREACH" },
     icmp_admin: { result: "unreachable", errno: admin },
   };
-  for (const kind of PLAN.rejects) {
+  for (const { kind } of PLAN.rejects) {
     const mark = `meta mark set ${rejectMark(kind, PLAN.markMask)}`;
     await router.run(["nft", "-f", "-"], watcher("forward", [`th dport 7 ${mark}`]));
     const tcp = await traffic(client, "tcp-connect", address, 7);

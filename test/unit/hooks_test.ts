@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { refusal } from "../../compiler/mod.ts";
 import { commandText, run } from "../../runtime/hooks/command.ts";
 import { chainsIn, chainsOf, iptables, transaction } from "../../runtime/hooks/iptables.ts";
 import { HookError, type HookPlan } from "../../runtime/hooks/mod.ts";
@@ -12,7 +13,9 @@ const FULL: HookPlan = {
   byCore: false,
   bypass: true,
   state: true,
-  rejects: ["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"],
+  rejects: (["tcp_reset", "icmp_port", "icmp_host", "icmp_net", "icmp_admin"] as const).map(
+    refusal,
+  ),
   pushed: [],
   markMask: 0xff000000,
 };
@@ -36,7 +39,7 @@ const PUSHED: HookPlan = {
   ...FULL,
   hooks: ["input", "output"],
   queues: { first: 0, last: 0 },
-  rejects: ["tcp_reset"],
+  rejects: [refusal("tcp_reset")],
   pushed: [
     {
       hook: "input",
@@ -112,7 +115,7 @@ Deno.test("a mask without room for a code is refused", () => {
 
 Deno.test("without states, a foreign mark is cleared where it could read as a reject", () => {
   const [reject, queue] = chainsOf(
-    { ...BARE, hooks: ["input"], rejects: ["icmp_port"], markMask: 0xf0 },
+    { ...BARE, hooks: ["input"], rejects: [refusal("icmp_port")], markMask: 0xf0 },
     "ipv4",
   );
   assertEquals(reject!.rules, [
