@@ -183,7 +183,7 @@ const REFUSED: readonly (readonly [what: string, args: string[], stderr: RegExp]
   [
     "an unknown option",
     ["--bogus", "@rules.fw"],
-    /^barrage: unknown option '--bogus'\ntry `fw.ts run --help`\n$/,
+    /^barrage: there is no option --bogus\ntry `fw.ts run --help`\n$/,
   ],
   [
     "a command that is misspelt",

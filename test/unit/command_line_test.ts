@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../cli/commands.ts";
 import { page, pageOf } from "../../cli/man.ts";
+import { render } from "../../cli/render.ts";
+import { check } from "../../compiler/mod.ts";
 
 const ENTRY = new URL("../../fw.ts", import.meta.url).pathname;
 const LINTED = new URL("../../examples/01-first-steps.fw", import.meta.url).pathname;
@@ -44,15 +46,56 @@ Deno.test("a wrong format, code or number is a mistake of usage", async () => {
   assertEquals((await fw(["lint"])).code, 2);
 });
 
+Deno.test("an option that is nearly one is told which", async () => {
+  const { out, code } = await fw(["lint", "--formt", "json", "-"]);
+  assertEquals(
+    [out, code],
+    ["barrage: there is no option --formt; did you mean --format?\ntry `fw.ts lint --help`\n", 2],
+  );
+  assertStringIncludes((await fw(["lint", "--explain"])).out, "--explain takes CODE");
+  assertStringIncludes((await fw(["lint", "--fix=3", "-"])).out, "--fix takes no value");
+});
+
+Deno.test("help COMMAND is COMMAND --help", async () => {
+  assertEquals(await fw(["help", "lint"]), await fw(["lint", "--help"]));
+});
+
+Deno.test("what is wrong with a question is said of the question, not of the rule file", async () => {
+  const ask = (question: string) => fw(["reach", LINTED, question]);
+  const { out, code } = await ask("input tcp dprt 22");
+  assertEquals(
+    [out, code],
+    ['barrage: "input tcp dprt 22": unknown clause `dprt`\ntry `fw.ts reach --help`\n', 2],
+  );
+  assertStringIncludes((await ask("input drop tcp")).out, '--verdict drop "input tcp"');
+  assertStringIncludes((await ask("")).out, 'a question is as "input tcp dport 22"');
+});
+
+Deno.test("the permissions that are asked for are those that are lacking", async () => {
+  assertStringIncludes((await fw(["down"])).out, "`deno run -P=run fw.ts down`");
+  const { out } = await fw(["compile", LINTED, "-o", "a b.fwt"]);
+  assertStringIncludes(out, `fw.ts compile ${LINTED} -o 'a b.fwt'`);
+});
+
 Deno.test("fmt writes standard input to standard output, and --check only says", async () => {
   const odd = "chain  input default drop { accept in on lo }";
   const form = "chain input default drop {\n  accept in on lo\n}\n";
   assertEquals(await fw(["fmt", "--check", "-"], odd), { out: "-: not formatted\n", code: 1 });
   assertEquals(await fw(["fmt", "--check", "-"], form), { out: "", code: 0 });
+  assertEquals(await fw(["fmt", "-"], odd), { out: form, code: 0 });
 });
 
 Deno.test("output is plain where it is no terminal", async () => {
   assert(!(await fw(["lint", "-"], BAD)).out.includes("\x1b"));
+});
+
+Deno.test("a line longer than the terminal is cut around what is meant", () => {
+  const text = `chain input default drop {\n  accept ${"tcp ".repeat(40)}dprt 22\n}\n`;
+  const { sources, diagnostics } = check("x.fw", text);
+  const lines = render(diagnostics[0]!, sources, false, 60).split("\n");
+  const source = lines.findIndex((line) => line.includes("dprt 22"));
+  assert(lines[source]!.length <= 60, lines[source]);
+  assertEquals(lines[source]!.indexOf("dprt"), lines[source + 1]!.indexOf("^^^^"));
 });
 
 /** Runs the program on a terminal; what stands there in the end, escapes and all. */
