@@ -5,7 +5,8 @@
  */
 import type { Family } from "../kernel/cases.ts";
 import { type Hook, HOOKS } from "../policy/field.ts";
-import { type Json, NftRule, type NftSet, type Sets, wordsOf } from "./nft_rule.ts";
+import type { Json } from "./nft_key.ts";
+import { NftRule, type NftSet, type Sets, wordsOf } from "./nft_rule.ts";
 import { type Chain, ImportError, type Outside, type Ruleset, type Statement } from "./ruleset.ts";
 import { type Imported, writeRules } from "./write.ts";
 
