@@ -110,6 +110,51 @@ export function withoutLiterals<R extends Matchable>(rule: R): R {
 /** What becomes of a test that cannot be said: the rule is refused, or goes without and matches more. */
 export type Unsayable = "refuse" | "widen";
 
+/** What the words of a tool depend on besides the tests. */
+export interface Context {
+  readonly six: boolean;
+  readonly markBits: bigint;
+}
+
+/** How a tool asks for some fields: alternatives that no packet has two of. */
+export interface Words<W> {
+  readonly fields: readonly (keyof Tests)[];
+  readonly words: (tests: Tests, context: Context) => readonly W[] | Inexpressible;
+}
+
+/** A tool's words for all fields, and how two of them stand together. */
+export interface Tool<W> {
+  readonly name: string;
+  readonly words: readonly Words<W>[];
+  readonly joined: (ahead: W, behind: W) => W;
+}
+
+/** All ways to ask for the tests, each of which begins with `none`: one word of each field's. */
+export function waysOf<W>(
+  { name, words, joined }: Tool<W>,
+  none: W,
+  tests: Tests,
+  context: Context,
+  unsayable: Unsayable,
+): readonly W[] | Inexpressible {
+  let all: readonly W[] = [none];
+  for (const { fields, words: wordsOf } of words) {
+    if (!fields.some((field) => tests[field])) continue;
+    const ways = wordsOf(tests, context);
+    if ("why" in ways) {
+      if (unsayable === "widen") continue;
+      return ways;
+    }
+    if (all.length * ways.length > MAX_RULES) return tooMany(name);
+    all = all.flatMap((one) => ways.map((way) => joined(one, way)));
+  }
+  return all;
+}
+
+export function tooMany(tool: string): Inexpressible {
+  return { why: `it would take over ${MAX_RULES} rules of ${tool}` };
+}
+
 /**
  * `reject` without a kind as two rules: TCP gets a reset, what is left gets "port unreachable". Any
  * other rule is itself. A later fragment of TCP, which the kernel cannot reset, gets no answer.

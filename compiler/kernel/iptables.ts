@@ -19,6 +19,7 @@ import type { Policy } from "../policy/policy.ts";
 import { valueText } from "../policy/text.ts";
 import {
   casesOf,
+  type Context,
   type Cube,
   cubesOf,
   type Family,
@@ -28,8 +29,12 @@ import {
   namesOf,
   prefixText,
   type Tests,
+  type Tool,
+  tooMany,
   type Unsayable,
+  waysOf,
   withoutLiterals,
+  type Words,
 } from "./cases.ts";
 
 /** Ports that one `multiport` holds, a range counting as two. */
@@ -86,52 +91,15 @@ export function iptablesWays(
   const matches: Ways[] = [];
   for (const one of cases) {
     if (one.family !== "both" && one.family !== family) continue;
-    const ways = caseWays(one.tests, context, unsayable);
+    const ways = waysOf(IPTABLES, "", one.tests, context, unsayable);
     if ("why" in ways) return ways;
-    matches.push(...ways);
-    if (matches.length > MAX_RULES) return TOO_MANY;
+    matches.push(...ways.map(plain));
+    if (matches.length > MAX_RULES) return tooMany(IPTABLES.name);
   }
   return matches;
 }
 
-const TOO_MANY = { why: `it would take over ${MAX_RULES} rules of iptables` };
-
-function caseWays(
-  tests: Tests,
-  context: Context,
-  unsayable: Unsayable,
-): Ways[] | Inexpressible {
-  let all: Ways[] = [{ text: "", except: [] }];
-  for (const { fields, words } of WORDS) {
-    if (!fields.some((field) => tests[field])) continue;
-    const ways = words(tests, context);
-    if ("why" in ways) {
-      if (unsayable === "widen") continue;
-      return ways;
-    }
-    if (all.length * ways.length > MAX_RULES) return TOO_MANY;
-    all = all.flatMap((one) =>
-      ways.map((way) => {
-        const { text, except } = typeof way === "string" ? { text: way, except: [] } : way;
-        return { text: `${one.text} ${text}`.trim(), except: [...one.except, ...except] };
-      })
-    );
-  }
-  return all;
-}
-
-interface Context {
-  readonly six: boolean;
-  readonly markBits: bigint;
-}
-
-/** How some fields are asked for: alternatives that no packet has two of. */
-interface Words {
-  readonly fields: readonly (keyof Tests)[];
-  readonly words: (tests: Tests, context: Context) => (string | Ways)[] | Inexpressible;
-}
-
-const WORDS: readonly Words[] = [
+const WORDS: readonly Words<string | Ways>[] = [
   { fields: ["src"], words: ({ src }, { six }) => addresses("s", src!, six) },
   { fields: ["dst"], words: ({ dst }, { six }) => addresses("d", dst!, six) },
   { fields: ["in"], words: ({ in: set }) => interfaces("-i", set!) },
@@ -179,6 +147,22 @@ const WORDS: readonly Words[] = [
   { fields: ["uid"], words: ({ uid }) => owner("uid", uid!) },
   { fields: ["gid"], words: ({ gid }) => owner("gid", gid!) },
 ];
+
+const IPTABLES: Tool<string | Ways> = {
+  name: "iptables",
+  words: WORDS,
+  joined(ahead, behind) {
+    const [one, other] = [plain(ahead), plain(behind)];
+    return {
+      text: `${one.text} ${other.text}`.trim(),
+      except: [...one.except, ...other.except],
+    };
+  },
+};
+
+function plain(way: string | Ways): Ways {
+  return typeof way === "string" ? { text: way, except: [] } : way;
+}
 
 /** One of the alternatives, or none of the others, whichever takes fewer rules. */
 function either<T>(

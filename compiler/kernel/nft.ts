@@ -28,8 +28,12 @@ import {
   namesOf,
   prefixText,
   type Tests,
+  type Tool,
+  tooMany,
   type Unsayable,
+  waysOf,
   withoutLiterals,
+  type Words,
 } from "./cases.ts";
 
 /**
@@ -56,10 +60,13 @@ export function nftMatches(
   // Where connections are tracked, packets are put together before any rule sees them.
   const all = usesState(policy) ? cases : cases.flatMap(withoutLater);
   for (const one of all) {
-    const texts = caseTexts(one, BigInt(policy.markBits), unsayable);
+    const { family, tests } = one;
+    const none = family === "both" ? "" : `meta nfproto ${family}`;
+    const context = { six: family === "ipv6", markBits: BigInt(policy.markBits) };
+    const texts = waysOf(NFT, none, tests, context, unsayable);
     if ("why" in texts) return texts;
     matches.push(...texts);
-    if (matches.length > MAX_RULES) return { why: `it would take over ${MAX_RULES} rules of nft` };
+    if (matches.length > MAX_RULES) return tooMany(NFT.name);
   }
   return matches;
 }
@@ -76,39 +83,8 @@ function withoutLater(one: Case): Case[] {
   return one.family === "both" ? [{ ...one, family: "ipv4" }, six] : [six];
 }
 
-function caseTexts(
-  { family, tests }: Case,
-  markBits: bigint,
-  unsayable: Unsayable,
-): string[] | Inexpressible {
-  let texts = [family === "both" ? "" : `meta nfproto ${family}`];
-  for (const { fields, words } of WORDS) {
-    if (!fields.some((field) => tests[field])) continue;
-    const ways = words(tests, { six: family === "ipv6", markBits });
-    if ("why" in ways) {
-      if (unsayable === "widen") continue;
-      return ways;
-    }
-    if (texts.length * ways.length > MAX_RULES) {
-      return { why: `it would take over ${MAX_RULES} rules of nft` };
-    }
-    texts = texts.flatMap((text) => ways.map((way) => text === "" ? way : `${text} ${way}`));
-  }
-  return texts;
-}
-
-interface Context {
-  readonly six: boolean;
-  readonly markBits: bigint;
-}
-
-/** How some fields are asked for: alternatives that no packet has two of. In the order nft is asked. */
-interface Words {
-  readonly fields: readonly (keyof Tests)[];
-  readonly words: (tests: Tests, context: Context) => string[] | Inexpressible;
-}
-
-const WORDS: readonly Words[] = [
+/** In the order nft is asked. */
+const WORDS: readonly Words<string>[] = [
   { fields: ["in"], words: ({ in: set }) => interfaces("iifname", set!) },
   { fields: ["out"], words: ({ out: set }) => interfaces("oifname", set!) },
   {
@@ -171,15 +147,25 @@ const WORDS: readonly Words[] = [
   { fields: ["gid"], words: ({ gid }) => owner("meta skgid", gid) },
 ];
 
+const NFT: Tool<string> = {
+  name: "nft",
+  words: WORDS,
+  joined: (ahead, behind) => ahead === "" ? behind : `${ahead} ${behind}`,
+};
+
 /** A field that nft compares with a list of ranges. */
-function simple(field: keyof Tests, name: (six: boolean) => string, all: IntervalSet): Words {
+function simple(
+  field: keyof Tests,
+  name: (six: boolean) => string,
+  all: IntervalSet,
+): Words<string> {
   return {
     fields: [field],
     words: (tests, { six }) => [compared(name(six), tests[field]!, all, String)],
   };
 }
 
-function addresses(field: "src" | "dst", word: string): Words {
+function addresses(field: "src" | "dst", word: string): Words<string> {
   return {
     fields: [field],
     words: (tests, { six }) => {
