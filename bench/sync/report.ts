@@ -272,12 +272,20 @@ function html(
   return page(title, [...parts, ...tables, all]);
 }
 
+/** Narrow pages have no room for what an attempt consisted of. */
+function brief({ contestant }: Measurement): string {
+  return contestant.replace(/: .*/, "");
+}
+
 function tripChart(trips: readonly Measurement[]): string {
   return chart("Empty round trip with 2 workers, ns", {
     legend: { show: false },
-    grid: { left: 8, right: 56, top: 8, bottom: 32, containLabel: true },
-    xAxis: { type: "log", axisLabel: { hideOverlap: true } },
-    yAxis: { type: "category", data: trips.map((t) => t.contestant), axisLabel: { interval: 0 } },
+    grid: { left: 8, right: 36, top: 8, bottom: 32, containLabel: true },
+    xAxis: {
+      type: "log",
+      axisLabel: { formatter: (ns: number) => ns < 1000 ? `${ns}` : `${ns / 1000}k` },
+    },
+    yAxis: { type: "category", data: trips.map(brief), axisLabel: { interval: 0 } },
     series: [{
       type: "bar",
       data: trips.map((t) => ({ value: t.p50Ns, itemStyle: pale(t) })),

@@ -24,6 +24,7 @@ async function isLegible(report: string): Promise<void> {
       const where = `${width} pixels, ${scheme}: ${JSON.stringify(seen)}`;
       assert(seen.figures > 0 && seen.charts === seen.figures, where);
       assertEquals(seen.unreadable, [], where);
+      assert(seen.drawn > 0.3, where);
       assert(seen.smallestText >= 11 && seen.overflow <= 0 && seen.contrast >= 60, where);
     }
   }

@@ -12,6 +12,8 @@ export interface Seen {
   readonly overflow: number;
   /** Texts that lie upon others of their chart, or reach out of it. */
   readonly unreadable: readonly string[];
+  /** The least part of a chart's width that is drawn on, beside its texts. */
+  readonly drawn: number;
   /** The least difference in lightness, 0 to 255, of a chart's text and the page. */
   readonly contrast: number;
 }
@@ -40,6 +42,11 @@ const LOOK = `(() => {
     figures: document.querySelectorAll("figure").length,
     smallestText: Math.min(...texts.map((t) => parseFloat(getComputedStyle(t).fontSize))),
     overflow: document.documentElement.scrollWidth - innerWidth,
+    drawn: Math.min(...shown.map((svg) => {
+      const boxes = [...svg.querySelectorAll("path")].map(box).filter((b) => b.width + b.height > 0);
+      const right = Math.max(...boxes.map((b) => b.right)), left = Math.min(...boxes.map((b) => b.left));
+      return (right - left) / box(svg).width;
+    })),
     contrast: Math.min(...texts.map((t) => Math.abs(light(getComputedStyle(t).fill) - back))),
   };
 })()`;
