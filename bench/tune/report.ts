@@ -16,7 +16,7 @@ import {
   type Trial,
   worth,
 } from "./search.ts";
-import { type Setting, words } from "./setting.ts";
+import { type Setting, START, words } from "./setting.ts";
 
 const BUILD = new URL("build/", import.meta.url).pathname;
 
@@ -132,11 +132,11 @@ function byRate(title: string, trials: readonly Trial[], of: (f: Figures) => num
   return chart(title, {
     grid: { left: 8, right: 24, top: 40 + 22 * trials.length, bottom: 24, containLabel: true },
     legend: { orient: "vertical", left: 0, top: 0, textStyle: { fontSize: 12 } },
-    xAxis: { type: "category", data: rates },
+    xAxis: { type: "category", data: rates, axisLabel: { interval: 0 } },
     yAxis: { type: "log" },
     series: trials.map(({ setting, samples }) => ({
       type: "line",
-      name: brief(setting, trials.map((t) => t.setting)),
+      name: brief(setting, trials[0]!.setting),
       data: rates.map((_, i) => finite(summarize(samples.map((s) => of(s[i]!)), 1).median)),
     })),
   });
@@ -147,8 +147,12 @@ function finite(value: number): number | "-" {
   return Number.isFinite(value) ? value : "-";
 }
 
-/** What tells a setting from these others. */
-function brief(setting: Setting, others: readonly Setting[]): string {
-  const own = Object.entries(setting).filter(([name, v]) => others.some((o) => o[name] !== v));
-  return words(Object.fromEntries(own)) || "the only one";
+/** What tells a setting from the best or from the defaults, whichever is shorter. */
+function brief(setting: Setting, best: Setting): string {
+  const from = (other: Setting) =>
+    Object.entries(setting).filter(([name, value]) => other[name] !== value);
+  const [base, own] = from(best).length <= from(START).length
+    ? ["recommended", from(best)]
+    : ["defaults", from(START)];
+  return own.length > 0 ? `${base}, but ${words(Object.fromEntries(own))}` : base;
 }

@@ -1,4 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { conclude } from "../../bench/tune/report.ts";
+import { advise } from "../../bench/tune/search.ts";
+import { START, words } from "../../bench/tune/setting.ts";
+import { RATES } from "../../bench/tune/traffic.ts";
 import { requirePackages } from "../../native/build.ts";
 import { Browser } from "../support/browser.ts";
 import { capturePackets } from "../support/capture.ts";
@@ -75,6 +79,23 @@ rootTest("tune recommends a setting, and its charts are legible on any page", as
   const { text, rules } = await tune("--only", "copy", "--seconds", "0.05");
   assertMatch(text, /\nFor throughput: copy (128|256)\n\d+ % ahead of copy (128|256), while/);
   assertMatch(rules, /option batch 64/);
+  await isLegible(`${BENCH}tune/build/report.html`);
+});
+
+rootTest("tune's charts are legible with settings that differ in every option", async () => {
+  const best = { batch: 1024, coalesce: 200, workers: 2, split: "rules", queue: 2, copy: 128 };
+  const settings = [best, { ...best, split: "packets", copy: 256 }, START, { ...START, batch: 64 }];
+  const trials = settings.map((setting, i) => {
+    const figures = (rate?: number) => ({
+      rate,
+      packetsPerSecond: rate ?? 500_000 - i * 20_000,
+      ...{ lost: 0, cpuNsPerPacket: 2000 + 500 * i, p50Us: 20 + i, p99Us: 900 - 200 * i },
+    });
+    const sample = [...RATES.map(figures), figures()];
+    return { setting, samples: [sample, sample, sample] };
+  });
+  const advice = advise(trials, "throughput", words);
+  await conclude({ rules: "rules.fw", goal: "throughput" }, trials, advice, undefined);
   await isLegible(`${BENCH}tune/build/report.html`);
 });
 
