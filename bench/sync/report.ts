@@ -233,7 +233,8 @@ const HANDOVER = "barrage, a chunk each";
  */
 function model(trips: readonly Measurement[], gains: readonly Gain[]): Section {
   const c = trips.find((t) => t.contestant === HANDOVER && t.workers === 2)?.p50Ns ?? NaN;
-  const long = gains.find((g) => g.cores > 1 && g.workers === 2 && g.workNs > 100_000);
+  const [long] = gains.filter((g) => g.cores > 1 && g.workers === 2)
+    .toSorted((a, b) => b.workNs - a.workNs);
   const e = summarize(
     long
       ? [long.gain, long.p10, long.p90].map((g) => long.workNs / (2 * (long.workNs / g - c)))
