@@ -86,29 +86,35 @@ function emptiest(
   below: number,
 ): Place | undefined {
   const first = set[0]!, last = set.at(-1)!;
-  // Twice the place where a box begins or has ended, odd where it begins.
-  const events: number[] = [];
-  let now = 0;
-  for (const box of boxes) {
-    const own = box.sets[f]!;
+  const changes = cleared(last - first + 2);
+  for (const { sets } of boxes) {
+    const own = sets[f]!;
     for (let i = 0; i < own.length; i += 2) {
-      if (own[i + 1]! < first || own[i]! > last) continue;
-      if (own[i]! <= first) now++;
-      else events.push(2 * own[i]! + 1);
-      if (own[i + 1]! < last) events.push(2 * own[i + 1]! + 2);
+      const from = Math.max(own[i]!, first), to = Math.min(own[i + 1]!, last);
+      if (from > to) continue;
+      changes[from - first]!++;
+      changes[to + 1 - first]!--;
     }
   }
-  const sorted = Int32Array.from(events).sort();
   let best: Place | undefined;
-  let from = first;
-  for (let i = 0; i <= sorted.length; i++) {
-    const at = i < sorted.length ? sorted[i]! >> 1 : last + 1;
-    if (at > from) {
-      const empty = now < (best?.boxes ?? below) && meet([from, at - 1], set);
-      if (empty) best = { from, to: at - 1, boxes: now };
-      from = at;
+  let fewest = below, from = first, now = changes[0]!;
+  for (let at = first + 1; at <= last + 1; at++) {
+    const change = changes[at - first]!;
+    if (change === 0 && at <= last) continue;
+    if (now < fewest && meet([from, at - 1], set)) {
+      best = { from, to: at - 1, boxes: now };
+      fewest = now;
     }
-    now += i < sorted.length && (sorted[i]! & 1) === 1 ? 1 : -1;
+    from = at;
+    now += change;
   }
   return best;
 }
+
+/** Zeros, in one array for all: none is looked at behind the next call. */
+function cleared(length: number): Int32Array {
+  if (counts.length < length) counts = new Int32Array(2 * length);
+  return counts.fill(0, 0, length);
+}
+
+let counts = new Int32Array(0);

@@ -72,18 +72,22 @@ class Layer {
     const [a0, a1] = a.ends(box), [b0, b1] = b.ends(box), [c0, c1] = c.ends(box);
     const met: number[] = [];
     for (const list of fewest) {
-      for (let k = 0; k < list.length; k++) {
+      for (let k = first === 0 ? 0 : placeOf(list, first); k < list.length; k++) {
         const i = list[k]!;
         if (i >= end) break;
         // Most are told apart by the ends alone.
         if (a.hi[i]! < a0 || a.lo[i]! > a1 || b.hi[i]! < b0 || b.lo[i]! > b1) continue;
-        if (c.hi[i]! < c0 || c.lo[i]! > c1 || i < first) continue;
+        if (c.hi[i]! < c0 || c.lo[i]! > c1) continue;
         if (overlap(box, this.#boxes[i]!)) met.push(i);
       }
     }
     // A box that is in several lists is found several times.
     if (fewest.length > 1) met.sort((a, b) => a - b);
-    return met.filter((i, k) => i !== met[k - 1]).map((i) => this.#boxes[i]!);
+    const found: Box[] = [];
+    for (let k = 0; k < met.length; k++) {
+      if (met[k] !== met[k - 1]) found.push(this.#boxes[met[k]!]!);
+    }
+    return found;
   }
 
   #candidates(box: Box): readonly (readonly number[])[] {
@@ -168,6 +172,17 @@ class Key {
 
 function total(lists: readonly (readonly number[])[]): number {
   return lists.reduce((sum, list) => sum + list.length, 0);
+}
+
+/** The index of the first number of an ascending list that is at least `least`. */
+function placeOf(list: readonly number[], least: number): number {
+  let lo = 0, hi = list.length;
+  while (lo < hi) {
+    const middle = (lo + hi) >>> 1;
+    if (list[middle]! < least) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo;
 }
 
 /** The index of the first box whose owner is at least `owner`. */

@@ -46,6 +46,8 @@ export function uncovered(
   const open: { sets: readonly Ordinals[]; cover: readonly Box[] }[] = [
     { sets: box.sets, cover: cover.filter((c) => c.shape === box.shape) },
   ];
+  // What is hard to find is not hunted for at every step: each failure waits a step longer.
+  let wait = 0, failed = 0;
   for (let next = open.pop(); next; next = open.pop()) {
     budget.left -= next.cover.length + 1;
     if (budget.left < 0) return { kind: "undecided" };
@@ -63,9 +65,12 @@ export function uncovered(
     if (!pivot) return { kind: "escapes", witness: { ...box, sets, narrow: allOf(sets) } };
     by.add(pivot);
     if (most === 1) continue;
-    const escaped = hunt(sets, met, budget);
-    if (escaped) {
-      return { kind: "escapes", witness: { ...box, sets: escaped, narrow: allOf(sets) } };
+    if (wait-- === 0) {
+      const escaped = hunt(sets, met, budget);
+      if (escaped) {
+        return { kind: "escapes", witness: { ...box, sets: escaped, narrow: allOf(sets) } };
+      }
+      wait = failed++;
     }
     // What is left beside the pivot in one field, then within it in that field beside it in the next.
     let inner = sets;
