@@ -1,34 +1,49 @@
 /**
- * Looks for a packet that escapes some boxes: by trying a few at random, and then by going, in one
- * field after the other, to where the fewest boxes are. It proves nothing when it finds none; but
- * most rules can match, and then this finds a packet in a hundredth of the time that a proof takes.
+ * Short cuts to a packet that escapes some boxes, or to a question with fewer of them. What finds
+ * none proves nothing; but most rules can match, and then one is found in a hundredth of the time
+ * that a proof takes.
  *
  * @module
  */
-import { count, has, intersection, meet, nth, type Ordinals } from "./ordinals.ts";
+import { count, difference, has, intersection, meet, nth, type Ordinals } from "./ordinals.ts";
 import type { Box } from "./space.ts";
-import type { Budget } from "./uncovered.ts";
 
 /** Packets tried at random: more would find little that fewer do not. */
 const TRIES = 16;
 
-/** Sets, within `sets`, that no box of `cover` meets; undefined if none were found. */
-export function hunt(
-  sets: readonly Ordinals[],
-  cover: readonly Box[],
-  budget: Budget,
-): readonly Ordinals[] | undefined {
-  const fields = new Set<number>();
-  for (const { narrow } of cover) for (const f of narrow) fields.add(f);
-  return atRandom(sets, [...fields], cover) ?? emptiestWay(sets, fields, cover, budget);
+/** Some packets, and the boxes that may cover them. */
+export interface Question {
+  readonly sets: readonly Ordinals[];
+  readonly cover: readonly Box[];
 }
 
-/** Tries single values of `fields`. One that escapes most of the time is found at once. */
-function atRandom(
+/**
+ * The same question without the boxes that cannot matter. Where those that name a field leave a
+ * value of it free, a packet with that value escapes them all and is alike to the others: so a
+ * literal that one rule asks, or one side of a network, needs no thought.
+ */
+export function relevant(sets: readonly Ordinals[], cover: readonly Box[]): Question {
+  for (;;) {
+    const free = Array<Ordinals | undefined>(sets.length);
+    for (const box of cover) {
+      for (const f of box.narrow) {
+        const left = free[f] ?? sets[f]!;
+        if (left.length > 0) free[f] = difference(left, box.sets[f]!);
+      }
+    }
+    const left = cover.filter(({ narrow }) => narrow.every((f) => free[f]!.length === 0));
+    if (left.length === cover.length) return { sets, cover };
+    sets = sets.map((set, f) => free[f]?.length ? free[f] : set);
+    cover = left;
+  }
+}
+
+/** Tries a few single values of each field. What escapes most of the time is found at once. */
+export function atRandom(
   sets: readonly Ordinals[],
-  fields: readonly number[],
   cover: readonly Box[],
 ): readonly Ordinals[] | undefined {
+  const fields = [...fieldsOf(cover)];
   const sizes = fields.map((f) => count(sets[f]!));
   const point = sets.map(() => 0);
   const taken = ({ sets, narrow }: Box) => narrow.every((f) => has(sets[f]!, point[f]!));
@@ -48,16 +63,15 @@ function atRandom(
   return undefined;
 }
 
-function emptiestWay(
+/** Goes, in one field after the other, to where the fewest boxes are. */
+export function whereFewest(
   sets: readonly Ordinals[],
-  fields: Set<number>,
   cover: readonly Box[],
-  budget: Budget,
 ): readonly Ordinals[] | undefined {
+  const fields = fieldsOf(cover);
   let left = cover;
   while (left.length > 0) {
     let best: Place | undefined, where = -1;
-    budget.left -= left.length * fields.size;
     for (const f of fields) {
       const place = emptiest(f, sets[f]!, left, best?.boxes ?? left.length);
       if (place) [best, where] = [place, f];
@@ -70,6 +84,12 @@ function emptiestWay(
     fields.delete(where);
   }
   return sets;
+}
+
+function fieldsOf(boxes: readonly Box[]): Set<number> {
+  const fields = new Set<number>();
+  for (const { narrow } of boxes) for (const f of narrow) fields.add(f);
+  return fields;
 }
 
 interface Place {

@@ -9,6 +9,25 @@
 
 export type Ordinals = readonly number[];
 
+/** The set of some values, in any order. */
+export function ordinalsOf(values: readonly number[]): Ordinals {
+  const result: number[] = [];
+  for (const value of [...values].sort((a, b) => a - b)) {
+    if (result.length > 0 && value <= result.at(-1)! + 1) result[result.length - 1] = value;
+    else result.push(value, value);
+  }
+  return result;
+}
+
+/** The values of a set, ascending. */
+export function valuesIn(set: Ordinals): number[] {
+  const values: number[] = [];
+  for (let i = 0; i < set.length; i += 2) {
+    for (let value = set[i]!; value <= set[i + 1]!; value++) values.push(value);
+  }
+  return values;
+}
+
 /** How many values are in the set. */
 export function count(set: Ordinals): number {
   let n = 0;

@@ -3,15 +3,25 @@
  *
  * Every field is cut where some region begins or ends, and the pieces are numbered: coordinate
  * compression. Boxes over these numbers cost the same for IPv4 and IPv6. A piece that no packet
- * can be in gets no number. A field that packets do not have (a dynamic literal: does it hold or
+ * can be in gets no number; and of TCP flags, where one mask makes dozens, all that no region tells
+ * apart have one. A field that packets do not have (a dynamic literal: does it hold or
  * not) is one more field, of two values that nothing constrains.
  *
  * @module
  */
 import { DOMAIN, type Field, FIELDS, type Packet } from "../policy/field.ts";
-import { type IntervalSet, span, within } from "../policy/interval.ts";
+import { contains, type IntervalSet, span, within } from "../policy/interval.ts";
 import { impliedValues, type Region, SHAPES } from "../policy/region.ts";
-import { difference, inside, intersection, meet, type Ordinals } from "./ordinals.ts";
+import {
+  difference,
+  has,
+  inside,
+  intersection,
+  meet,
+  type Ordinals,
+  ordinalsOf,
+  valuesIn,
+} from "./ordinals.ts";
 import { PREFERRED, sample } from "./sample.ts";
 
 /** A set of values a field, within one shape. No field is empty. */
@@ -27,15 +37,17 @@ export interface Box {
 }
 
 interface Axis {
-  /** Number of each edge that a region may name: that of the first piece at or behind it. */
+  /** Number of each edge that a region may name: that of the first stretch at or behind it. */
   readonly ordinal: Places;
+  /** The piece that each stretch belongs to; without it each is one of its own. */
+  readonly pieceOf: readonly number[] | undefined;
   /** One value that packets can have of each piece. */
   readonly samples: readonly bigint[];
   /** The pieces whose sample is one that a person would choose, best first. */
   readonly preferred: readonly number[];
-  /** First value of each piece. */
+  /** First value of each stretch. */
   readonly starts: readonly bigint[];
-  /** First value behind the last piece. */
+  /** First value behind the last one. */
   readonly end: bigint;
   /** First values again, three limbs each, and the end. */
   readonly limbs: Float64Array;
@@ -252,11 +264,15 @@ export class Space {
       if (result.length > 0 && result.at(-1) === from - 1) result[result.length - 1] = to - 1;
       else result.push(from, to - 1);
     }
-    return result;
+    const { pieceOf } = this.#axes[f]!;
+    return pieceOf ? ordinalsOf(valuesIn(result).map((stretch) => pieceOf[stretch]!)) : result;
   }
 
-  #intervals(f: number, set: Ordinals): IntervalSet {
-    const { starts, end } = this.#axes[f]!;
+  #intervals(f: number, given: Ordinals): IntervalSet {
+    const { starts, end, pieceOf } = this.#axes[f]!;
+    const set = pieceOf
+      ? ordinalsOf([...starts.keys()].filter((stretch) => has(given, pieceOf[stretch]!)))
+      : given;
     return Array.from({ length: set.length / 2 }, (_, i) => ({
       lo: starts[set[2 * i]!]!,
       hi: (starts[set[2 * i + 1]! + 1] ?? end) - 1n,
@@ -318,20 +334,30 @@ function axis(field: Field, regions: readonly Region[], markBits: number): Axis 
     ? Array.from(BigUint64Array.from(edges).sort())
     : edges.sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
 
-  const samples: bigint[] = [], starts: bigint[] = [];
+  const ofStretch: bigint[] = [], starts: bigint[] = [];
   for (const [i, lo] of sorted.entries()) {
-    ordinal.set(lo, samples.length);
+    ordinal.set(lo, starts.length);
     const next = sorted[i + 1];
     if (next === undefined) break;
     const value = sample(field, { lo, hi: next - 1n }, markBits);
     if (value === undefined) continue;
-    samples.push(value);
+    ofStretch.push(value);
     starts.push(lo);
   }
-  const preferred = (PREFERRED[field] ?? []).map((value) => samples.indexOf(value))
-    .filter((piece) => piece >= 0);
+  const pieceOf = field === "flags" ? alike(field, starts, regions) : undefined;
+  const liked = PREFERRED[field] ?? [];
+  const samples: bigint[] = [];
+  for (const [stretch, value] of ofStretch.entries()) {
+    const piece = pieceOf?.[stretch] ?? stretch;
+    const known = samples[piece];
+    if (known === undefined || !liked.includes(known) && liked.includes(value)) {
+      samples[piece] = value;
+    }
+  }
+  const preferred = liked.map((value) => samples.indexOf(value)).filter((piece) => piece >= 0);
   return {
     ordinal,
+    pieceOf,
     samples,
     preferred,
     starts,
@@ -339,6 +365,21 @@ function axis(field: Field, regions: readonly Region[], markBits: number): Axis 
     limbs: limbsOf([...starts, domain.hi + 1n]),
     counted: COUNTED.has(field),
   };
+}
+
+/** The piece of each stretch, where those that the same regions and shapes have are one. */
+function alike(field: Field, starts: readonly bigint[], regions: readonly Region[]): number[] {
+  const sets = new Map<string, IntervalSet>();
+  for (const { [field]: set } of [...regions, ...SHAPES]) {
+    if (set) sets.set(set.map(({ lo, hi }) => `${lo}-${hi}`).join(), set);
+  }
+  const numbers = new Map<string, number>();
+  return starts.map((value) => {
+    const key = [...sets.values()].map((set) => contains(set, value) ? 1 : 0).join("");
+    const number = numbers.get(key) ?? numbers.size;
+    numbers.set(key, number);
+    return number;
+  });
 }
 
 /**

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { hunt } from "./hunt.ts";
+import { atRandom, type Question, relevant, whereFewest } from "./hunt.ts";
 import { count, countBoth, difference, meet, type Ordinals } from "./ordinals.ts";
 import type { Box } from "./space.ts";
 
@@ -43,9 +43,13 @@ export function uncovered(
   budget: Budget = { left: BUDGET },
 ): Covered | Escapes | Undecided {
   const by = new Set<Box>();
-  const open: { sets: readonly Ordinals[]; cover: readonly Box[] }[] = [
-    { sets: box.sets, cover: cover.filter((c) => c.shape === box.shape) },
+  const open: Question[] = [
+    { sets: box.sets, cover: cover.filter(({ shape }) => shape === box.shape) },
   ];
+  const escapes = (sets: readonly Ordinals[]): Escapes => ({
+    kind: "escapes",
+    witness: { ...box, sets, narrow: [...sets.keys()] },
+  });
   // What is hard to find is not hunted for at every step: each failure waits a step longer.
   let wait = 0, failed = 0;
   for (let next = open.pop(); next; next = open.pop()) {
@@ -62,16 +66,26 @@ export function uncovered(
       if (share > most) [pivot, most] = [candidate, share];
       if (share === 1) break;
     }
-    if (!pivot) return { kind: "escapes", witness: { ...box, sets, narrow: allOf(sets) } };
-    by.add(pivot);
-    if (most === 1) continue;
+    if (!pivot) return escapes(sets);
+    if (most === 1) {
+      by.add(pivot);
+      continue;
+    }
     if (wait-- === 0) {
-      const escaped = hunt(sets, met, budget);
-      if (escaped) {
-        return { kind: "escapes", witness: { ...box, sets: escaped, narrow: allOf(sets) } };
+      const found = atRandom(sets, met);
+      if (found) return escapes(found);
+      const less = relevant(sets, met);
+      if (less.cover.length < met.length) {
+        open.push(less);
+        wait = 0;
+        continue;
       }
+      budget.left -= met.length * pivot.narrow.length;
+      const far = whereFewest(sets, met);
+      if (far) return escapes(far);
       wait = failed++;
     }
+    by.add(pivot);
     // What is left beside the pivot in one field, then within it in that field beside it in the next.
     let inner = sets;
     for (const f of pivot.narrow) {
@@ -94,10 +108,6 @@ function shareOf(box: Box, sets: readonly Ordinals[], sizes: readonly number[]):
   }
   // An underflow is still not nothing.
   return Math.max(share, Number.MIN_VALUE);
-}
-
-function allOf(sets: readonly Ordinals[]): number[] {
-  return sets.map((_, f) => f);
 }
 
 /** Whether two boxes have a packet in common. */
