@@ -10,9 +10,11 @@ import { Bdd } from "../support/bdd.ts";
 
 Deno.test("a region is covered exactly when a decision diagram over its bits says so", () => {
   const { seed, cases } = randomCases(200);
-  const bdd = new Bdd();
+  let bdd = new Bdd();
   let covered = 0;
   for (let s = seed; s < seed + cases; s++) {
+    // Its tables only grow.
+    if ((s - seed) % 200 === 199) bdd = new Bdd();
     const random = new Random(s);
     const { policy } = smallPolicy(random, 8);
     // Which bytes are a name, and which marks there are, is not said in bits.
