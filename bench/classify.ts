@@ -3,16 +3,18 @@
  *
  *   deno task bench classify [--sizes 24,1000] [--kinds acl,fw,ipc] [--families 4,6]
  *     [--traces uniform,zipf] [--batches 1,32,256] [--rounds 9] [--packets 32768] [--seed 1]
- *     [--data FOLDER] [--flows 65536] [--acl no]
+ *     [--data FOLDER] [--flows 65536] [--fields five|all] [--acl no]
  *
  * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
  * goes to standard output, a table to standard error. Ratios are to rte_acl's quickest path, round
  * by round, and the median of them counts. `barrage + flows` is the engine behind a flow cache of so
- * many flows. The build in TypeScript includes the verification of the
- * tables.
+ * many flows. With all fields, some rules ask for others than the five as well, which all packets have;
+ * only the engine is told. The build in TypeScript includes the verification of the
+ * tables, and is in CPU time: it does not depend on what else the machine does.
  *
  * @module
  */
+import { cpuUsage } from "node:process";
 import { image } from "../compiler/tables/image.ts";
 import { plan } from "../compiler/tables/plan.ts";
 import { verify } from "../compiler/tables/verify.ts";
@@ -55,6 +57,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   seed: "1",
   data: "",
   flows: "65536",
+  fields: "five",
   acl: "yes",
 };
 
@@ -146,11 +149,12 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
     const summary = new Map<string, number[]>();
     for await (const set of ruleSets(options)) {
       signal.throwIfAborted();
-      const policy = policyOf(set, Number(options.flows));
-      const from = performance.now();
+      const policy = policyOf(set, Number(options.flows), options.fields === "all");
+      const before = cpuUsage();
       const bytes = image(policy, plan(policy));
       verify(policy, bytes);
-      const buildMs = performance.now() - from;
+      const { user, system } = cpuUsage(before);
+      const buildMs = (user + system) / 1000;
       await Deno.writeFile(`${folder}/rules`, ruleRecords(set));
       await Deno.writeFile(`${folder}/image`, bytes);
       for (const trace of options.traces!.split(",")) {

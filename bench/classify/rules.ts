@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { V6_BASE } from "../../compiler/policy/field.ts";
+import { NO_EXTENSIONS, NO_FLAGS, NO_ID, V6_BASE } from "../../compiler/policy/field.ts";
 import { type IntervalSet, span } from "../../compiler/policy/interval.ts";
 import { DEFAULTS } from "../../compiler/policy/options.ts";
 import type { Policy, Rule } from "../../compiler/policy/policy.ts";
@@ -214,8 +214,33 @@ export function parseClassBench(name: string, text: string): RuleSet {
   return { name, family: 4, rules };
 }
 
-/** The same rules as a policy of one chain, whose default is the last rule, with a flow cache. */
-export function policyOf({ family, rules }: RuleSet, flows = 0): Policy {
+/**
+ * Fields beyond the five, each with values that are those of all packets of the bench: a rule that asks
+ * for them takes the same packets as without.
+ */
+const MORE_FIELDS: readonly Region[] = [
+  { state: span(0, 1) },
+  { mark: span(0, 0xffff) },
+  { in: span(0) },
+  { out: span(0) },
+  { length: span(0, 1500) },
+  { ttl: span(0, 63) },
+  { dscp: span(0, 9) },
+  { flags: span(16, NO_FLAGS) },
+  { fragment: span(0) },
+  { exthdr: [{ lo: 0n, hi: 0n }, { lo: NO_EXTENSIONS, hi: NO_EXTENSIONS }] },
+  { mac: span(0n, 0xffffn) },
+  { uid: span(1000n, NO_ID) },
+  { gid: span(1000n, NO_ID) },
+];
+/** Of so many rules one asks for a field more, each field in turn. */
+const EVERY = 20;
+
+/**
+ * The same rules as a policy of one chain, whose default is the last rule, with a flow cache of so many
+ * flows; `everyField` uses all fields that are static.
+ */
+export function policyOf({ family, rules }: RuleSet, flows = 0, everyField = false): Policy {
   const hook = span(0);
   const width = family === 4 ? 32n : 128n;
   const base = family === 4 ? 0n : V6_BASE;
@@ -243,12 +268,17 @@ export function policyOf({ family, rules }: RuleSet, flows = 0): Policy {
         // ClassBench compares ports of every protocol; what this language allows, it narrows.
         const ported = region.sport !== undefined || region.dport !== undefined;
         const ours = !ported || proto === TCP || proto === UDP;
-        return named(`input:${i + 1}`, ours ? narrow(region) : region, i % 3 ? "accept" : "drop");
+        const every = Math.min(EVERY, Math.max(1, Math.floor(rules.length / MORE_FIELDS.length)));
+        const more = everyField && i % every === 0
+          ? MORE_FIELDS[i / every % MORE_FIELDS.length]
+          : undefined;
+        const whole = { ...ours ? narrow(region) : region, ...more };
+        return named(`input:${i + 1}`, whole, i % 3 ? "accept" : "drop");
       }),
       named("input:default", { hook }, "drop"),
     ],
     hooks: ["input"],
-    markBits: 0,
+    markBits: everyField ? 0xffffffff : 0,
     literals: [],
     sets: [],
     options: { ...DEFAULTS, "flow-cache": flows },

@@ -97,6 +97,8 @@ const FEW_WIDE = 32;
 const LENGTHS = [1, 2, 4, 8, 64];
 const NEAR_TABLES = 1 << 17;
 const MAX_TABLES = 1 << 22;
+/** Pairs of a group that others have joined, and candidates in its rows if all meet all. */
+const MAX_JOINED = { pairs: 1 << 16, candidates: 1 << 13 };
 /** Rules of all short rows. */
 const MAX_LISTS = 1 << 22;
 /** Pairs of numbers that are looked at to make a map. */
@@ -127,19 +129,24 @@ export function parted(input: PartedInput): Parted | undefined {
   const sources = partsOf(source, wideSource);
   const destinations = partsOf(destination, wideDestination);
   const rows = new Rows(input);
-  const narrowSource = { setOf: sourceSet, members: narrowSets(source, wideSource) };
-  const narrowDestination = {
-    setOf: destinationSet,
-    members: narrowSets(destination, wideDestination),
-  };
-  const wideSources = { setOf: sourceSet, members: sources.members };
-  const wideDestinations = { setOf: destinationSet, members: destinations.members };
+  const sourceClasses = { setOf: sourceSet, members: setsByClass(source) };
+  const sourceParts = { setOf: sourceSet, members: sources.members };
+  const destinationClasses = { setOf: destinationSet, members: setsByClass(destination) };
+  const destinationParts = { setOf: destinationSet, members: destinations.members };
+  // Few that are wide on both sides join others: a group less to look at.
+  const joined = joinable(none, bySource, sourceClasses, destinationParts)
+    ? bySource
+    : joinable(none, byDestination, sourceParts, destinationClasses)
+    ? byDestination
+    : none;
+  if (joined !== none) joined.push(...none.splice(0));
+  joined.sort((a, b) => a - b);
   const found: { kind: GroupKind; entries: number; pairs: Pairs }[] = [];
   const wanted = [
-    ["none", none, wideSources, wideDestinations],
-    ["source", bySource, narrowSource, wideDestinations],
-    ["destination", byDestination, wideSources, narrowDestination],
-    ["pair", pair, narrowSource, narrowDestination],
+    ["none", none, sourceParts, destinationParts],
+    ["source", bySource, sourceClasses, destinationParts],
+    ["destination", byDestination, sourceParts, destinationClasses],
+    ["pair", pair, sourceClasses, destinationClasses],
   ] as const;
   for (const [kind, entries, one, other] of wanted) {
     if (entries.length === 0) continue;
@@ -208,12 +215,15 @@ function partsOf(classes: Classes, isWide: Uint8Array<ArrayBuffer>) {
   return { of, members: numbering.all };
 }
 
-/** The narrow sets that hold each class. */
-function narrowSets(classes: Classes, isWide: Uint8Array<ArrayBuffer>): number[][] {
-  return Array.from(
-    { length: classes.count },
-    (_, cls) => setsOfClass(classes, cls).filter((set) => !isWide[set]),
-  );
+/** The sets that hold each class. */
+function setsByClass(classes: Classes): (readonly number[])[] {
+  return Array.from({ length: classes.count }, (_, cls) => setsOfClass(classes, cls));
+}
+
+/** Whether entries may have rows among those of others, which are as many as there are pairs then. */
+function joinable(entries: readonly number[], others: readonly number[], one: Side, other: Side) {
+  return one.members.length * other.members.length <= MAX_JOINED.pairs &&
+    entries.length * others.length <= MAX_JOINED.candidates;
 }
 
 /** A bit for each combination of each app class, behind one that is always set. */
@@ -318,8 +328,9 @@ function pairsOf(
   const bySet: number[][] = [];
   for (const entry of entries) (bySet[one.setOf[entry]!] ??= []).push(entry);
   const holders: number[][] = [];
+  for (const entry of entries) holders[other.setOf[entry]!] ??= [];
   for (const [number, sets] of other.members.entries()) {
-    for (const set of sets) (holders[set] ??= []).push(number);
+    for (const set of sets) holders[set]?.push(number);
   }
   const lists: number[][] = Array.from(other.members, () => []);
   const result = { sources: [] as number[], destinations: [] as number[], rows: [] as number[] };
@@ -328,7 +339,7 @@ function pairsOf(
     const own = sets.flatMap((set) => bySet[set] ?? []).sort((a, b) => a - b);
     const touched: number[] = [];
     for (const entry of own) {
-      const held = holders[other.setOf[entry]!] ?? [];
+      const held = holders[other.setOf[entry]!]!;
       if ((work += held.length) > MAX_PAIRS) return undefined;
       for (const destination of held) {
         const list = lists[destination]!;
