@@ -18,8 +18,11 @@ uint32_t fw_image_checksum(const uint8_t *image, uint32_t size)
 {
 	uint32_t hash = 0x811c9dc5;
 
-	for (uint32_t i = offsetof(struct fw_header, rules_at); i < size; i++)
-		hash = (hash ^ image[i]) * 0x01000193;
+	for (uint32_t i = offsetof(struct fw_header, rules_at); i + 4 <= size; i += 4) {
+		uint32_t word;
+		memcpy(&word, image + i, sizeof word);
+		hash = (hash ^ word) * 0x01000193;
+	}
 	return hash;
 }
 
@@ -704,7 +707,7 @@ int fw_tables_new(const uint8_t *image, uint32_t size, struct fw_tables **out)
 		return -EBADMSG;
 	if (header.layout_hash != FW_LAYOUT_HASH)
 		return -ENOEXEC;
-	if (header.size != size || header.checksum != fw_image_checksum(image, size))
+	if (header.size != size || size % 4 != 0 || header.checksum != fw_image_checksum(image, size))
 		return -EBADMSG;
 
 	struct fw_tables *t = calloc(1, sizeof *t);

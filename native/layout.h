@@ -232,8 +232,8 @@ enum fw_stat {
 struct fw_header {
 	uint32_t magic; /* 0x31425746, "FWB1" in file order */
 	uint32_t layout_hash; /* LAYOUT_HASH; the engine refuses any other value */
-	uint32_t size; /* bytes in the whole image */
-	uint32_t checksum; /* FNV-1a, 32 bits, over every byte after this field */
+	uint32_t size; /* bytes in the whole image, a multiple of 4 */
+	uint32_t checksum; /* FNV-1a, 32 bits, over every u32 after this field */
 	uint32_t rules_at; /* `rule` records in file order, chain after chain */
 	uint32_t rule_count; /* at least 1 */
 	uint32_t back_end; /* enum fw_back_end */

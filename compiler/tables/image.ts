@@ -8,7 +8,7 @@ import { DOMAIN, V6_BASE } from "../policy/field.ts";
 import { type Literal, type Policy, rejectsOf, usesState } from "../policy/policy.ts";
 import type { Classes, Piece } from "./classes.ts";
 import {
-  fnv1a,
+  checksumOf,
   type Layout,
   LAYOUT_HASH,
   LISTS,
@@ -414,7 +414,7 @@ class Writer {
     const size = this.#reserve(0);
     writeRecord(this.#view(), 0, RECORDS.header, { ...header, size, checksum: 0 });
     const { checksum } = RECORDS.header.fields;
-    const sum = fnv1a(this.#bytes.subarray(checksum.at + 4, size));
+    const sum = checksumOf(this.#bytes, size);
     this.#view().setUint32(checksum.at, sum, true);
     return this.#bytes.slice(0, size);
   }

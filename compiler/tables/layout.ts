@@ -188,8 +188,8 @@ export const RECORDS = {
   header: record("First bytes of every image.", {
     magic: ["u32", '0x31425746, "FWB1" in file order'],
     layout_hash: ["u32", "LAYOUT_HASH; the engine refuses any other value"],
-    size: ["u32", "bytes in the whole image"],
-    checksum: ["u32", "FNV-1a, 32 bits, over every byte after this field"],
+    size: ["u32", "bytes in the whole image, a multiple of 4"],
+    checksum: ["u32", "FNV-1a, 32 bits, over every u32 after this field"],
     rules_at: ["u32", "`rule` records in file order, chain after chain"],
     rule_count: ["u32", "at least 1"],
     back_end: ["u32", "enum fw_back_end"],
@@ -487,10 +487,17 @@ export const LAYOUT_HASH: number = fnv1a(
   ),
 );
 
-/** FNV-1a, 32 bits (Fowler, Noll, Vo; draft-eastlake-fnv). */
-export function fnv1a(bytes: Uint8Array): number {
+/** A header's `checksum` over what stands behind it; `size` is a multiple of four. */
+export function checksumOf(image: Uint8Array<ArrayBuffer>, size: number): number {
+  const from = image.byteOffset + RECORDS.header.fields.checksum.at + 4;
+  const words = new Uint32Array(image.buffer, from, (image.byteOffset + size - from) / 4);
+  return fnv1a(words);
+}
+
+/** FNV-1a, 32 bits, over bytes or words (Fowler, Noll, Vo; draft-eastlake-fnv). */
+export function fnv1a(numbers: Uint8Array | Uint32Array): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+  for (let i = 0; i < numbers.length; i++) hash = Math.imul(hash ^ numbers[i]!, 0x01000193);
   return hash >>> 0;
 }
 

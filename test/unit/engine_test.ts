@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { check, compile } from "../../compiler/mod.ts";
-import { fnv1a, RECORDS } from "../../compiler/tables/layout.ts";
+import { checksumOf, RECORDS } from "../../compiler/tables/layout.ts";
 import { Engine, NativeError } from "../../runtime/native.ts";
 
 function imageOf(text: string): Uint8Array<ArrayBuffer> {
@@ -17,7 +17,7 @@ function damaged(at: number, mend: boolean): Uint8Array<ArrayBuffer> {
   const image = IMAGE.slice();
   image[at]! ^= 0x55;
   if (mend) {
-    const sum = fnv1a(image.subarray(checksum.at + 4));
+    const sum = checksumOf(image, image.length);
     new DataView(image.buffer).setUint32(checksum.at, sum, true);
   }
   return image;
