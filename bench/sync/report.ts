@@ -280,13 +280,19 @@ function brief({ contestant }: Measurement): string {
   return contestant.replace(/: .*/, "");
 }
 
+/** Every other power of ten, so that they have room on a narrow page. */
+function power(value: number): string {
+  if (Math.round(Math.log10(value)) % 2 === 1) return "";
+  return value < 1000 ? `${value}` : value < 1e6 ? `${value / 1e3}k` : `${value / 1e6}M`;
+}
+
 function tripChart(trips: readonly Measurement[]): string {
   return chart("Empty round trip with 2 workers, ns", {
     legend: { show: false },
     grid: { left: 8, right: 36, top: 8, bottom: 32, containLabel: true },
     xAxis: {
       type: "log",
-      axisLabel: { formatter: (ns: number) => ns < 1000 ? `${ns}` : `${ns / 1000}k` },
+      axisLabel: { formatter: power },
     },
     yAxis: { type: "category", data: trips.map(brief), axisLabel: { interval: 0 } },
     series: [{
