@@ -26,7 +26,7 @@ export async function explain(args: Arguments): Promise<number> {
   if (!compiled) return 1;
   const { policy, image } = compiled;
   const told = explained(policy, image, packet, firstPacket(policy, packet, now()));
-  for (const line of args.options.json ? [json(told)] : lines(told)) console.log(line);
+  console.log(args.options.json ? json(told) : lines(told).join("\n"));
   return 0;
 }
 

@@ -273,6 +273,7 @@ class Relations {
     );
     if (!alike) return undefined;
     return this.#finding("FW103", rule, "later rules would do the same without this one", {
+      related: next ? [this.#related(next.owner, "takes packets of it then")] : [],
       help: "remove it, unless it counts or stands for a reader",
     });
   }
