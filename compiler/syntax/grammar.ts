@@ -44,8 +44,9 @@ export class Grammar extends TestParser {
   /** Blocks around us that belong to nothing we know. */
   #strays = 0;
 
-  constructor() {
-    super();
+  /** `validated`: throws if the grammar is ambiguous; that takes as long as all else at the start. */
+  constructor({ validated = false } = {}) {
+    super(validated);
     this.performSelfAnalysis();
   }
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { check, OPTION_NAMES, severityOf } from "../../compiler/mod.ts";
+import { Grammar } from "../../compiler/syntax/grammar.ts";
 import { KEYWORDS } from "../../compiler/syntax/token.ts";
 
 /** Words that are reserved, and refused so far. */
@@ -19,6 +20,10 @@ const FILES: Readonly<Record<string, string>> = {
 const read = (name: string) => [{ name, text: FILES[name]! }];
 
 for (const { line, text } of examples) {
+  Deno.test("one token of lookahead tells all alternatives of the grammar apart", () => {
+    new Grammar({ validated: true });
+  });
+
   Deno.test(`the example at line ${line} of docs/language.md compiles`, () => {
     const errors = check("example.fw", text, {}, read).diagnostics.filter((d) =>
       severityOf(d) === "error"

@@ -52,8 +52,12 @@ export class SentenceParser extends EmbeddedActionsParser {
   /** Whether what was read last goes on with words that cannot follow it. */
   #spoilt = false;
 
-  constructor() {
-    super([...T.VOCABULARY], { maxLookahead: 1, errorMessageProvider: KEYS });
+  constructor(validated: boolean) {
+    super([...T.VOCABULARY], {
+      maxLookahead: 1,
+      errorMessageProvider: KEYS,
+      skipValidations: !validated,
+    });
   }
 
   protected begin(outline: Outline, text: string): void {
