@@ -6,7 +6,7 @@
  * whether its source and its destination are narrow. A group is a map from a pair of numbers, each
  * side's class where it is narrow and its part where it is wide, to the entries of the group that
  * those addresses leave possible: a *row*, the same for many pairs. The smallest rule that the four
- * groups find decides.
+ * groups find decides. Few entries that are wide on both sides join those of one side.
  *
  * A short row is a list of rules, each with its *combination*, what it asks besides addresses. It is
  * walked until one holds, and whether it does is a bit in the row of the packet's app class. A long
