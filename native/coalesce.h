@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-	/* Of 20 to 200, the least that saves 0.4 of the CPU at 50,000 a second: see docs/queue.md. */
+	/* Of 20 to 200 tried: a longer one saves more CPU and costs more latency, see docs/queue.md. */
 	FW_COALESCE_AUTO_US = 50,
 	FW_COALESCE_BUSY = 20, /* packets in a window that make a flow worth gathering */
 	FW_COALESCE_WINDOW_NS = 1000000,
