@@ -39,7 +39,12 @@ export interface TestReport {
 /** Proves or refutes every expectation of a policy. */
 export function runTests(policy: Policy): TestReport {
   const expectations = policy.expectations ?? [];
-  const regions = expectations.map(({ regions }) => regions.map(withDefaults));
+  const within = policy.literals.flatMap(({ kind }, i) =>
+    kind === "limit" ? [[i, true] as const] : []
+  );
+  const regions = expectations.map(({ regions }) =>
+    regions.map((region) => withDefaults(region, within))
+  );
   const rules = new Ruleset(policy, spaceOf([policy], regions.flat()));
   const exercised = new Set<number>();
   const tested = expectations.map((expectation, i) => ({
@@ -124,9 +129,9 @@ function wanted({ verdicts, by }: Expectation): string {
 
 /**
  * What an expectation means where it is silent: a new connection's first packet, whole, without
- * extension headers, not on `lo`. SYN is only assumed of new connections.
+ * extension headers, not on `lo`, within limits. SYN is only assumed of new connections.
  */
-function withDefaults(region: Region): Region {
+function withDefaults(region: Region, within: readonly (readonly [number, boolean])[]): Region {
   const notLo = subtract(DOMAIN.in, span(interfaceNumber("lo")));
   return {
     state: span(0),
@@ -137,5 +142,6 @@ function withDefaults(region: Region): Region {
     in: notLo,
     out: notLo,
     ...region,
+    ...(within.length > 0 && { dynamic: new Map([...within, ...region.dynamic ?? []]) }),
   };
 }

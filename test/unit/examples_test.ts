@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Diagnostic, formatted, lint } from "../../compiler/mod.ts";
+import { type Diagnostic, formatted, lint, runTests } from "../../compiler/mod.ts";
 
 const FOLDER = new URL("../../examples/", import.meta.url);
 const files = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
@@ -21,6 +21,12 @@ for (const file of files) {
     assert(tests > 0, "it carries tests");
     assertEquals(said(lint(file, text).diagnostics), []);
     assertEquals(said(lint(file, `${text.slice(0, tests).trimEnd()}\n`).diagnostics), []);
+  });
+
+  Deno.test(`what example ${file} expects holds`, () => {
+    const { tested } = runTests(lint(file, text).policy!);
+    assert(tested.length > 0);
+    assertEquals(tested.flatMap(({ finding }) => finding ?? []), []);
   });
 
   Deno.test(`example ${file} is formatted`, () => {
