@@ -204,8 +204,8 @@ export class Grammar extends TestParser {
     let setting: Word | undefined;
     const value = this.OR([
       { ALT: () => this.SUBRULE(this.operand) },
-      ...(["accept", "drop"] as const).map((verdict) => ({
-        ALT: () => operandOf(this.CONSUME(K[verdict])),
+      ...(["accept", "drop", "on"] as const).map((word) => ({
+        ALT: () => operandOf(this.CONSUME(K[word])),
       })),
       { ALT: () => operandOf(this.CONSUME(T.Endpoint)) },
     ]);

@@ -46,3 +46,17 @@ Deno.test("docs/language.md has every word of the language in an example", () =>
 Deno.test("docs/language.md tells of every option", () => {
   for (const name of OPTION_NAMES) assert(REFERENCE.includes(`\`${name}\``), name);
 });
+
+Deno.test("each value of an option that docs/language.md spells can be written in a file", () => {
+  const rows = [...REFERENCE.matchAll(/^\| `([\w-]+)` +\| ([^|]+)\|/gm)]
+    .filter(([, name]) => (OPTION_NAMES as readonly string[]).includes(name!));
+  const lines = rows.flatMap(([, name, values]) =>
+    [...values!.matchAll(/`([^` ]+)`/g)].map(([, value]) => `option ${name} ${value}`)
+  );
+  assert(lines.includes("option dry-run on"));
+  for (const line of lines) {
+    const { diagnostics } = check("option.fw", `${line}\nchain input default drop {\n}\n`);
+    const errors = diagnostics.filter((d) => severityOf(d) === "error");
+    assertEquals(errors.map(({ message }) => message), [], line);
+  }
+});
