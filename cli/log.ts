@@ -30,11 +30,10 @@ export function startLog(
   const file = options.log === "stderr" ? undefined : append(options.log);
   const captures = rules.some(({ log }) => log?.pcap);
   const capture = captures ? append(options.pcap, pcapngHeader()) : undefined;
-  const write = (bytes: Uint8Array, to: Deno.FsFile | undefined) =>
-    writeAll(to ?? Deno.stderr, bytes);
   const log = followLog(engine, (lines) => {
     const texts = lines.map((line) => jsonLine(policy, line));
-    write(new TextEncoder().encode(texts.map((text) => `${text}\n`).join("")), file);
+    if (file) writeAll(file, new TextEncoder().encode(texts.map((text) => `${text}\n`).join("")));
+    else texts.forEach((text) => console.error(text)); // a record each, where telemetry collects them
     texts.forEach(heard);
     for (const { rule, bytes, length, timeNs } of lines) {
       if (!capture || !rules[rule]!.log!.pcap) continue;

@@ -75,6 +75,37 @@ rootTest("status, stats and metrics tell of a real run what was sent to it", asy
   await barrage.stop();
 });
 
+/** A collector of telemetry: prints a line for each path it is sent to, with the words in it. */
+const COLLECTOR = `Deno.serve({ port: 4318, onListen: () => console.log("ready") }, async (to) => {
+  const words = (await to.text()).replace(/[^ -~]+/g, " ");
+  console.log(new URL(to.url).pathname, words);
+  return new Response();
+});`;
+
+rootTest("a collector of telemetry gets what is printed, and who asked for metrics", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  const collector = server.start([Deno.execPath(), "eval", COLLECTOR]);
+  await collector.line(/ready/);
+  const rules = await ruleFile(POLICY);
+  const at = "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318";
+  const soon = ["OTEL_BLRP_SCHEDULE_DELAY=100", "OTEL_BSP_SCHEDULE_DELAY=100"];
+  const telemetry = ["OTEL_DENO=true", "OTEL_SERVICE_NAME=barrage", at, ...soon];
+  const run = server.start(["env", ...telemetry, ...fw(rules, "--control", "off")]);
+  try {
+    await run.line(/^barrage: filtering/);
+    await traffic(net.host("client"), "ping", server.v4, 100);
+    await get(server, "/metrics");
+    await collector.line(/^\/v1\/logs .*service\.name.*barrage.*barrage: filtering/);
+    await collector.line(/^\/v1\/logs .*"rule":"ping"/);
+    await collector.line(/^\/v1\/traces .*\/metrics/);
+    assertEquals((await run.stop("SIGINT")).code, 0);
+  } finally {
+    await run.stop("SIGKILL");
+    await Deno.remove(rules);
+  }
+});
+
 rootTest("a run ends at once though somebody watches it, who is told", async () => {
   await using net = await Network.create("client", "server");
   await using barrage = await Barrage.start(net.host("server"), POLICY);
