@@ -12,6 +12,8 @@ export interface Talked {
   readonly opened: number;
   /** Conversations whose bytes all came back. */
   readonly complete: number;
+  /** Packets that open a connection and were sent again, for no answer came in time. */
+  readonly reopened: number;
   readonly scraped: number;
   /** What went wrong first. */
   readonly error: string | undefined;
@@ -32,12 +34,21 @@ async function talk(hostname: string, port: number): Promise<boolean> {
   return echoed.length === sent.length && echoed.every((byte, i) => byte === sent[i]);
 }
 
+/** How many of this namespace were sent again, ever. */
+function reopenings(): number {
+  const lines = Deno.readTextFileSync("/proc/net/netstat").split("\n");
+  const [names, values] = lines.filter((line) => line.startsWith("TcpExt:"))
+    .map((line) => line.split(" "));
+  return Number(values![names!.indexOf("TCPSynRetrans")]);
+}
+
 async function main([port, metrics, ...addresses]: readonly string[]): Promise<Talked> {
   let ended = false;
   const end = () => ended = true;
   Deno.addSignalListener("SIGTERM", end);
   let opened = 0, complete = 0, scraped = 0;
   let error: string | undefined;
+  const before = reopenings();
   for (let turn = 0; !ended; turn++) {
     try {
       for (const address of addresses) {
@@ -56,7 +67,7 @@ async function main([port, metrics, ...addresses]: readonly string[]): Promise<T
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   Deno.removeSignalListener("SIGTERM", end);
-  return { opened, complete, scraped, error };
+  return { opened, complete, reopened: reopenings() - before, scraped, error };
 }
 
 console.log(JSON.stringify(await main(Deno.args)));
