@@ -122,7 +122,7 @@ Deno.test("on a terminal there is colour, unless NO_COLOR is set, and progress o
   await Deno.remove(folder, { recursive: true });
   assert(colour!.includes("\x1b[1;31merror[FW001]\x1b[0m"), colour);
   assert(!plain!.includes("\x1b") && plain!.includes("error[FW001]"), plain);
-  assert(/\rlint: .*long\.fw: \d+ %/.test(slow!), slow!.slice(0, 200));
+  assert(/lint: .*long\.fw: \d+ %/.test(slow!), slow!.slice(0, 200));
 });
 
 for (const { name, options } of COMMANDS) {
