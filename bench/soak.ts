@@ -37,6 +37,12 @@ const SAMPLE_MS = 10_000, ROTATE_MS = 60_000, SETTLE_MS = 1000;
 /** What memory may grow by, over all that follows the first fifth: a noise, and no leak. */
 const GROWTH = 0.03;
 
+/**
+ * V8 collects what is not used any more when room runs short, and on a large machine it has room for
+ * hundreds of reloads. With little, the memory there is, is held by somebody.
+ */
+const LITTLE_ROOM = "--max-old-space-size=64";
+
 /** How much of the machine Barrage holds, and what it has done, at one moment. */
 interface Sample {
   readonly minutes: number;
@@ -109,6 +115,7 @@ async function soak(
   await router.run(["nft", "-f", "-"], WITNESS);
   const log = `${folder}/log.jsonl`;
   const policy = (turn: number) => policyOf(turn, log, router.v4);
+  Deno.env.set("DENO_V8_FLAGS", LITTLE_ROOM);
   await using barrage = await Barrage.start(router, policy(0));
   const { pid } = await barrage.ask("stats");
   const watch = watchProcess(Number(pid));
