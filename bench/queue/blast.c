@@ -18,21 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "program.h"
+
 enum { SIZE = 64, SEGMENTS = 8, MESSAGES = 8, FLOWS = 8, PORTS = 64 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal)
-{
-	(void)signal;
-	stopped = 1;
-}
-
-static _Noreturn void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static double seconds(void)
 {
@@ -106,8 +94,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < FLOWS; i++)
 		flows[i] = open_flow(targets[0].ss_family, flood);
 	signal(SIGTERM, stop);
-	puts("ready");
-	fflush(stdout);
+	ready();
 
 	const double start = seconds();
 	for (unsigned flow = 0; !stopped; flow = (flow + 1) % FLOWS) {

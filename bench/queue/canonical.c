@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "program.h"
 #include "verdict.h"
 
 enum { OVERHEAD = 1024 };
@@ -49,8 +50,7 @@ int main(int argc, char **argv)
 	const int fd = nfq_fd(handle);
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &yes, sizeof yes);
-	puts("ready");
-	fflush(stdout);
+	ready();
 
 	for (;;) {
 		const ssize_t size = recv(fd, buffer, sizeof buffer, 0);

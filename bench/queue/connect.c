@@ -15,27 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "program.h"
+
 enum { AT_ONCE = 32, BACKLOG = 4096, TIMEOUT_MS = 100 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal)
-{
-	(void)signal;
-	stopped = 1;
-}
-
-static _Noreturn void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static void ready(void)
-{
-	puts("ready");
-	fflush(stdout);
-}
 
 static void serve(uint16_t port)
 {

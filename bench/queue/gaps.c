@@ -15,17 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "program.h"
+
 enum { BATCH = 256, CONTROL = 64 };
 
 static struct mmsghdr messages[BATCH];
 static _Alignas(struct cmsghdr) char control[BATCH][CONTROL];
 static uint64_t packets, last, longest;
-
-static _Noreturn void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void take(const struct msghdr *m)
 {
@@ -66,8 +62,7 @@ int main(int argc, char **argv)
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
 	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) < 0)
 		fail("SO_TIMESTAMPNS");
-	puts("ready");
-	fflush(stdout);
+	ready();
 	for (;;) {
 		struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
 					{ .fd = STDIN_FILENO, .events = POLLIN } };

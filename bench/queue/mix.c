@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "program.h"
+
 enum { PACKETS = 4096, SIZE = 2048, TICK_NS = 2000000 };
 
 struct packet {
@@ -22,20 +24,6 @@ struct packet {
 	uint64_t sent;
 	uint8_t bytes[SIZE];
 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal)
-{
-	(void)signal;
-	stopped = 1;
-}
-
-static _Noreturn void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 /* Packets in the file. */
 static size_t read_packets(struct packet *packets, const char *path)
@@ -97,8 +85,7 @@ int main(int argc, char **argv)
 	if (fd < 0 || to.sll_ifindex == 0 || count == 0)
 		fail("mix");
 	signal(SIGTERM, stop);
-	puts("ready");
-	fflush(stdout);
+	ready();
 
 	(void)elapsed(&then);
 	for (double due = 0; !stopped; (void)nanosleep(&tick, NULL)) {

@@ -13,6 +13,7 @@
 #include "coalesce.h"
 #include "layout.h"
 #include "nfq.h"
+#include "program.h"
 #include "verdict.h"
 
 static uint64_t clock_ns(clockid_t clock)
@@ -48,8 +49,7 @@ int main(int argc, char **argv)
 	}
 	fw_coalesce_init(&coalesce, options.coalesce);
 	prctl(PR_SET_TIMERSLACK, 1000);
-	puts("ready");
-	fflush(stdout);
+	ready();
 	while (n >= 0 || n == -EAGAIN || n == -ENOBUFS) {
 		if (fw_coalesce_wanted(&coalesce)) {
 			const struct timespec pause = { .tv_nsec = (long)coalesce.sleep_us * 1000 };

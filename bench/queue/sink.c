@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "program.h"
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -20,8 +22,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	puts("ready");
-	fflush(stdout);
+	ready();
 	for (;;)
 		pause();
 }
