@@ -1,58 +1,17 @@
-#include "fw.h"
-
 #include <errno.h>
 #include <malloc.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "notify.h"
-#include "proc.h"
-#include "pump.h"
+#include "engine.h"
 #include "thread.h"
 
 enum {
-	MAX_QUEUES = 64,
 	MAX_BATCH = 1024,
 	MIN_COPY = 64,
 	MAX_16 = 65535, /* a queue's number, copy range and depth */
 	MAX_COALESCE = 1000,
-	REPLAY_BATCH = 256,
-};
-
-struct queue {
-	struct fw_engine *engine;
-	struct fw_pump *pump;
-	pthread_t thread;
-	bool running; /* under the engine's lock */
-};
-
-/* What is decided by. Nothing of it but the counters and the log changes once it is in force. */
-struct policy {
-	struct fw_tables *tables; /* NULL: there is none */
-	struct fw_dynamic *dynamic;
-	struct fw_counter *sums; /* one a rule, to add counters up in */
-	struct fw_decider replay;
-	struct fw_decider left[MAX_QUEUES]; /* of a policy in the past: those that the pumps had */
-};
-
-struct fw_engine {
-	/* Used by the caller's thread; the pumps do not change once started. */
-	struct policy policy; /* in force */
-	struct policy past; /* the one before, until it is forgotten */
-	struct fw_watch watch;
-	struct queue queues[MAX_QUEUES];
-	uint32_t queue_count;
-	uint32_t thread_count; /* to join */
-	bool shared;
-	bool started;
-	/* Shared with the queue threads and with fw_engine_wait(), under the lock. */
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	uint32_t running;
-	uint32_t waiting;
-	int failure; /* the first */
 };
 
 uint32_t fw_layout_hash(void)
@@ -60,22 +19,22 @@ uint32_t fw_layout_hash(void)
 	return FW_LAYOUT_HASH;
 }
 
-static void clear_policy(struct policy *p)
+static void clear_policy(struct fw_policy *p)
 {
 	if (!p->tables)
 		return;
-	for (uint32_t i = 0; i < MAX_QUEUES; i++)
+	for (uint32_t i = 0; i < FW_MAX_QUEUES; i++)
 		fw_decider_clear(&p->left[i]);
 	fw_decider_clear(&p->replay);
 	fw_dynamic_free(p->dynamic);
 	free(p->sums);
 	fw_tables_free(p->tables);
-	*p = (struct policy){ 0 };
+	*p = (struct fw_policy){ 0 };
 }
 
-static int load_policy(struct policy *p, const uint8_t *image, uint32_t size)
+static int load_policy(struct fw_policy *p, const uint8_t *image, uint32_t size)
 {
-	*p = (struct policy){ 0 };
+	*p = (struct fw_policy){ 0 };
 	int error = fw_tables_new(image, size, &p->tables);
 	if (error)
 		return error;
@@ -106,11 +65,11 @@ int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **ou
 		return -ENOMEM;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->ended, NULL);
-	struct policy *p = &e->policy;
+	struct fw_policy *p = &e->policy;
 	int error = load_policy(p, image, size);
 	if (error)
 		goto fail;
-	error = fw_decider_init(&p->replay, p->tables, p->dynamic, REPLAY_BATCH);
+	error = fw_decider_init(&p->replay, p->tables, p->dynamic, FW_REPLAY_BATCH);
 	if (error)
 		goto fail;
 	*out = e;
@@ -141,7 +100,7 @@ int32_t fw_engine_free(struct fw_engine *e)
 }
 
 /* A decider of the new policy for each there is, one that nobody has yet. */
-static int make_deciders(struct fw_engine *e, struct policy *p)
+static int make_deciders(struct fw_engine *e, struct fw_policy *p)
 {
 	int error = fw_decider_like(&p->replay, &e->policy.replay, p->tables, p->dynamic);
 
@@ -152,7 +111,7 @@ static int make_deciders(struct fw_engine *e, struct policy *p)
 }
 
 /* Until a pump has taken what it was offered: as long as a batch takes. One that has ended never does. */
-static void wait_until_taken(struct fw_engine *e, struct queue *q)
+static void wait_until_taken(struct fw_engine *e, struct fw_engine_queue *q)
 {
 	const struct timespec pause = { .tv_nsec = 20000 };
 
@@ -170,7 +129,7 @@ static void wait_until_taken(struct fw_engine *e, struct queue *q)
 int32_t fw_engine_swap(struct fw_engine *e, const uint8_t *image, uint32_t size,
 		       const uint8_t *carry, uint32_t carry_size)
 {
-	struct policy next;
+	struct fw_policy next;
 	uint32_t *numbers = NULL;
 
 	if (e->past.tables)
@@ -222,57 +181,6 @@ int32_t fw_engine_forget(struct fw_engine *e)
 	return 0;
 }
 
-/* One packet of a replay; the caller's buffers need not be aligned. */
-static struct fw_packet packet_at(const uint8_t *packets, uint32_t i)
-{
-	struct fw_packet p;
-
-	memcpy(&p, packets + (size_t)i * sizeof p, sizeof p);
-	return p;
-}
-
-static bool packet_ok(const struct fw_packet *p, uint32_t size, uint32_t name_count)
-{
-	return p->at <= size && p->captured <= size - p->at && p->captured <= p->length &&
-	       p->hook < FW_HOOK_COUNT && p->in < name_count && p->out < name_count;
-}
-
-int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t count,
-			 const uint8_t *bytes, uint32_t size, const uint8_t *names,
-			 uint32_t name_count, uint8_t *decisions)
-{
-	struct fw_seen seen[REPLAY_BATCH];
-	struct fw_decision decided[REPLAY_BATCH];
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct fw_packet p = packet_at(packets, i);
-		if (!packet_ok(&p, size, name_count))
-			return -EINVAL;
-	}
-	for (uint32_t first = 0, n; first < count; first += n) {
-		n = count - first < REPLAY_BATCH ? count - first : REPLAY_BATCH;
-		for (uint32_t i = 0; i < n; i++) {
-			const struct fw_packet p = packet_at(packets, first + i);
-			seen[i] = (struct fw_seen){
-				.bytes = bytes + p.at,
-				.captured = p.captured,
-				.length = p.length,
-				.mark = p.mark,
-				.hook = p.hook,
-				.uid = p.uid,
-				.gid = p.gid,
-				.mac = p.mac,
-				.time = p.time,
-				.in = fw_in_class(e->policy.tables, names + p.in * FW_NAME_SIZE),
-				.out = fw_out_class(e->policy.tables, names + p.out * FW_NAME_SIZE),
-			};
-		}
-		fw_decide(&e->policy.replay, seen, n, decided);
-		memcpy(decisions + (size_t)first * sizeof *decided, decided, n * sizeof *decided);
-	}
-	return 0;
-}
-
 int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint32_t copy,
 		       uint32_t depth, uint32_t coalesce, uint32_t fail_open)
 {
@@ -280,11 +188,11 @@ int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint
 		queue, batch, copy, depth, coalesce, fail_open != 0,
 	};
 
-	if (e->started || e->queue_count == MAX_QUEUES || queue > MAX_16 || batch < 1 ||
+	if (e->started || e->queue_count == FW_MAX_QUEUES || queue > MAX_16 || batch < 1 ||
 	    batch > MAX_BATCH || copy < MIN_COPY || copy > MAX_16 || depth < 1 || depth > MAX_16 ||
 	    (coalesce > MAX_COALESCE && coalesce != FW_COALESCE_AUTO))
 		return -EINVAL;
-	struct queue *q = &e->queues[e->queue_count];
+	struct fw_engine_queue *q = &e->queues[e->queue_count];
 	const int error = fw_pump_new(e->policy.tables, e->policy.dynamic, &e->watch, &options, &q->pump);
 	if (error)
 		return error;
@@ -317,7 +225,7 @@ static void stop_all(struct fw_engine *e)
 
 static void *queue_main(void *argument)
 {
-	struct queue *q = argument;
+	struct fw_engine_queue *q = argument;
 	struct fw_engine *e = q->engine;
 	const int error = fw_pump_run(q->pump);
 
@@ -333,7 +241,7 @@ static void *queue_main(void *argument)
 	return NULL;
 }
 
-static int start_queue(struct fw_engine *e, struct queue *q)
+static int start_queue(struct fw_engine *e, struct fw_engine_queue *q)
 {
 	pthread_mutex_lock(&e->lock);
 	q->running = true;
@@ -386,131 +294,4 @@ int32_t fw_engine_stop(struct fw_engine *e)
 {
 	stop_all(e);
 	return 0;
-}
-
-/* The i-th decider of a policy: one a queue, and the replays' last. NULL: there are no more. */
-static struct fw_decider *decider_of(struct fw_engine *e, bool past, uint32_t i)
-{
-	struct policy *p = past ? &e->past : &e->policy;
-
-	if (!p->tables || i > e->queue_count)
-		return NULL;
-	if (i == e->queue_count)
-		return &p->replay;
-	return past ? &p->left[i] : fw_pump_decider(e->queues[i].pump);
-}
-
-int32_t fw_engine_counters(struct fw_engine *e, uint32_t past, uint8_t *counters, uint32_t count)
-{
-	const struct policy *p = past ? &e->past : &e->policy;
-	const struct fw_decider *d;
-
-	if (!p->tables || count != p->tables->header->rule_count)
-		return -EINVAL;
-	memset(p->sums, 0, count * sizeof *p->sums);
-	for (uint32_t i = 0; (d = decider_of(e, past, i)); i++)
-		fw_counts_add_rules(d->counts, p->sums);
-	memcpy(counters, p->sums, count * sizeof *p->sums);
-	return 0;
-}
-
-int32_t fw_engine_stats(struct fw_engine *e, uint8_t *totals, uint32_t count)
-{
-	uint64_t sums[FW_STAT_COUNT] = { 0 };
-
-	if (count != FW_STAT_COUNT)
-		return -EINVAL;
-	fw_counts_add_stats(e->policy.replay.counts, sums);
-	for (uint32_t i = 0; i < e->queue_count; i++)
-		fw_pump_add_stats(e->queues[i].pump, sums);
-	memcpy(totals, sums, sizeof sums);
-	return 0;
-}
-
-int32_t fw_engine_queues(struct fw_engine *e, uint8_t *queues, uint32_t count)
-{
-	if (count != e->queue_count)
-		return -EINVAL;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct fw_queue q = fw_pump_queue(e->queues[i].pump);
-		memcpy(queues + (size_t)i * sizeof q, &q, sizeof q);
-	}
-	return 0;
-}
-
-static bool take_log(struct fw_engine *e, bool past, union fw_log_slot *slot)
-{
-	struct fw_decider *d;
-
-	for (uint32_t i = 0; (d = decider_of(e, past, i)); i++)
-		if (fw_decider_take_log(d, slot))
-			return true;
-	return false;
-}
-
-/* The name that an interface has now, zero-padded. */
-static void name_interface(uint32_t index, uint64_t *words)
-{
-	char name[IF_NAMESIZE] = { 0 };
-
-	if (index && if_indextoname(index, name))
-		memcpy(words, name, sizeof name);
-}
-
-int32_t fw_engine_read_log(struct fw_engine *e, uint32_t past, uint8_t *lines, uint32_t room)
-{
-	union fw_log_slot slot;
-	uint32_t count = 0;
-
-	for (; count < room && take_log(e, past, &slot); count++) {
-		name_interface(slot.line.log.in, &slot.line.log.in_0);
-		name_interface(slot.line.log.out, &slot.line.log.out_0);
-		memcpy(lines + (size_t)count * sizeof slot, &slot, sizeof slot);
-	}
-	return (int32_t)count;
-}
-
-static struct fw_member member_at(const uint8_t *bytes)
-{
-	struct fw_member m;
-
-	memcpy(&m, bytes, sizeof m);
-	return m;
-}
-
-int32_t fw_engine_set_add(struct fw_engine *e, uint32_t set, const uint8_t *member)
-{
-	const struct fw_member m = member_at(member);
-
-	return fw_dynamic_add(e->policy.dynamic, set, &m, fw_time_now());
-}
-
-int32_t fw_engine_set_del(struct fw_engine *e, uint32_t set, const uint8_t *member)
-{
-	const struct fw_member m = member_at(member);
-
-	return fw_dynamic_del(e->policy.dynamic, set, &m, fw_time_now());
-}
-
-int32_t fw_engine_set_list(struct fw_engine *e, uint32_t set, uint8_t *members, uint32_t room)
-{
-	struct fw_member *list = calloc(room + 1, sizeof *list);
-
-	if (!list)
-		return -ENOMEM;
-	const int64_t count = fw_dynamic_list(e->policy.dynamic, set, list, room, fw_time_now());
-	if (count > 0)
-		memcpy(members, list, (count < room ? (size_t)count : room) * sizeof *list);
-	free(list);
-	return (int32_t)count;
-}
-
-int32_t fw_queue_owner(uint32_t queue)
-{
-	return fw_proc_owner(queue);
-}
-
-int32_t fw_notify(const uint8_t *address, uint32_t length, const uint8_t *message, uint32_t size)
-{
-	return fw_notify_send(address, length, message, size);
 }

@@ -451,7 +451,7 @@ export const LOG_BYTES = 256;
 /** Flows that `option flow-cache` can ask for: 64 MB a queue. */
 export const MAX_FLOWS = 1 << 20;
 
-/** Limits that `image.c` holds an image to. */
+/** Limits that the loader (`native/image.c`) holds an image to. */
 export const MAX_AXES = 16;
 export const MAX_STEPS = 64;
 export const MAX_FOLDS = 64;

@@ -1,0 +1,270 @@
+#include "image_rooms.h"
+
+/* u64 words of a dense row: one, or 256 bits times a power of two. */
+static uint32_t words(uint32_t bits)
+{
+	uint32_t n = bits <= 64 ? 1 : 4;
+
+	while (n < FW_MAX_CLASSES && n * 64 < bits)
+		n *= 2;
+	return n;
+}
+
+/* The rule numbers behind a row's bits: ascending; those of a decide row are of rules that decide. */
+static bool numbers_ok(const struct fw_tables *t, const uint32_t *numbers, uint32_t count,
+		       bool decides)
+{
+	if (!numbers)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		if (numbers[i] >= t->header->rule_count || (i > 0 && numbers[i] < numbers[i - 1]))
+			return false;
+		if (decides && t->rules[numbers[i]].verdict == FW_VERDICT_NEXT)
+			return false;
+	}
+	return true;
+}
+
+static bool find_numbers(struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+
+	t->dense_words = words(h->decide_count);
+	t->decide = fw_section(t, h->decide_at, h->decide_count, sizeof *t->decide);
+	t->effect = fw_section(t, h->effect_at, h->effect_count, sizeof *t->effect);
+	return numbers_ok(t, t->decide, h->decide_count, true) &&
+	       (h->effect_count == 0 || numbers_ok(t, t->effect, h->effect_count, false));
+}
+
+static uint32_t count_bits(uint64_t bits)
+{
+	return (uint32_t)__builtin_popcountll(bits);
+}
+
+static uint32_t last_bit(uint64_t bits)
+{
+	return 63 - (uint32_t)__builtin_clzll(bits);
+}
+
+/* A dense row for each class, without a bit that has no rule. */
+static bool dense_ok(const uint64_t *rows, uint32_t classes, uint32_t width, uint32_t bits)
+{
+	if (!rows)
+		return false;
+	for (uint32_t c = 0; c < classes; c++)
+		for (uint32_t w = bits / 64; w < width; w++) {
+			const uint64_t beyond = w > bits / 64 ? ~UINT64_C(0) : ~UINT64_C(0) << bits % 64;
+			if (rows[(uint64_t)c * width + w] & beyond)
+				return false;
+		}
+	return true;
+}
+
+/* Blocks and words as the tops and bits say; the last bit of a row has a rule. */
+static bool sparse_ok(const struct fw_tables *t, const struct fw_row *rows, uint32_t classes,
+		      uint32_t bits)
+{
+	const struct fw_header *h = t->header;
+
+	if (!rows)
+		return false;
+	for (uint32_t c = 0; c < classes; c++) {
+		const struct fw_row *r = &rows[c];
+		const uint32_t blocks = count_bits(r->top);
+		if (r->pad != 0 || r->first > h->number_count || blocks > h->number_count - r->first)
+			return false;
+		if (blocks == 0)
+			continue;
+		const struct fw_block *b = &t->blocks[t->numbers[r->first + blocks - 1]];
+		const uint64_t word = t->words[b->first + count_bits(b->bits) - 1];
+		if (word == 0 || last_bit(r->top) * 4096 + last_bit(b->bits) * 64 + last_bit(word) >= bits)
+			return false;
+	}
+	return true;
+}
+
+/* The blocks and words of sparse rows. */
+static bool find_blocks(struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+
+	t->numbers = fw_section(t, h->numbers_at, h->number_count, sizeof *t->numbers);
+	t->blocks = fw_section(t, h->blocks_at, h->block_count, sizeof *t->blocks);
+	t->words = fw_section(t, h->words_at, h->word_count, sizeof *t->words);
+	if ((h->number_count > 0 && !t->numbers) || (h->block_count > 0 && !t->blocks) ||
+	    (h->word_count > 0 && !t->words))
+		return false;
+	for (uint32_t i = 0; i < h->number_count; i++)
+		if (t->numbers[i] >= h->block_count)
+			return false;
+	for (uint32_t i = 0; i < h->block_count; i++) {
+		const struct fw_block *b = &t->blocks[i];
+		if (b->bits == 0 || b->pad != 0 || b->first > h->word_count ||
+		    count_bits(b->bits) > h->word_count - b->first)
+			return false;
+	}
+	return true;
+}
+
+/* What a class of an axis leaves possible, in rows of the back end's kind. */
+static bool find_axis_rows(const struct fw_tables *t, const struct fw_axis *a, struct fw_classifier *c)
+{
+	const struct fw_header *h = t->header;
+
+	if (h->back_end == FW_BACK_END_DENSE) {
+		const uint64_t size = (uint64_t)a->classes * t->dense_words;
+		c->dense = fw_section(t, a->decide_at, size, sizeof *c->dense);
+		if (!dense_ok(c->dense, a->classes, t->dense_words, h->decide_count))
+			return false;
+	}
+	if (h->back_end == FW_BACK_END_SPARSE) {
+		c->sparse = fw_section(t, a->decide_at, a->classes, sizeof *c->sparse);
+		if (!sparse_ok(t, c->sparse, a->classes, h->decide_count))
+			return false;
+	}
+	if (h->effect_count == 0)
+		return true;
+	c->effects = fw_section(t, a->effect_at, a->classes, sizeof *c->effects);
+	return sparse_ok(t, c->effects, a->classes, h->effect_count);
+}
+
+static bool find_rows(struct fw_tables *t)
+{
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+
+	for (uint32_t i = 0; i < t->axis_count; i++)
+		if (!find_axis_rows(t, &axes[i], &t->axes[i]))
+			return false;
+	return true;
+}
+
+/* Rules that decide, or none. */
+static bool decides_or_none(const struct fw_tables *t, uint32_t rule)
+{
+	return rule == FW_NO_RULE || (rule < t->header->rule_count &&
+				      t->rules[rule].verdict != FW_VERDICT_NEXT);
+}
+
+/* Every walk of a list ends: what it ends with holds for every app class. */
+static bool lists_ok(const struct fw_tables *t, const struct fw_parted *p)
+{
+	const uint32_t last = p->list_count - 1;
+
+	if (!t->app || !t->lists || (p->table_count > 0 && !t->long_rows))
+		return false;
+	for (uint32_t c = 0; c < t->app_classes; c++)
+		if (!(t->app[(uint64_t)c * p->app_words] & 1))
+			return false;
+	for (uint32_t i = 0; i < p->list_count; i++)
+		if (!decides_or_none(t, t->lists[i].rule) ||
+		    t->lists[i].combination / 64 >= p->app_words)
+			return false;
+	for (uint64_t i = 0; i < (uint64_t)p->table_count * t->app_classes; i++)
+		if (!decides_or_none(t, t->long_rows[i]))
+			return false;
+	return t->lists[0].rule == FW_NO_RULE && t->lists[0].combination == 0 &&
+	       t->lists[last].rule == FW_NO_RULE && t->lists[last].combination == 0;
+}
+
+static bool row_ok(const struct fw_parted *p, uint32_t row)
+{
+	return row & FW_BRANCH ? (row & ~FW_BRANCH) < p->table_count : row < p->list_count;
+}
+
+/* How many numbers a side of a group has. */
+static uint32_t source_numbers(const struct fw_tables *t, const struct fw_group *g)
+{
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+
+	return g->kind == FW_GROUP_SOURCE || g->kind == FW_GROUP_PAIR ? axes[0].classes
+								       : t->parted->source_parts;
+}
+
+static uint32_t destination_numbers(const struct fw_tables *t, const struct fw_group *g)
+{
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+
+	return g->kind == FW_GROUP_DESTINATION || g->kind == FW_GROUP_PAIR
+		       ? axes[1].classes
+		       : t->parted->destination_parts;
+}
+
+static bool group_ok(struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
+{
+	const struct fw_parted *p = t->parted;
+
+	*r = (struct fw_rows){ .kind = g->kind,
+			       .width = g->width,
+			       .block_count = g->block_count,
+			       .bucket_ways = g->bucket_ways };
+	if (g->kind >= FW_GROUP_COUNT || g->pad != 0)
+		return false;
+	if (g->width > 0) {
+		const uint64_t pairs = (uint64_t)source_numbers(t, g) * g->width;
+		if (g->width != destination_numbers(t, g))
+			return false;
+		r->rows = fw_section(t, g->rows_at, pairs, sizeof *r->rows);
+		for (uint64_t i = 0; r->rows && i < pairs; i++)
+			if (!row_ok(p, r->rows[i]))
+				return false;
+		return r->rows != NULL;
+	}
+	if (g->bucket_ways != 4 && g->bucket_ways != 8)
+		return false;
+	const uint64_t buckets = (uint64_t)g->block_count * FW_BLOCK_BUCKETS;
+	r->buckets = fw_section(t, g->buckets_at, buckets, 16 * sizeof *r->buckets);
+	r->multipliers = fw_section(t, g->multipliers_at, g->block_count, sizeof *r->multipliers);
+	for (uint64_t i = 0; r->buckets && i < buckets; i++)
+		for (uint32_t way = 0; way < g->bucket_ways; way++)
+			if (!row_ok(p, r->buckets[16 * i + 8 + way]))
+				return false;
+	return r->buckets && r->multipliers;
+}
+
+static bool parts_ok(const uint32_t *parts, uint32_t count, uint32_t most)
+{
+	if (!parts)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (parts[i] >= most)
+			return false;
+	return true;
+}
+
+static bool find_parted(struct fw_tables *t)
+{
+	const struct fw_header *h = t->header;
+	const struct fw_axis *axes = fw_at(t, h->axes_at);
+	uint32_t seen = 0;
+
+	if (h->back_end != FW_BACK_END_PARTED)
+		return h->back_end < FW_BACK_END_COUNT;
+	if (t->axis_count != 3 || axes[0].kind != FW_AXIS_SOURCE ||
+	    axes[1].kind != FW_AXIS_DESTINATION || axes[2].kind != FW_AXIS_SCALAR)
+		return false;
+	const struct fw_parted *p = t->parted = fw_section(t, h->parted_at, 1, sizeof *t->parted);
+	if (!p || p->group_count == 0 || p->group_count > FW_GROUP_COUNT || p->app_words == 0)
+		return false;
+	t->app_classes = axes[2].classes;
+	t->sources = fw_section(t, p->sources_at, axes[0].classes, sizeof *t->sources);
+	t->destinations = fw_section(t, p->destinations_at, axes[1].classes, sizeof *t->destinations);
+	t->app = fw_section(t, p->app_at, (uint64_t)t->app_classes * p->app_words, sizeof *t->app);
+	t->lists = fw_section(t, p->lists_at, p->list_count, sizeof *t->lists);
+	t->long_rows = fw_section(t, p->tables_at, (uint64_t)p->table_count * t->app_classes,
+			       sizeof *t->long_rows);
+	const struct fw_group *groups = fw_section(t, p->groups_at, p->group_count, sizeof *groups);
+	if (!groups || !parts_ok(t->sources, axes[0].classes, p->source_parts) ||
+	    !parts_ok(t->destinations, axes[1].classes, p->destination_parts) || !lists_ok(t, p))
+		return false;
+	for (uint32_t i = 0; i < p->group_count; i++) {
+		if (!group_ok(t, &groups[i], &t->groups[i]) || (seen & 1u << groups[i].kind))
+			return false;
+		seen |= 1u << groups[i].kind;
+	}
+	return true;
+}
+
+bool fw_find_back(struct fw_tables *t)
+{
+	return find_numbers(t) && find_blocks(t) && find_rows(t) && find_parted(t);
+}
