@@ -47,7 +47,7 @@ interface Settings {
 export async function bench(options: Options, signal: AbortSignal): Promise<void> {
   const settings = settingsFrom(options);
   if (!isRoot) throw new Error("this bench needs root: it makes network namespaces");
-  const tools = ["iproute2", "iptables", "nftables", "iputils-ping", "iperf3"] as const;
+  const tools = ["iproute2", "iptables", "nftables", "iputils-ping", "iperf3", "ethtool"] as const;
   requirePackages(["gcc", "make", "libnetfilter-queue-dev", "libmnl-dev", ...tools]);
   await succeed("make", ["-s", "-C", new URL("queue/", import.meta.url).pathname]);
 

@@ -18,7 +18,7 @@ import { sessionHere } from "./session.ts";
 
 /** Options that a run cannot change: what its queues were bound with, and where it is asked. */
 const HELD = [
-  ...["queue", "batch", "workers", "split", "copy", "coalesce", "fail-overflow"] as const,
+  ...["queue", "batch", "workers", "split", "copy", "coalesce", "gro", "fail-overflow"] as const,
   ...["mark-mask", "hooks", "control", "metrics"] as const,
   ...["fail-error", "fail-hang", "hooks-lost"] as const,
 ];

@@ -61,6 +61,7 @@ const POLICY_OPTIONS: readonly OptionSpec[] = [
   ...SHARING,
   { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
   { name: "coalesce", value: "auto|off|US", summary: "let packets gather under load" },
+  { name: "gro", value: "on|off", summary: "let the kernel put datagrams of a flow together" },
   { name: "flow-cache", value: "off|N", summary: "flows that each queue remembers" },
   { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
   { name: "push-down", value: "on|off|N", summary: "kernel rules in front of the queue" },

@@ -99,6 +99,7 @@ function overrides({ options }: Arguments): Partial<Options> {
         "split",
         "copy",
         "coalesce",
+        "gro",
         "flow-cache",
         "fail",
         "push-down",

@@ -3,6 +3,7 @@ import {
   type Answer,
   COALESCE_AUTO,
   ControlError,
+  gather,
   type Handler,
   serveControl,
   type ServiceConfig,
@@ -79,6 +80,8 @@ async function filter(
   });
   parts.defer(() => changes.stop());
   const reload = () => void managed.reload(changes.reload);
+  const gathering = first.policy.options.gro ? await gather(alarm) : undefined;
+  parts.defer(() => gathering?.stop());
   Deno.addSignalListener("SIGHUP", reload);
   parts.defer(() => Deno.removeSignalListener("SIGHUP", reload));
   if (args.options.watch) {
@@ -128,6 +131,10 @@ function handlers(
 
 async function* news(observer: Observer, intervalMs: number): AsyncGenerator<Answer> {
   for await (const news of observer.follow(intervalMs)) yield { ...news };
+}
+
+function alarm(text: string): void {
+  console.error(`barrage: ${text}`);
 }
 
 /** A run whose metrics cannot be served filters all the same. */
@@ -194,7 +201,7 @@ function serviceConfig(policy: Policy, image: Uint8Array<ArrayBuffer>): ServiceC
       hang: options["fail-hang"] === "open" ? endingQueueing() : [],
       lost: options["hooks-lost"],
     },
-    alarm: (text) => console.error(`barrage: ${text}`),
+    alarm,
   };
 }
 

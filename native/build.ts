@@ -29,6 +29,7 @@ const PACKAGES = {
   "zsh": { program: "zsh" },
   "fish": { program: "fish" },
   "groff-base": { program: "groff" },
+  "ethtool": { program: "ethtool" },
   "iperf3": { program: "iperf3" },
   "chromium": { program: "chromium" },
   "tmux": { program: "tmux" },

@@ -13,6 +13,7 @@ requirePackages([
   "iptables",
   "nftables",
   "iputils-ping",
+  "ethtool",
   "procps",
   "tshark", // reads what `log pcap` has kept
   "zsh", // completes by our scripts, as fish and bash do

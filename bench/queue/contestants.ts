@@ -63,10 +63,30 @@ const floor = onQueue("null engine", (_, { batch }) => ({
   ready: /ready/,
 }));
 
-const barrage = onQueue("barrage", (rules, { batch, coalesce }) => ({
-  argv: fw(rules, ...RUN, "--no-hooks", "--batch", batch, "--coalesce", coalesce),
-  ready: /^barrage: filtering/,
-}));
+/** The floor of a run that asks the kernel to put datagrams together. */
+const floorGro: Contestant = {
+  name: "null engine, GRO",
+  start: async (host, policy, manner) => {
+    const turn = (to: "on" | "off") =>
+      host.run(["ethtool", "-K", host.leftLink, "gro", to, "rx-udp-gro-forwarding", to]);
+    await turn("on");
+    const own = await floor.start(host, policy, manner);
+    return running(own.pid, async () => {
+      await own[Symbol.asyncDispose]();
+      await turn("off");
+    });
+  },
+};
+
+const barrage = ownEngine("barrage");
+const barrageGro = ownEngine("barrage, option gro", "--gro", "on");
+
+function ownEngine(name: string, ...options: string[]): Contestant {
+  return onQueue(name, (rules, { batch, coalesce }) => ({
+    argv: fw(rules, ...RUN, "--no-hooks", "--batch", batch, "--coalesce", coalesce, ...options),
+    ready: /^barrage: filtering/,
+  }));
+}
 
 const RELOAD_MS = 100;
 
@@ -106,7 +126,9 @@ export const CONTESTANTS: Readonly<Record<string, Contestant>> = {
   iptables,
   canonical,
   null: floor,
+  nullgro: floorGro,
   barrage,
+  barragegro: barrageGro,
   reloading,
   pushed,
 };
@@ -127,7 +149,7 @@ function onQueue(
       await process.line(ready);
       return running(process.pid, async () => {
         await host.run(["iptables-restore"], "*mangle\nCOMMIT\n");
-        await process.stop(name === "barrage" ? "SIGINT" : "SIGKILL");
+        await process.stop(name.startsWith("barrage") ? "SIGINT" : "SIGKILL");
         await Deno.remove(rules);
       });
     },

@@ -103,25 +103,27 @@ const TRAINS: readonly Column[] = [
 ];
 
 /**
- * The same datagrams, but they travel as they were sent, eight at a time, until somebody cuts them:
- * so a packet says little, and what counts are datagrams that reach the sockets.
+ * Datagrams that are one packet, eight at a time, somewhere on their way: so a packet says little, and
+ * what counts are datagrams that reach the sockets.
  */
-const trains: Scenario["measure"] = async (stage, hook, pid, windowMs, signal) => {
-  const to = targetOf(stage, hook).v4;
-  const generator = await startBlast(stage.net.host("sender"), to, { trains: true });
-  const look = () => ({
-    at: performance.now(),
-    delivered: delivered(stage.sinks[hook]),
-    cpuNs: pid === undefined ? NaN : cpuNs(pid),
-  });
-  await elapse(WARM_UP_MS, signal);
-  const before = look();
-  await elapse(windowMs, signal);
-  const after = look();
-  await generator.stop("SIGTERM");
-  const datagrams = after.delivered - before.delivered;
-  return [datagrams / (after.at - before.at), (after.cpuNs - before.cpuNs) / datagrams];
-};
+function delivery(stream: Stream): Scenario["measure"] {
+  return async (stage, hook, pid, windowMs, signal) => {
+    const to = targetOf(stage, hook).v4;
+    const generator = await startBlast(stage.net.host("sender"), to, stream);
+    const look = () => ({
+      at: performance.now(),
+      delivered: delivered(stage.sinks[hook]),
+      cpuNs: pid === undefined ? NaN : cpuNs(pid),
+    });
+    await elapse(WARM_UP_MS, signal);
+    const before = look();
+    await elapse(windowMs, signal);
+    const after = look();
+    await generator.stop("SIGTERM");
+    const datagrams = after.delivered - before.delivered;
+    return [datagrams / (after.at - before.at), (after.cpuNs - before.cpuNs) / datagrams];
+  };
+}
 
 /** Datagrams that have come to a host's sockets, where they find no room: see sink.c. */
 function delivered(sink: number): number {
@@ -228,6 +230,7 @@ const connections: Scenario["measure"] = async (stage, hook, _, windowMs, signal
 };
 
 const ALL = ["none", "nft", "iptables", "canonical", "null", "barrage"];
+const GATHERING = ["none", "canonical", "null", "nullgro", "barrage", "barragegro"];
 const QUEUES = ["canonical", "null", "barrage"];
 const COMMON = { hook: "input", rules: [1000], pinned: false, state: false } as const;
 
@@ -260,7 +263,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     against: ["canonical", "null"],
     pinned: true,
     columns: TRAINS,
-    measure: trains,
+    measure: delivery({ trains: true }),
   },
   forwardtrains: {
     ...COMMON,
@@ -270,7 +273,36 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     against: ["canonical", "null"],
     pinned: true,
     columns: TRAINS,
-    measure: trains,
+    measure: delivery({ trains: true }),
+  },
+  gro: {
+    ...COMMON,
+    title: "INPUT, all that can be sent, datagram by datagram, which the kernel may put together",
+    rules: [24, 1000, 10_000],
+    contestants: GATHERING,
+    against: ["canonical", "nullgro"],
+    pinned: true,
+    columns: TRAINS,
+    measure: delivery({ trains: false }),
+  },
+  forwardgro: {
+    ...COMMON,
+    title: "FORWARD, all that can be sent, datagram by datagram, which the kernel may put together",
+    hook: "forward",
+    contestants: GATHERING,
+    against: ["canonical", "nullgro"],
+    pinned: true,
+    columns: TRAINS,
+    measure: delivery({ trains: false }),
+  },
+  scattered: {
+    ...COMMON,
+    title: "INPUT, all that can be sent, no two datagrams of a flow one after the other",
+    contestants: GATHERING,
+    against: ["canonical", "nullgro"],
+    pinned: true,
+    columns: TRAINS,
+    measure: delivery({ rate: Infinity }),
   },
   ...Object.fromEntries([10, 50, 100].map((kpps) => [`paced${kpps}`, {
     ...COMMON,

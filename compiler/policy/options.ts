@@ -23,6 +23,8 @@ export interface Options {
   readonly copy: number;
   /** Microseconds to let packets gather before they are received; 0 is off. */
   readonly coalesce: number | "auto";
+  /** Whether interfaces put datagrams of a flow that come together into one packet. */
+  readonly gro: boolean;
   /** Flows that each queue remembers, so that their packets need not go through the tables; 0 is off. */
   readonly "flow-cache": number;
   /** `open`: unfiltered when nobody listens. */
@@ -66,6 +68,7 @@ export const DEFAULTS: Options = {
   split: "packets",
   copy: 256,
   coalesce: "auto",
+  gro: false,
   "flow-cache": 0,
   "fail-listener": "closed",
   "fail-overflow": "closed",
@@ -123,6 +126,10 @@ const READERS: Readonly<
         : text === "off"
         ? { coalesce: 0 }
         : number(text, 1, 1000, (coalesce) => ({ coalesce })),
+  },
+  gro: {
+    takes: "on or off",
+    read: (text) => oneOf(text, ["on", "off"], (gro) => ({ gro: gro === "on" })),
   },
   "flow-cache": {
     takes: "off, or a number of flows from 1 to 1048576",

@@ -38,6 +38,9 @@ export async function run(what: string, { argv, stdin }: Command): Promise<strin
   throw new HookError(what, said || `${program} ended with exit code ${code}`, remedyFor(said));
 }
 
+/** Debian's packages of programs, but for those of iptables. */
+const PACKAGES: Readonly<Record<string, string>> = { nft: "nftables", ethtool: "ethtool" };
+
 /** Starts a kernel's tool, all its streams piped. Throws HookError when it is missing. */
 export function spawn(
   what: string,
@@ -56,7 +59,7 @@ export function spawn(
     }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      const owner = program === "nft" ? "nftables" : "iptables";
+      const owner = PACKAGES[program] ?? "iptables";
       throw new HookError(what, `${program} is not installed`, `Install the package "${owner}".`);
     }
     if (error instanceof Deno.errors.NotCapable) {

@@ -51,6 +51,17 @@ export async function serve(host: Host, ...ports: number[]): Promise<Background>
   return server;
 }
 
+/** Waits for so many datagrams at a port of a namespace; resolves when it does, and ends with them. */
+export async function startCollecting(
+  host: Host,
+  port: number,
+  count: number,
+): Promise<Background> {
+  const collecting = host.start([...DENO, "collect", `${port}`, `${count}`]);
+  await collecting.line(/listening/);
+  return collecting;
+}
+
 /** Sends datagrams without end from a namespace, to these ports in turn. */
 export function startFlood(host: Host, to: string, ...ports: number[]): Background {
   return host.start([...DENO, "flood", to, ...ports.map(String)]);
@@ -170,6 +181,18 @@ function flood(address: string, ports: readonly number[]): never {
   for (;;) for (const fd of sockets) c.send(fd, payload, 64n, 0);
 }
 
+/** Sends so many datagrams with one call, which the kernel cuts on their way. */
+function train(address: string, port: number, count: number): { sent: number } {
+  const SOL_UDP = 17, UDP_SEGMENT = 103, SIZE = 64;
+  const c = libc();
+  const family = address.includes(":") ? AF_INET6 : AF_INET;
+  const fd = c.socket(family, DATAGRAM, 0);
+  const sockaddr = socketAddress(c, family, address, port);
+  if (c.connect(fd, sockaddr, sockaddr.length) < 0) throw new Error(`cannot reach ${address}`);
+  c.setsockopt(fd, SOL_UDP, UDP_SEGMENT, new Uint32Array([SIZE]), 4);
+  return { sent: Number(c.send(fd, new Uint8Array(SIZE * count), BigInt(SIZE * count), 0)) / SIZE };
+}
+
 /** Sends the packets of a file, a line of hexadecimal each, below IP. */
 function injectFile(link: string, to: string, path: string): { sent: number } {
   const c = libc();
@@ -214,6 +237,21 @@ async function echo(port: number): Promise<void> {
   await once(udp.bind(port, "::"), "listening");
 }
 
+/** Resolves to their lengths when so many datagrams have come to a port. */
+async function collect(port: number, count: number): Promise<{ lengths: number[] }> {
+  const socket = createSocket("udp4");
+  const lengths: number[] = [];
+  const all = Promise.withResolvers<void>();
+  socket.on("message", ({ length }) => {
+    if (lengths.push(length) === count) all.resolve();
+  });
+  await once(socket.bind(port), "listening");
+  console.log("listening");
+  await all.promise;
+  socket.close();
+  return { lengths };
+}
+
 /** What each word on the command line does; the rest of the line are its arguments. */
 const COMMANDS: Record<string, (...args: string[]) => unknown> = {
   "tcp-connect": (to, port, ms) => attempt(STREAM, to!, Number(port), false, timeout(ms)),
@@ -221,6 +259,8 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
   "udp-echo": (to, port, ms) => attempt(DATAGRAM, to!, Number(port), true, timeout(ms)),
   "ping": (to, ms) => ping(to!, timeout(ms)),
   "inject": (link, to, path) => injectFile(link!, to!, path!),
+  "train": (to, port, count) => train(to!, Number(port), Number(count)),
+  "collect": (port, count) => collect(Number(port), Number(count)),
   "cut-tcp": (to) => cutTcp(to!),
   "flood": (to, ...ports) => flood(to!, ports.map(Number)),
   async "serve"(...ports) {

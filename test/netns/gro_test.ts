@@ -1,0 +1,66 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { Barrage, fw, packetsOf, ruleFile } from "../support/barrage.ts";
+import { type Host, Network, rootTest } from "../support/netns.ts";
+import { startCollecting, traffic } from "../support/traffic.ts";
+
+const POLICY = (option: string) =>
+  `option gro ${option}
+   chain input default drop {
+     accept udp dport 5000 label trains
+     accept icmp
+     accept ipv6
+   }`;
+
+/** Whether an interface puts packets together, and datagrams too. */
+async function features(host: Host): Promise<string> {
+  const text = await host.run(["ethtool", "-k", host.leftLink]);
+  const of = (name: string) => new RegExp(`^${name}: (\\w+)`, "m").exec(text)![1]!;
+  return `${of("generic-receive-offload")} ${of("rx-udp-gro-forwarding")}`;
+}
+
+/** Packets that Barrage was asked about, of eight datagrams that came close together; all get there. */
+async function askedAboutEight(option: string): Promise<number> {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  await using barrage = await Barrage.start(server, POLICY(option));
+  const collecting = await startCollecting(server, 5000, 8);
+  await client.run(["ip", "link", "set", client.rightLink, "gso_max_segs", "1"]);
+  await traffic(client, "train", server.v4, 5000, 8);
+  assertEquals((await collecting.ended).code, 0);
+  return packetsOf(await barrage.stop(), "trains");
+}
+
+rootTest("with `option gro on` datagrams of a flow are one packet, and all get there", async () => {
+  assertEquals(await askedAboutEight("on"), 1);
+});
+
+rootTest("without it they are as many packets", async () => {
+  assertEquals(await askedAboutEight("off"), 8);
+});
+
+rootTest("interfaces gather while it runs, and are then as they were", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  await server.run(["ethtool", "-K", server.leftLink, "rx-udp-gro-forwarding", "on"]);
+  assertEquals(await features(server), "off on");
+  await using barrage = await Barrage.start(server, POLICY("on"));
+  assertEquals(await features(server), "on on");
+  await barrage.stop();
+  assertEquals(await features(server), "off on");
+});
+
+rootTest("where ethtool is missing it says so, and filters all the same", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  const path = await Deno.makeTempDir();
+  const tools = ["iptables", "ip6tables"].flatMap((tool) => [`${tool}-restore`, `${tool}-save`]);
+  for (const tool of tools) await Deno.symlink(`/usr/sbin/${tool}`, `${path}/${tool}`);
+  const rules = await ruleFile(POLICY("on"));
+  const running = server.start(["env", `PATH=${path}`, ...fw(rules, "--control", "off")]);
+  await running.line(/^barrage: filtering/);
+  assertMatch(await running.line(/ethtool/), /not installed; datagrams are queued one by one$/);
+  assertEquals((await traffic(client, "ping", server.v4)).result, "answered");
+  assertEquals((await running.stop("SIGINT")).code, 0);
+  await Deno.remove(rules);
+  await Deno.remove(path, { recursive: true });
+});
