@@ -3,11 +3,18 @@
  *
  * @module
  */
-import { duplicate, notYet, type Report, suggestion } from "../diagnostic.ts";
+import {
+  type Diagnostic,
+  duplicate,
+  nearest,
+  notYet,
+  type Report,
+  suggestion,
+} from "../diagnostic.ts";
 import type * as Ast from "../syntax/ast.ts";
 import { readLimit, readLog, readTime, readUntil } from "./dynamic.ts";
 import { type Field, FRAGMENT, IPV4, IPV6, NO_FLAGS, PROTO, STATES, TCP_FLAGS } from "./field.ts";
-import { type Interval, setOf, span, subtract } from "./interval.ts";
+import { setOf, span, subtract } from "./interval.ts";
 import type { Marks } from "./mark.ts";
 import type { Operands } from "./operand.ts";
 import type { Literal, Log, MarkChange, Member } from "./policy.ts";
@@ -252,9 +259,18 @@ export class Clauses {
 
   /** `value/mask`: of the flags in the mask exactly those in the value. No mask: all of the value. */
   #flags(clause: Ast.FlagsClause): readonly Region[] | undefined {
-    const value = this.#flagBits(clause.value);
-    const mask = clause.mask ? this.#flagBits(clause.mask) : value;
-    if (value === undefined || mask === undefined) return undefined;
+    const words = [...clause.value, ...(clause.mask ?? [])];
+    const unknown = words.filter(({ text }) => !Object.hasOwn(FLAG_BITS, text));
+    if (unknown.length > 0) {
+      const meant = flagsMeant(clause);
+      this.#report({
+        ...unnamed(unknown, ["a TCP flag", "TCP flags"], Object.keys(FLAG_BITS)),
+        ...(meant && { help: `write \`flags ${meant}\`` }),
+      });
+      return undefined;
+    }
+    const value = bitsOf(clause.value);
+    const mask = clause.mask ? bitsOf(clause.mask) : value;
     if ((value & ~mask) !== 0) {
       this.#report({
         code: "FW302",
@@ -268,45 +284,61 @@ export class Clauses {
     return [{ flags: setOf(bytes.filter((b) => (b & mask) === value).flatMap((b) => span(b))) }];
   }
 
-  #flagBits(names: readonly Ast.Word[]): number | undefined {
-    let bits = 0;
-    for (const { text, span } of names) {
-      const bit = text === "none" ? 0 : text === "all" ? 255 : TCP_FLAGS[text];
-      if (bit === undefined) {
-        const known = [...Object.keys(TCP_FLAGS), "none", "all"];
-        this.#report({
-          code: "FW218",
-          message: `\`${text}\` is not a TCP flag`,
-          span,
-          ...suggestion(text, known),
-          note: `the flags are ${known.join(", ")}`,
-        });
-        return undefined;
-      }
-      bits |= bit;
-    }
-    return bits;
-  }
-
   #state(clause: Ast.StateClause): readonly Region[] | undefined {
-    const states: Interval[] = [];
-    for (const { text, span: place } of clause.names) {
-      const state = STATES.findIndex((name) => name === text);
-      if (state < 0) {
-        this.#report({
-          code: "FW218",
-          message: `\`${text}\` is not a state`,
-          span: place,
-          ...suggestion(text, STATES),
-          note: `the states are ${STATES.join(", ")}`,
-        });
-        return undefined;
-      }
-      states.push(...span(state));
+    const numbers = clause.names.map(({ text }) => STATES.findIndex((name) => name === text));
+    const unknown = clause.names.filter((_, i) => numbers[i]! < 0);
+    if (unknown.length > 0) {
+      this.#report(unnamed(unknown, ["a state", "states"], STATES));
+      return undefined;
     }
-    const set = setOf(states);
+    const set = setOf(numbers.flatMap((state) => span(state)));
     return [{ state: clause.negated ? subtract(span(0, STATES.length - 1), set) : set }];
   }
+}
+
+const FLAG_BITS: Readonly<Record<string, number>> = { ...TCP_FLAGS, none: 0, all: 255 };
+
+function bitsOf(flags: readonly Ast.Word[]): number {
+  return flags.reduce((bits, { text }) => bits | FLAG_BITS[text]!, 0);
+}
+
+/** Flags by their first letters, as pf and tcpdump have them, in our words; undefined if one is not. */
+function flagsMeant({ value, mask }: Ast.FlagsClause): string | undefined {
+  const letters: Readonly<Record<string, string>> = {
+    ...Object.fromEntries(Object.keys(TCP_FLAGS).map((flag) => [flag[0]!.toUpperCase(), flag])),
+    ...{ E: "ece", W: "cwr" },
+  };
+  const written = [value, ...(mask ? [mask] : [])].map((words) =>
+    words.flatMap(({ text }) => [...text].map((letter) => letters[letter]))
+  );
+  if (!written.flat().every((flag) => flag !== undefined)) return undefined;
+  return written.map((flags) => flags.join(",")).join("/");
+}
+
+/** What is said of words of one clause that are none of the names it knows: all in one finding. */
+function unnamed(
+  words: readonly Ast.Word[],
+  [one, many]: readonly [one: string, many: string],
+  known: readonly string[],
+): Diagnostic {
+  const [first, ...also] = words;
+  const note = `the ${many.split(" ").at(-1)} are ${known.join(", ")}`;
+  if (also.length === 0) {
+    const message = `\`${first!.text}\` is not ${one}`;
+    return { code: "FW218", message, span: first!.span, ...suggestion(first!.text, known), note };
+  }
+  const names = [...new Set(words.map(({ text }) => text))];
+  const meant = names.map((name) => nearest(name, known));
+  return {
+    code: "FW218",
+    message: `${names.map((name) => `\`${name}\``).join(", ")} are not ${many}`,
+    span: first!.span,
+    also: also.map(({ span }) => span),
+    ...(meant.every((name) => name !== undefined) && {
+      label: `did you mean \`${meant.join(", ")}\`?`,
+    }),
+    note,
+  };
 }
 
 /** A clause in words, as the user wrote it. */

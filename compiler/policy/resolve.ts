@@ -144,12 +144,15 @@ function resolveOptions(items: readonly Ast.Option[], report: Report): Partial<O
         note: `the options are ${OPTION_NAMES.join(", ")}`,
       });
     } else {
-      const read = readOption(name.text, optionText(value));
+      const written = optionText(value);
+      const read = readOption(name.text, written);
       if ("takes" in read) {
+        const words = read.takes.split(/,? or |, /).filter((word) => /^[a-z]+$/.test(word));
         report({
           code: "FW031",
           message: `option \`${name.text}\` takes ${read.takes}`,
           span: value.span,
+          ...suggestion(written, words),
         });
       } else options = { ...options, ...read };
     }

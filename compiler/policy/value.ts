@@ -255,8 +255,30 @@ const NAMELESS: Readonly<Record<string, string>> = {
   "a group number": "write its number, which `getent group NAME` prints",
 };
 
+/** What others call a value of ours. */
+const ALIASES: Readonly<Record<string, string>> = {
+  ...{ icmp6: "icmpv6", "ipv6-icmp": "icmpv6", "icmp-v6": "icmpv6", "udp-lite": "udplite" },
+  ...{ ipencap: "ipip", "4in4": "ipip" },
+  ...{ ping: "echo-request", pong: "echo-reply", unreachable: "destination-unreachable" },
+  ...{ "ttl-exceeded": "time-exceeded", toobig: "packet-too-big" },
+  ...{ "neighbor-solicitation": "nd-neighbor-solicit", neighbrsol: "nd-neighbor-solicit" },
+  ...{ "neighbour-solicitation": "nd-neighbor-solicit", neighbradv: "nd-neighbor-advert" },
+  ...{ "neighbor-advertisement": "nd-neighbor-advert", routersol: "nd-router-solicit" },
+  ...{ "neighbour-advertisement": "nd-neighbor-advert", routeradv: "nd-router-advert" },
+  "fragmentation-needed": "frag-needed",
+};
+
 /** A name that no value of the type has. */
 function unnamed(name: string, value: Value, names: readonly string[]): Reading {
+  const alias = Object.hasOwn(ALIASES, value.text) ? ALIASES[value.text]! : "";
+  if (names.includes(alias)) {
+    return failed({
+      code: "FW218",
+      message: `\`${value.text}\` is called \`${alias}\` here`,
+      help: `write \`${alias}\``,
+      instead: alias,
+    });
+  }
   const alike = names.filter((known) => known.startsWith(value.text.slice(0, 3)));
   const suggested = suggestion(value.text, names);
   return failed({

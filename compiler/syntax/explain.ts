@@ -317,7 +317,12 @@ export function explainError(
     (error.name === "NoViableAltException" && production === "set"
       ? MISSING.set!.Equals
       : undefined);
-  if (missing) return missingOperand(...missing);
+  if (missing) {
+    const sentence = text.slice(text.lastIndexOf("set", end), end);
+    // It may begin empty: members come at run time.
+    const fills = production === "set" && over && /\s(timeout|size)\s/.test(sentence);
+    return missingOperand(missing[0], fills ? `${sentence} = {}` : missing[1]);
+  }
   const followed = before && isWord(before) && Object.hasOwn(FOLLOWED, last)
     ? FOLLOWED[last]
     : undefined;

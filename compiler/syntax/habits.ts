@@ -82,6 +82,10 @@ const CERTAIN: readonly (readonly [sign: RegExp, message: string])[] = [
   [/(?<=\d\.\d+|::[\da-f]*)\/(?!\s*[\d\/])/, "the length of the prefix is missing after `/`"],
   [/(?<![\w.])\d+(?:\.\d+){4,}(?![\w.])/, "an IPv4 address has four numbers"],
   [
+    /(?<=\b(?:from|to)\s+(?:!\s*)?(?:\{[^{}]*)?)(?<![\w.:-])\d+(?:\.\d+){1,2}(?![\w.:\/])/,
+    "an IPv4 address has four numbers",
+  ],
+  [
     /(?<=\b(?:from|to)\s+(?:!\s*)?)(?=\S*::|(?:\S*:){7})[\w:]*[g-zG-Z_][\w:]*(?:\/\d+)?/,
     "an IPv6 address is written in hexadecimal digits",
   ],

@@ -5,7 +5,21 @@
  */
 import { serviceClauses } from "../foreign/words.ts";
 import { KEYWORDS } from "../token.ts";
-import { BETWEEN, FIELDS, type Habit, PROTOCOL, sign, STATE, V4, VALUE, VERDICT } from "./habit.ts";
+import {
+  BETWEEN,
+  FIELDS,
+  type Habit,
+  PROTOCOL,
+  RARE_PROTOCOL,
+  sign,
+  STATE,
+  V4,
+  VALUE,
+  VERDICT,
+} from "./habit.ts";
+
+/** A field as it is said again before a further value. */
+const FIELD = `(?:(?:in\\s+|out\\s+)?(?:${FIELDS}))`;
 
 export const CLAUSES: readonly Habit[] = [
   // Clauses.
@@ -31,6 +45,11 @@ export const CLAUSES: readonly Habit[] = [
     sign:
       sign`(?<!\bproto\s+(?:!\s*)?)\{\s*(?=(?:proto\s+)?(?:\{\s*)?${PROTOCOL}\b[^{}]*\})(?:proto\s+\{)?([^{}]*)\}(?:\s*\})?`,
     write: ([, members]) => `proto { ${members!.trim()} }`,
+  },
+  {
+    says: "a protocol without a word of its own is said by `proto`",
+    sign: sign`(?<=^\s*${VERDICT}\s+(?:ipv[46]\s+)?)(?=${RARE_PROTOCOL}(?![\w.-]))`,
+    write: () => "proto ",
   },
   {
     says: "the protocol is a clause of its own, before the port",
@@ -62,12 +81,11 @@ export const CLAUSES: readonly Habit[] = [
   },
   {
     says: "several values stand in braces",
-    sign:
-      sign`(?<=\b(?:${FIELDS})\s+(?:!\s*)?)${VALUE}(?:${BETWEEN}(?:(?:${FIELDS})\s+)?${VALUE})+`,
+    sign: sign`(?<=\b(?:${FIELDS})\s+(?:!\s*)?)${VALUE}(?:${BETWEEN}(?:${FIELD}\s+)?${VALUE})+`,
     write: ([match]) =>
       `{ ${
         match!.split(new RegExp(BETWEEN)).map((member) =>
-          member.replace(new RegExp(`^(?:${FIELDS})\\s+`), "")
+          member.replace(new RegExp(`^${FIELD}\\s+`), "")
         ).join(", ")
       } }`,
   },

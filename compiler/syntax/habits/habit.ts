@@ -25,6 +25,8 @@ export function after(words: string): string {
 export const FIELDS =
   "from|to|sport|dport|type|code|exthdr|on|proto|mark|length|ttl|dscp|mac|uid|gid";
 export const PROTOCOL = "(?:tcp|udp|icmp|icmpv6|sctp)";
+/** Protocols that only `proto` names. */
+export const RARE_PROTOCOL = "(?:igmp|ipip|dccp|gre|esp|ah|ospf|vrrp|udplite)";
 export const STATE = "(?:new|established|related|invalid|untracked)";
 export const VERDICT = "(?:accept|drop|reject)";
 export const V4 = String.raw`\d+\.\d+\.\d+\.\d+`;

@@ -158,6 +158,11 @@ export const VALUES: readonly Habit[] = [
     write: ([, name]) => `${name}*`,
   },
   {
+    says: "an alias is an address of its interface, which `to` asks for",
+    sign: sign`${after("on")}([A-Za-z][\w.-]*):\w+(?![\w:])`,
+    write: ([, name]) => name,
+  },
+  {
     says: "a number is written out",
     sign: /(?<=\b(?:size|length|batch|burst)\s+)(\d+)[kK]\b(?:-(\d+)[kK]\b)?/g,
     write: ([, lo, hi]) => `${lo}000${hi ? `-${hi}000` : ""}`,
