@@ -3,8 +3,15 @@
  *
  * @module
  */
-import { type Options, type Policy, runTests, type Session, severityOf } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import {
+  type Diagnostic,
+  type Options,
+  type Policy,
+  runTests,
+  type Session,
+  severityOf,
+} from "../compiler/mod.ts";
+import type { Arguments } from "./command.ts";
 import { checkFile, type Compiled, compiled, show } from "./policy.ts";
 import { lockoutText } from "./session.ts";
 
@@ -44,11 +51,13 @@ export async function candidate(
   const { policy, image, found } = compiled(args, checked);
   const said = found.map((diagnostic) => show(diagnostic, checked.sources, stream));
   if (!policy || !image) return { refused: said.join("\n\n") };
+  const failed = args.options["no-test"] ? [] : failedTests(policy);
   const wrong = [
-    ...(args.options["no-test"] ? [] : failedTests(policy)),
+    ...failed.map((finding) => show(finding, checked.sources, stream)),
+    ...(failed.length > 0 ? ["`run --no-test` takes it all the same"] : []),
     ...(force ? [] : lockoutText(policy, session)),
   ];
-  if (wrong.length > 0) return { refused: wrong.join("\n") };
+  if (wrong.length > 0) return { refused: wrong.join("\n\n") };
   const kept = differing.map((name) => `\`option ${name}\` changes only with a new start`);
   const files = checked.sources.names;
   return { file, files, policy, image, said: [...said, ...kept] };
@@ -60,10 +69,8 @@ function differences(options: Options, held: Partial<Options>): string[] {
   ).map(([name]) => name);
 }
 
-/** What the file's tests say that is not so, a line each. */
-function failedTests(policy: Policy): string[] {
-  const findings = runTests(policy).tested.flatMap(({ finding }) => finding ?? [])
-    .filter((finding) => severityOf(finding) === "error")
-    .map(({ code, message, note }) => `${code}: ${message}${note ? `: ${note}` : ""}`);
-  return findings.length > 0 ? [...findings, "--no-test starts it all the same"] : [];
+/** What the file's tests say that is not so. */
+function failedTests(policy: Policy): Diagnostic[] {
+  return runTests(policy).tested.flatMap(({ finding }) => finding ?? [])
+    .filter((finding) => severityOf(finding) === "error");
 }

@@ -9,7 +9,7 @@
 import { carry, durationNs, type Options, readSession, usesState } from "../compiler/mod.ts";
 import type { Handler, Member, Past, Request } from "../runtime/mod.ts";
 import type { Candidate, Refused } from "./candidate.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { differenceText } from "./diff.ts";
 import { hookPlan } from "./plan.ts";
 import { startPreparer } from "./preparer.ts";

@@ -3,91 +3,17 @@
  *
  * @module
  */
-
-export interface OptionSpec {
-  readonly name: string;
-  /** What its value is called in help; a switch has none. */
-  readonly value?: string;
-  readonly summary: string;
-}
-
-/** Command-line arguments, sorted out. */
-export interface Arguments {
-  /** What stands for itself, in order. */
-  readonly operands: readonly string[];
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
-}
-
-export interface CommandSpec {
-  readonly name: string;
-  readonly summary: string;
-  /** Names of the operands, all required; `NAME...` is one or more, `[NAME...]` any number. */
-  readonly operands: readonly string[];
-  readonly options: readonly OptionSpec[];
-  /** Permissions of Deno it cannot do without, as flags. */
-  readonly needs: (args: Arguments) => readonly Need[];
-  /** The exit code; the module is loaded only when the command is used. */
-  readonly run: (args: Arguments) => Promise<number>;
-}
-
-/** A permission, and the flag that grants it. */
-export interface Need {
-  readonly permission: Deno.PermissionDescriptor;
-  readonly flag: string;
-}
-
-const READ: Need = { permission: { name: "read" }, flag: "--allow-read" };
-const WRITE: Need = { permission: { name: "write" }, flag: "--allow-write" };
-const FFI: Need = { permission: { name: "ffi" }, flag: "--allow-ffi" };
-const NET: Need = { permission: { name: "net" }, flag: "--allow-net" };
-/** The control socket is its owner's alone from the moment it is there. Deno's types lack the kind. */
-const UMASK: Need = { permission: { name: "sys", kind: "umask" as "uid" }, flag: "--allow-sys" };
-/** To ask a running service over its control socket: a network to Deno. */
-const ASKING: readonly Need[] = [READ, WRITE, NET];
-const HOOK_TOOLS: Need = {
-  permission: { name: "run", command: "iptables-restore" },
-  flag: "--allow-run",
-};
-
-const SHARING: readonly OptionSpec[] = [
-  { name: "workers", value: "auto|N", summary: "threads that work on one queue" },
-  { name: "split", value: "packets|rules", summary: "what each of them gets a part of" },
-];
-
-/** Options that stand for `option`s of the rule file, and win over them. */
-const POLICY_OPTIONS: readonly OptionSpec[] = [
-  { name: "queue", value: "N", summary: "kernel queue, or queues as N-M" },
-  { name: "batch", value: "N", summary: "packets answered at once, 1 to 1024" },
-  ...SHARING,
-  { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
-  { name: "coalesce", value: "auto|off|US", summary: "let packets gather under load" },
-  { name: "gro", value: "on|off", summary: "let the kernel put datagrams of a flow together" },
-  { name: "flow-cache", value: "off|N", summary: "flows that each queue remembers" },
-  { name: "fail", value: "open|closed", summary: "what passes when nobody answers" },
-  { name: "push-down", value: "on|off|N", summary: "kernel rules in front of the queue" },
-];
-
-const CONTROL: OptionSpec = {
-  name: "control",
-  value: "PATH",
-  summary: "the service's socket (`option control`)",
-};
-const FORCE: OptionSpec = { name: "force", summary: "though it locks out this SSH session" };
-/** Where the packets of a capture are taken to have been seen. */
-const SCENE: readonly OptionSpec[] = [
-  { name: "chain", value: "NAME", summary: "input, forward or output" },
-  { name: "in-dev", value: "IF", summary: "interface the packets came in by" },
-  { name: "out-dev", value: "IF", summary: "interface the packets leave by" },
-  { name: "state", value: "NAME", summary: "conntrack state of every packet (default new)" },
-];
-
-/** Of what makes tables and then uses them. */
-const NO_VERIFY: OptionSpec = {
-  name: "no-verify",
-  summary: "trust the tables without comparing them with the rules",
-};
-
-export const VERSION = "0.1.0";
+import { ASKING, type CommandSpec, FFI, HOOK_TOOLS, NET, READ, UMASK, WRITE } from "./command.ts";
+import {
+  CONTROL,
+  CONTROL_SOCKET,
+  FORCE,
+  METRICS,
+  NO_VERIFY,
+  POLICY_OPTIONS,
+  SCENE,
+  SHARING,
+} from "./options.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -100,8 +26,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: "dry-run", summary: "decide, count and log, but accept every packet" },
       NO_VERIFY,
       { name: "no-hooks", summary: "leave it to you to send packets to the queue" },
-      { name: "control", value: "PATH", summary: "the socket to be asked by, or `off`" },
-      { name: "metrics", value: "ADDR:PORT", summary: "serve metrics and a live page there" },
+      CONTROL_SOCKET,
+      METRICS,
       { name: "json", summary: "print the summary as JSON" },
       { name: "watch", summary: "reload when the rule file, or one that it takes in, changes" },
       FORCE,

@@ -1,5 +1,5 @@
 import { printTables } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { compileFile } from "./policy.ts";
 import { UsageError, writeFile } from "./report.ts";
 

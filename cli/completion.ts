@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Arguments, COMMANDS, type CommandSpec, type OptionSpec } from "./commands.ts";
+import type { Arguments, CommandSpec, OptionSpec } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
 import { UsageError } from "./report.ts";
 
 /** Prints a completion script for bash, zsh or fish. */

@@ -10,7 +10,7 @@ import {
   type Rule,
   verdictText,
 } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { readPolicy } from "./policy.ts";
 import { UsageError } from "./report.ts";
 

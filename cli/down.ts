@@ -1,5 +1,5 @@
 import { endQueueing, removeLeftovers } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 
 /** Removes what a killed run has left in the kernel, and says what that was. */
 export async function down({ options }: Arguments): Promise<number> {

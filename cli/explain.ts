@@ -7,7 +7,7 @@ import {
   type Rule,
   verdictText,
 } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { compileFile } from "./policy.ts";
 import { summarizeCapture } from "./replay.ts";
 import { UsageError } from "./report.ts";

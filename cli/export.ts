@@ -1,5 +1,5 @@
 import { type Exported, exportIptables, exportNft, type Policy } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { readPolicy } from "./policy.ts";
 import { UsageError, writeFile } from "./report.ts";
 

@@ -1,5 +1,5 @@
 import { formatted } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { show } from "./policy.ts";
 import { readText, writeFile } from "./report.ts";
 

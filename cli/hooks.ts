@@ -6,7 +6,7 @@ import {
   HookError,
   probeBackend,
 } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { compileFile } from "./policy.ts";
 import { hookPlan } from "./plan.ts";
 import { UsageError } from "./report.ts";

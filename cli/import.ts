@@ -1,5 +1,5 @@
 import { type Imported, ImportError, importIptables, importNft } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { readText, UsageError, writeFile } from "./report.ts";
 
 /** A way to read a foreign rule set, and how many files it may be in. */

@@ -7,13 +7,14 @@ import {
   type Severity,
   severityOf,
 } from "../compiler/mod.ts";
-import { type Arguments, VERSION } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { type Finding, type Format, FORMATS, github, json, sarif, short } from "./formats.ts";
 import { show } from "./policy.ts";
 import { sessionHere } from "./session.ts";
 import { readFrom } from "./read.ts";
 import { tally } from "./render.ts";
 import { readText, UsageError, writeFile } from "./report.ts";
+import { VERSION } from "./program.ts";
 
 const SEVERITIES = ["error", "warning", "info"] as const;
 /** Work that takes longer than this is announced. */

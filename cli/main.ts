@@ -7,8 +7,10 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { type Arguments, COMMANDS, type CommandSpec, VERSION } from "./commands.ts";
+import type { Arguments, CommandSpec } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
 import { complain, UsageError } from "./report.ts";
+import { PROGRAM, VERSION } from "./program.ts";
 
 /** Carries out a command line; resolves to the exit code. Never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -44,9 +46,20 @@ async function dispatch(argv: readonly string[]): Promise<number> {
 async function refuseMisspelt(word: string): Promise<void> {
   const { nearest } = await import("../compiler/mod.ts");
   const meant = nearest(word, COMMANDS.map(({ name }) => name));
-  if (!meant) return;
+  if (!meant && await isThere(word)) return;
   throw new UsageError(
-    `there is no command "${word}"; did you mean "${meant}"? (a file of that name is ./${word})`,
+    `there is no command "${word}"` +
+      (meant
+        ? `; did you mean "${meant}"? (a file of that name is ./${word})`
+        : `, and no file of that name; \`${PROGRAM} --help\` lists the commands`),
+  );
+}
+
+async function isThere(path: string): Promise<boolean> {
+  // Without permission to look, whoever reads the file says so.
+  return await Deno.stat(path).then(
+    () => true,
+    (error) => !(error instanceof Deno.errors.NotFound),
   );
 }
 
@@ -122,11 +135,12 @@ function help(): string {
   return [
     "Barrage filters packets by a rule file that is checked before it runs.",
     "",
-    "usage: deno run -A fw.ts [COMMAND] [OPTIONS] RULES",
+    `usage: ${Deno.build.standalone ? "" : "deno run -A "}${PROGRAM} [COMMAND] [OPTIONS] RULES`,
     "",
     ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     "",
-    "Without a command, `run`. `fw.ts COMMAND --help` says more.",
+    `Without a command, \`run\`. \`${PROGRAM} COMMAND --help\` says more.`,
+    "Exit codes: 0 good; 1 findings, or the machine said no; 2 usage or a file; 70 a bug of ours.",
   ].join("\n");
 }
 
@@ -135,7 +149,7 @@ function commandHelp({ name, summary, operands, options }: CommandSpec): string 
   const width = Math.max(0, ...left.map((text) => text.length));
   const usage = [name, ...(options.length > 0 ? ["[OPTIONS]"] : []), ...operands].join(" ");
   return [
-    `usage: fw.ts ${usage}`,
+    `usage: ${PROGRAM} ${usage}`,
     "",
     summary,
     ...(options.length > 0 ? [""] : []),

@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { type Arguments, COMMANDS, type CommandSpec, VERSION } from "./commands.ts";
+import type { Arguments, CommandSpec } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
 import { UsageError } from "./report.ts";
+import { VERSION } from "./program.ts";
 
 /** Prints barrage(8) as troff, or barrage-COMMAND(8). */
 export function man({ operands: [name] }: Arguments): number {

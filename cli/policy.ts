@@ -13,7 +13,8 @@ import {
   readOption,
   type Sources,
 } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
+import { CONTROL_SOCKET, METRICS, POLICY_OPTIONS } from "./options.ts";
 import { render } from "./render.ts";
 import { readFrom } from "./read.ts";
 import { readText, UsageError } from "./report.ts";
@@ -90,24 +91,7 @@ export function show(
 /** The options that the command line gives. Throws UsageError on a value that one cannot have. */
 function overrides({ options }: Arguments): Partial<Options> {
   let override: Partial<Options> = {};
-  for (
-    const name of [
-      ...[
-        "queue",
-        "batch",
-        "workers",
-        "split",
-        "copy",
-        "coalesce",
-        "gro",
-        "flow-cache",
-        "fail",
-        "push-down",
-        "control",
-        "metrics",
-      ],
-    ]
-  ) {
+  for (const { name } of [...POLICY_OPTIONS, CONTROL_SOCKET, METRICS]) {
     const text = options[name];
     if (typeof text !== "string") continue;
     const read = readOption(name, text);

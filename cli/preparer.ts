@@ -6,7 +6,7 @@
  * @module
  */
 import type { Candidate, Refused, Wanted } from "./candidate.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 
 export interface Preparer {
   /** As candidate() does. One at a time. Rejects, too, when it is stopped meanwhile. */

@@ -1,5 +1,5 @@
 import { packetText, reach as reached } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { checkFile, show } from "./policy.ts";
 import { UsageError } from "./report.ts";
 

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { DEFAULTS } from "../compiler/mod.ts";
+import { DEFAULTS, durationNs } from "../compiler/mod.ts";
 import { type Answer, askControl } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
+import { UsageError, why } from "./report.ts";
 import { sessionHere } from "./session.ts";
 
 /** Has the service read its rule file again. */
@@ -19,7 +20,12 @@ export async function reload(args: Arguments): Promise<number> {
 /** Has the service filter by another rule file, for good or until a time is up. */
 export async function apply(args: Arguments): Promise<number> {
   const { confirm } = args.options;
-  const file = await Deno.realPath(args.operands[0]!).catch(() => args.operands[0]!);
+  if (confirm !== undefined && !durationNs(String(confirm))) {
+    throw new UsageError(`--confirm takes a time as 60s, found "${confirm}"`, "apply");
+  }
+  const file = await Deno.realPath(args.operands[0]!).catch((error) => {
+    throw new UsageError(`cannot read ${args.operands[0]}: ${why(error)}`);
+  });
   const answer = await ask(args, "apply", { file, ...(confirm !== undefined && { confirm }) });
   console.log(answer.difference);
   say(answer);

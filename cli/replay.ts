@@ -8,7 +8,7 @@ import {
   replay as replayFrames,
   type Scene,
 } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { compileFile } from "./policy.ts";
 import { readFile, UsageError, writeFile } from "./report.ts";
 

@@ -12,6 +12,7 @@ import {
   NativeError,
   ServiceError,
 } from "../runtime/mod.ts";
+import { PROGRAM } from "./program.ts";
 
 /** The command line or a file it names is wrong: exit code 2. */
 export class UsageError extends Error {
@@ -37,7 +38,7 @@ const NO_ANSWER = [Incomparable, OutOfBudget, PacketError];
 /** Prints an error for the user; the exit code. */
 export function complain(error: unknown): number {
   if (error instanceof UsageError) {
-    const more = error.command ? `\ntry \`fw.ts ${error.command} --help\`` : "";
+    const more = error.command ? `\ntry \`${PROGRAM} ${error.command} --help\`` : "";
     console.error(`barrage: ${error.message}${more}`);
     return 2;
   }

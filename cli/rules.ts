@@ -1,5 +1,5 @@
 import { percent, type Policy, ruleShares, verdictText } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { readPolicy } from "./policy.ts";
 import { readFile, UsageError } from "./report.ts";
 

@@ -9,7 +9,7 @@ import {
   type ServiceConfig,
   startService,
 } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { type Candidate, candidate } from "./candidate.ts";
 import { acceptChanges, type Changes } from "./changes.ts";
 import { type RunLog, startLog } from "./log.ts";

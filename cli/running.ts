@@ -89,9 +89,10 @@ export class Running {
   rules(): RuleCount[] {
     const now = rowsOf(this.#policy, this.engine.counters(), this.#pushed);
     const names = new Set(now.map(keyOf));
-    const past = [...this.#past].map(([key, row]) =>
-      names.has(key) ? row : { ...row, rule: `(earlier ${row.verdict} rules)` }
-    );
+    const past = [...this.#past].filter(([key, row]) => names.has(key) || row.packets > 0)
+      .map(([key, row]) =>
+        names.has(key) ? row : { ...row, rule: `(earlier ${row.verdict} rules)` }
+      );
     return [...sum(now, past).values()];
   }
 }

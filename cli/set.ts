@@ -5,7 +5,7 @@
  */
 import { addressText, DEFAULTS, durationNs, readPrefix } from "../compiler/mod.ts";
 import { type Answer, askControl, type Handler, type Member, NativeError } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { UsageError } from "./report.ts";
 import type { Running } from "./running.ts";
 

@@ -5,7 +5,7 @@
  */
 import { DEFAULTS } from "../compiler/mod.ts";
 import { askControl } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import type { Snapshot } from "./observe/snapshot.ts";
 import { summaryText, totalLines } from "./summary.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { figures, type Snapshot } from "./observe/snapshot.ts";
+import { figures, inFront, type Snapshot } from "./observe/snapshot.ts";
 import type { RuleCount, Running } from "./running.ts";
 
 /**
@@ -13,17 +13,19 @@ import type { RuleCount, Running } from "./running.ts";
 export function summary(running: Running): string {
   const rules = running.rules();
   const stats = running.stats();
+  const counted = figures(stats, rules);
   if (running.policy.options.report === "json") {
     const totals = Object.fromEntries(Object.entries(stats).map(([k, v]) => [k, Number(v)]));
-    const inFront = Object.entries(pushed(rules)).map(([verdict, n]) => [`pushed_${verdict}`, n]);
+    const pushed = Object.entries(inFront(counted.chains))
+      .map(([verdict, n]) => [`pushed_${verdict}`, n]);
     const { enforcing } = running;
     return JSON.stringify({
       enforcing,
       rules,
-      totals: { ...totals, ...Object.fromEntries(inFront) },
+      totals: { ...totals, ...Object.fromEntries(pushed) },
     });
   }
-  const text = summaryText({ rules, ...figures(stats) });
+  const text = summaryText({ rules, ...counted });
   return running.enforcing ? text : `${text}\n${DRY_RUN}`;
 }
 
@@ -31,22 +33,13 @@ const DRY_RUN = "dry run: every packet was accepted; the verdicts are those it w
 
 /** Rules and totals as a table, for a person. */
 export function summaryText(
-  counted: Pick<Snapshot, "rules" | "totals" | "malformed">,
+  counted: Pick<Snapshot, "rules" | "chains" | "totals" | "malformed">,
 ): string {
   return [table(counted.rules), "", ...totalLines(counted)].join("\n");
 }
 
-/** Packets by what became of them in front of the queue. */
-function pushed(
-  rules: readonly RuleCount[],
-): { accepted: number; dropped: number; rejected: number } {
-  const sum = (verdict: string) =>
-    rules.reduce((sum, rule) => rule.verdict === verdict ? sum + rule.pushed : sum, 0);
-  return { accepted: sum("accept"), dropped: sum("drop"), rejected: sum("reject") };
-}
-
-function inFront(rules: readonly RuleCount[]): string[] {
-  const { accepted, dropped, rejected } = pushed(rules);
+function inFrontLine(chains: Snapshot["chains"]): string[] {
+  const { accepted, dropped, rejected } = inFront(chains);
   const all = accepted + dropped + rejected;
   if (all === 0) return [];
   return [
@@ -75,7 +68,7 @@ function table(rules: readonly RuleCount[]): string {
 
 /** What became of all packets, in lines. */
 export function totalLines(
-  { rules, totals, malformed }: Pick<Snapshot, "rules" | "totals" | "malformed">,
+  { chains, totals, malformed }: Pick<Snapshot, "chains" | "totals" | "malformed">,
 ): string[] {
   const bad = Object.entries(malformed).filter(([, n]) => n > 0)
     .map(([reason, n]) => `${n} ${reason.replace("_", " ")}`).join(", ");
@@ -88,6 +81,6 @@ export function totalLines(
         `lost before they got here: ${kernelDropped} queue full, ${userDropped} socket full`,
       ]
       : []),
-    ...inFront(rules),
+    ...inFrontLine(chains),
   ];
 }

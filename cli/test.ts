@@ -1,5 +1,5 @@
 import { runTests, severityOf, type Sources, type TestReport } from "../compiler/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import { checkFile, show } from "./policy.ts";
 import { writeFile } from "./report.ts";
 

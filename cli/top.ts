@@ -5,7 +5,7 @@
  */
 import { DEFAULTS } from "../compiler/mod.ts";
 import { followControl } from "../runtime/mod.ts";
-import type { Arguments } from "./commands.ts";
+import type { Arguments } from "./command.ts";
 import type { News } from "./observe/observer.ts";
 import { after, type Choice, type Line, screen, type Style, type View } from "./observe/screen.ts";
 import { UsageError } from "./report.ts";

@@ -31,8 +31,13 @@ export function metricsText(snapshot: Snapshot): string {
       chains.map(({ chain, verdict, packets }) => [{ chain, verdict }, packets]),
     ),
     counter(
+      "pushed_packets_total",
+      "Packets besides these, that the kernel took care of in front of the queue.",
+      chains.map(({ chain, verdict, pushed }) => [{ chain, verdict }, pushed]),
+    ),
+    counter(
       "bytes_total",
-      "Bytes of the IP packets, by chain and verdict.",
+      "Bytes of the IP packets of the queues, by chain and verdict.",
       chains.map(({ chain, verdict, bytes }) => [{ chain, verdict }, bytes]),
     ),
     counter(

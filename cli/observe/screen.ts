@@ -6,7 +6,7 @@
 import { duration } from "../status.ts";
 import type { RuleCount } from "../running.ts";
 import type { News } from "./observer.ts";
-import type { Histogram } from "./snapshot.ts";
+import { type Histogram, inFront } from "./snapshot.ts";
 
 /** A rule, and packets a second since the news before. */
 export interface Ranked extends RuleCount {
@@ -82,8 +82,10 @@ function headLines(view: View): Line[] {
     : now.enforcing
     ? ["good", "enforcing"]
     : ["bad", "dry run"];
-  const rate = (figure: "received" | "accepted" | "dropped" | "rejected") =>
-    rateText(growth(view, ({ totals }) => totals[figure]));
+  const rate = (figure: "accepted" | "dropped" | "rejected") =>
+    rateText(growth(view, ({ totals, chains }) => totals[figure] + inFront(chains)[figure]));
+  const pushed = (news: News) => news.chains.reduce((sum, { pushed }) => sum + pushed, 0);
+  const all = rateText(growth(view, (news) => news.totals.received + pushed(news)));
   const waiting = queues.map(({ number, waiting }) => `queue ${number}: ${waiting}`).join(", ");
   return [
     [
@@ -96,13 +98,14 @@ function headLines(view: View): Line[] {
     ],
     ...health.faults.map((fault): Line => [["bad", fault]]),
     [
-      ["bold", rate("received").padStart(6)],
+      ["bold", all.padStart(6)],
       " packets/s: ",
       ["accept", `${rate("accepted")} accepted`],
       ", ",
       ["drop", `${rate("dropped")} dropped`],
       ", ",
       ["reject", `${rate("rejected")} rejected`],
+      ...(pushed(now) > 0 ? [`; ${rateText(growth(view, pushed))} of them in the kernel`] : []),
     ],
     [
       ["bold", String(depths.at(-1) ?? 0).padStart(6)],
@@ -125,13 +128,22 @@ function bars(figures: readonly number[]): string {
   return figures.map((n) => n === 0 ? " " : EIGHTHS[Math.ceil((n / most) * 8) - 1]).join("");
 }
 
-const CELL = 5, CELLS = 8;
+/** Columns of a histogram's bar with its label and a space, and bars at most and at least. */
+const CELL = 6, MOST_CELLS = 10, LEAST_CELLS = 6;
 
 /** The two histograms beside each other if there is room, else one below the other. */
 function histograms({ now, before }: View, columns: number): Line[] {
-  const batches = histogram("answered at once", now.batches, before?.batches, (n) => short(n));
-  const times = histogram("receipt to verdict", now.verdictSeconds, before?.verdictSeconds, time);
-  if (columns < 2 * CELL * CELLS) return [...batches, ...times].map((text) => [text]);
+  const beside = columns >= 2 * CELL * LEAST_CELLS;
+  const cells = Math.min(MOST_CELLS, Math.floor(columns / CELL / (beside ? 2 : 1)));
+  const batches = histogram("answered at once", now.batches, before?.batches, short, cells);
+  const times = histogram(
+    "receipt to verdict",
+    now.verdictSeconds,
+    before?.verdictSeconds,
+    time,
+    cells,
+  );
+  if (!beside) return [...batches, ...times].map((text) => [text]);
   return batches.map((text, i) => [text, times[i]!]);
 }
 
@@ -141,12 +153,13 @@ function histogram(
   now: Histogram,
   before: Histogram | undefined,
   text: (bound: number) => string,
+  cells: number,
 ): string[] {
   const grown = now.counts.map((n, i) => n - (before?.counts[i] ?? 0));
   const counts = grown.some((n) => n > 0) ? grown : now.counts;
   const all = counts.reduce((sum, n) => sum + n, 0);
-  const last = Math.max(CELLS - 1, counts.findLastIndex((n) => n > 0));
-  const first = last - CELLS + 1;
+  const last = Math.max(cells - 1, counts.findLastIndex((n) => n > 0));
+  const first = last - cells + 1;
   const below = counts.slice(0, first).reduce((sum, n) => sum + n, 0);
   const shown = counts.slice(first, last + 1).map((n, i) => i === 0 ? n + below : n);
   const labels = [...now.bounds.map(text), `>${text(now.bounds.at(-1)!)}`].slice(first, last + 1);
@@ -166,7 +179,7 @@ function histogram(
     line(0),
     row(labels),
     row(all === 0 ? ["none yet"] : shares),
-  ].map((text) => text.padEnd(CELL * CELLS));
+  ].map((text) => text.padEnd(CELL * cells));
 }
 
 function time(seconds: number): string {

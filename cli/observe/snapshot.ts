@@ -5,8 +5,8 @@
  * @module
  */
 import { BATCH_BOUNDS, type QueueState, type Stats, VERDICT_BOUNDS } from "../../runtime/mod.ts";
-import { VERSION } from "../commands.ts";
 import type { RuleCount, Running } from "../running.ts";
+import { VERSION } from "../program.ts";
 import type { Health } from "./health.ts";
 
 /** How often a figure was at most each of some bounds, and more than the one before. */
@@ -23,8 +23,11 @@ export interface Histogram {
 export interface ChainCount {
   readonly chain: string;
   readonly verdict: string;
+  /** Of the queues. */
   readonly packets: number;
   readonly bytes: number;
+  /** Packets besides, that the kernel took care of in front of the queue. */
+  readonly pushed: number;
 }
 
 export interface Snapshot {
@@ -72,7 +75,7 @@ export interface Snapshot {
 }
 
 export function takeSnapshot(running: Running, health: Health): Snapshot {
-  const stats = running.stats();
+  const rules = running.rules();
   return {
     version: VERSION,
     pid: Deno.pid,
@@ -84,20 +87,23 @@ export function takeSnapshot(running: Running, health: Health): Snapshot {
     reloads: running.reloads,
     health,
     queues: running.engine.queues(),
-    rules: running.rules(),
-    ...figures(stats),
+    rules,
+    ...figures(running.stats(), rules),
   };
 }
 
-/** What of a snapshot is in the engine's totals. */
+/** What of a snapshot is in the engine's totals, and in the rules' sums. */
 export function figures(
   stats: Stats,
+  rules: readonly RuleCount[],
 ): Pick<Snapshot, "chains" | "malformed" | "batches" | "verdictSeconds" | "totals"> {
   const entries = Object.entries(stats).map(([name, n]) => [name, Number(n)] as const);
   const chains = entries.flatMap(([name, packets]) => {
     const [, chain, verdict] = /^(input|forward|output)_(\w+)_packets$/.exec(name) ?? [];
     const bytes = Number(stats[`${chain}_${verdict}_bytes` as keyof Stats]);
-    return chain && verdict ? [{ chain, verdict, packets, bytes }] : [];
+    return chain && verdict
+      ? [{ chain, verdict, packets, bytes, pushed: pushedOf(rules, chain, verdict) }]
+      : [];
   });
   const malformed = entries.filter(([name]) => name.startsWith("bad_"))
     .map(([name, n]) => [name.slice("bad_".length), n] as const);
@@ -129,4 +135,18 @@ export function figures(
       flowMisses: Number(stats.flow_misses),
     },
   };
+}
+
+function pushedOf(rules: readonly RuleCount[], chain: string, verdict: string): number {
+  return rules.filter((rule) => rule.chain === chain && rule.verdict === verdict)
+    .reduce((sum, { pushed }) => sum + pushed, 0);
+}
+
+/** Packets that the kernel took care of in front of the queue, by what became of them. */
+export function inFront(
+  chains: readonly ChainCount[],
+): { readonly accepted: number; readonly dropped: number; readonly rejected: number } {
+  const sum = (verdict: string) =>
+    chains.reduce((sum, chain) => chain.verdict === verdict ? sum + chain.pushed : sum, 0);
+  return { accepted: sum("accept"), dropped: sum("drop"), rejected: sum("reject") };
 }

@@ -5,16 +5,19 @@
  */
 import { Running } from "../../cli/running.ts";
 import { check, compile } from "../../compiler/mod.ts";
-import { Engine, readCapture, replay, type Service } from "../../runtime/mod.ts";
+import { Engine, type PushedCount, readCapture, replay, type Service } from "../../runtime/mod.ts";
 import { capturePackets, type Sketch } from "./capture.ts";
 
-/** A run of a policy, and a way to show its engine packets of the input hook. */
+/** A run of a policy of which the kernel has decided `pushed`, by rule, and a way to show its engine packets of the input hook. */
 export interface Observed extends AsyncDisposable {
   readonly running: Running;
   show(...sketches: Sketch[]): void;
 }
 
-export function observed(text: string): Observed {
+export function observed(
+  text: string,
+  pushed: ReadonlyMap<number, PushedCount> = new Map(),
+): Observed {
   const { policy } = check("observed.fw", text);
   const image = policy && compile(policy);
   if (!(image instanceof Uint8Array)) throw new Error("the policy does not compile");
@@ -22,7 +25,7 @@ export function observed(text: string): Observed {
   const service: Service = {
     backend: "nft",
     engine,
-    pushed: () => Promise.resolve(new Map()),
+    pushed: () => Promise.resolve(pushed),
     change: () => Promise.reject(new Error("nothing is changed here")),
     fault: () => undefined,
     ended: engine.ended(),

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { COMMANDS } from "../../cli/commands.ts";
 import { page, pageOf } from "../../cli/man.ts";
 import { render } from "../../cli/render.ts";
-import { check } from "../../compiler/mod.ts";
+import { check, OPTION_NAMES } from "../../compiler/mod.ts";
 
 const ENTRY = new URL("../../fw.ts", import.meta.url).pathname;
 const LINTED = new URL("../../examples/01-first-steps.fw", import.meta.url).pathname;
@@ -37,6 +37,19 @@ Deno.test("lint fails on warnings if asked to, or if there are too many", async 
   assertEquals((await fw(["lint", "--fail-on", "warning", "-"], LAX)).code, 1);
   assertEquals((await fw(["lint", "--max-warnings", "0", "-"], LAX)).code, 1);
   assertEquals((await fw(["lint", "--max-warnings", "1", "-"], LAX)).code, 0);
+});
+
+Deno.test("what a rule file can set, the command line of run can, too", () => {
+  const words: Readonly<Record<string, string>> = { hooks: "no-hooks", report: "json" };
+  const { options } = COMMANDS.find(({ name }) => name === "run")!;
+  const known = options.map(({ name }) => name);
+  assertEquals(OPTION_NAMES.filter((name) => !known.includes(words[name] ?? name)), []);
+});
+
+Deno.test("what is neither a command nor a file is said to be so", async () => {
+  const { out, code } = await fw(["frobnicate"]);
+  assertEquals(code, 2);
+  assertStringIncludes(out, 'there is no command "frobnicate", and no file of that name');
 });
 
 Deno.test("a wrong format, code or number is a mistake of usage", async () => {

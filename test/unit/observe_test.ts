@@ -45,6 +45,19 @@ Deno.test("a snapshot counts by rule, and by chain and verdict", async () => {
   assertEquals([totals.received, totals.accepted], [4, 2]);
 });
 
+Deno.test("what the kernel decides in front of the queue is counted by chain, apart", async () => {
+  await using run = observed(POLICY, new Map([[0, { packets: 5n, bytes: 200n }]]));
+  run.show(SSH, DNS);
+  await run.running.refresh();
+  const snapshot = takeSnapshot(run.running, HEALTHY);
+  const accepted = snapshot.chains.find((c) => c.chain === "input" && c.verdict === "accept")!;
+  assertEquals([accepted.packets, accepted.pushed], [1, 5]);
+  assertEquals(snapshot.rules[0]!.packets, 6);
+  const lines = metricsText(snapshot).split("\n");
+  assert(lines.includes('barrage_packets_total{chain="input",verdict="accept"} 1'));
+  assert(lines.includes('barrage_pushed_packets_total{chain="input",verdict="accept"} 5'));
+});
+
 Deno.test("metrics name each rule and its last hit, and histograms are cumulative", async () => {
   await using run = observed(POLICY);
   run.show(SSH, DNS);

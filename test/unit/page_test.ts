@@ -8,7 +8,9 @@ import { observed } from "../support/observed.ts";
 
 if (isRoot) requirePackages(["chromium"]);
 
+const LONG = "a rule whose label says at some length what it is for";
 const POLICY = `chain input default drop {
+  accept tcp dport 443 label "${LONG}"
   accept tcp dport 22 label ssh
   drop udp dport 53 label dns
 }`;
@@ -36,7 +38,7 @@ rootTest("the page shows rules, drops, log and charts as they change", async () 
   try {
     run.show({ proto: "tcp", dport: 22 });
     await browser.open(server.url, 1440, "light");
-    await until(browser, `document.querySelectorAll("#rules tr").length === 3`);
+    await until(browser, `document.querySelectorAll("#rules tr").length === 4`);
     assertMatch(await browser.evaluate("document.querySelector('header').innerText"), /enforcing/);
     assertMatch((await texts(browser, "#drops tr"))[0]!, /^Everything passed so far/);
 
@@ -45,7 +47,7 @@ rootTest("the page shows rules, drops, log and charts as they change", async () 
     await until(browser, `document.querySelectorAll("#drops tr").length === 2`);
     const rules = await texts(browser, "#rules tr");
     assertMatch(rules[0]!, /^dns\|input\|drop\|[\d.]+\|2\|56B\|\d+ d ago$/);
-    assertEquals(rules.map((row) => row.split("|")[0]), ["dns", "input:default", "ssh"]);
+    assertEquals(rules.map((row) => row.split("|")[0]), ["dns", "input:default", "ssh", LONG]);
     const drops = await texts(browser, "#drops tr");
     assertEquals(drops.map((row) => row.split("|").filter((_, i) => i !== 1).join("|")), [
       "drop by input: dns|2|67 %",
@@ -71,6 +73,11 @@ rootTest("the page shows rules, drops, log and charts as they change", async () 
       for (const scheme of ["light", "dark"] as const) {
         await browser.open(server.url, width, scheme);
         await until(browser, `document.querySelectorAll("[role=img] svg").length === 4`);
+        // Each column that a page of this width has is in sight, however long a label is.
+        const hidden = await browser.evaluate<string[]>(
+          `[...document.querySelectorAll(".scroll")].filter((s) => s.scrollWidth > s.clientWidth).map((s) => s.innerText)`,
+        );
+        assertEquals(hidden, [], `${width} pixels`);
         const { charts, smallestText, overflow, contrast } = await browser.look();
         const where = `${width} pixels, ${scheme}: ${smallestText}, ${overflow}, ${contrast}`;
         assert(charts === 4 && smallestText >= 11 && overflow <= 0 && contrast >= 60, where);

@@ -91,16 +91,23 @@ function rateOf(read) {
 const lostOf = ({ totals }) => totals.kernelDropped + totals.userDropped;
 const waitingOf = ({ queues }) => queues.reduce((sum, queue) => sum + queue.waiting, 0);
 const total = (figure) => ({ totals }) => totals[figure];
+/** Packets that got a verdict, by us or by the kernel in front of the queue. */
+const decided = (verdict) => ({ chains }) =>
+  chains.reduce((sum, c) => c.verdict === verdict ? sum + c.packets + c.pushed : sum, 0);
+const inFront = ({ chains }) => chains.reduce((sum, { pushed }) => sum + pushed, 0);
 
 // --- showing
 
 function show() {
   const now = history.at(-1);
   showState(now);
-  $("received").textContent = rateText(rateOf(total("received")));
-  $("accepted").textContent = rateText(rateOf(total("accepted")));
-  $("dropped").textContent = rateText(rateOf(total("dropped")));
-  $("rejected").textContent = rateText(rateOf(total("rejected")));
+  $("received").textContent = rateText(
+    rateOf((snapshot) => snapshot.totals.received + inFront(snapshot)),
+  );
+  $("kernel").textContent = rateText(rateOf(inFront));
+  $("accepted").textContent = rateText(rateOf(decided("accept")));
+  $("dropped").textContent = rateText(rateOf(decided("drop")));
+  $("rejected").textContent = rateText(rateOf(decided("reject")));
   $("waiting").textContent = whole.format(waitingOf(now));
   $("lost").textContent = short.format(lostOf(now));
   $("lost").className = lostOf(now) > 0 ? "bad" : "";
@@ -269,7 +276,7 @@ function draw(id, option, words) {
   drawings.get(id).setOption({
     animation: false,
     textStyle: { fontFamily: "system-ui, sans-serif" },
-    grid: { left: 4, right: 14, top: 30, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 30, top: 30, bottom: 4, containLabel: true },
     legend: { top: 0, left: 0, itemHeight: 10, itemWidth: 16, textStyle: faint },
     tooltip: {
       trigger: "axis",
@@ -321,14 +328,14 @@ function showCharts() {
       xAxis: timeAxis(colour),
       yAxis: { type: "value", minInterval: 1, axisLabel: labels(colour, short) },
       series: VERDICTS.map((verdict) =>
-        series(colour(verdict), names[verdict], rates(total(names[verdict])), {
+        series(colour(verdict), names[verdict], rates(decided(verdict)), {
           stack: "packets",
           areaStyle: { opacity: 0.35 },
         })
       ),
     }),
     `Packets a second: ${
-      VERDICTS.map((v) => `${rateText(rateOf(total(names[v])))} ${names[v]}`).join(", ")
+      VERDICTS.map((v) => `${rateText(rateOf(decided(v)))} ${names[v]}`).join(", ")
     }`,
   );
   draw("depth", (colour) => ({
@@ -377,7 +384,7 @@ function bars(id, { bounds, counts, seconds }, what, text, name) {
   const last = Math.max(counts.findLastIndex((n) => n > 0), Math.min(7, bounds.length));
   const first = Math.max(0, Math.min(counts.findIndex((n) => n > 0), last - 7));
   const shares = counts.slice(first, last + 1).map((n) => all > 0 ? (n / all) * 100 : 0);
-  const span = seconds === undefined ? "since the start" : `the last ${seconds} s`;
+  const span = seconds === undefined ? "since the start" : `of the last ${seconds} s`;
   let seen = 0;
   const half = ends[counts.findIndex((n) => (seen += n) * 2 >= all)];
   draw(id, (colour) => ({
@@ -392,13 +399,13 @@ function bars(id, { bounds, counts, seconds }, what, text, name) {
     },
     tooltip: { trigger: "axis", valueFormatter: (value) => `${value.toFixed(1)} %` },
     series: [{
-      name: `${what} of ${span}, in percent`,
+      name: `${what} ${span}, in percent`,
       type: "bar",
       color: colour(name),
       barCategoryGap: "20%",
       data: shares,
     }],
-  }), all > 0 ? `Half of the ${what} of ${span}: ${half}` : `No ${what} in ${span}`);
+  }), all > 0 ? `Half of the ${what} ${span}: ${half}` : `No ${what} ${span}`);
 }
 
 // --- going
