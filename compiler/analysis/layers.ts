@@ -9,17 +9,14 @@ import { overlap } from "./uncovered.ts";
 /** As many boxes are looked at one by one. */
 const FEW = 32;
 /** Fields by which boxes are looked up. */
-const KEYS = 3;
-/** Stretches that a key field is divided into, and how many of them a box may be listed in. */
-const STRETCHES = 1024;
-const MOST = 4;
-/** Stretches of a box beyond which its field is no help in looking others up. */
-const USEFUL = 64;
+const KEYS = 4;
+/** Stretches that a key field is divided into at most: a power of two. */
+const STRETCHES = 256;
 
 export class Layers {
   readonly #layers: readonly Layer[];
 
-  /** None yet; `boxes` are all that may be added. */
+  /** None yet; `boxes` are all that may be added, in the order of their owners. */
   constructor(boxes: readonly Box[]) {
     const byShape: Box[][] = [];
     for (const box of boxes) (byShape[box.shape] ??= []).push(box);
@@ -40,149 +37,168 @@ export class Layers {
 
   /** The boxes with owners from `from` to before `to` that meet `box`. */
   meeting(box: Box, from = -Infinity, to = Infinity): Box[] {
-    return this.#layers[box.shape]?.meeting(box, from, to) ?? [];
+    const met: Box[] = [];
+    this.#layers[box.shape]?.find(box, from, to, (other) => {
+      met.push(other);
+      return false;
+    });
+    return met;
+  }
+
+  /** The first of them that is `wanted`; undefined if none is. */
+  first(
+    box: Box,
+    from = -Infinity,
+    to = Infinity,
+    wanted: (other: Box) => boolean = () => true,
+  ): Box | undefined {
+    return this.#layers[box.shape]?.find(box, from, to, wanted);
   }
 }
 
-/** The boxes of one shape. */
+/** The boxes of one shape, by their numbers: a bit each, so that 32 are looked up at once. */
 class Layer {
-  readonly #boxes: Box[] = [];
-  readonly #all: number[] = [];
+  readonly #boxes: readonly Box[];
+  readonly #added: Int32Array;
   readonly #keys: readonly Key[];
+  /** Whether the ends of a box in the key fields say all of it. */
+  readonly #plain: Uint8Array;
+  /** Number of the next box to be added, at least. */
+  #next = 0;
 
   constructor(boxes: readonly Box[]) {
+    this.#boxes = boxes;
+    this.#added = new Int32Array((boxes.length + 31) >> 5);
     this.#keys = boxes.length > FEW ? keysFor(boxes) : [];
+    this.#plain = Uint8Array.from(boxes, (box) => this.#isPlain(box) ? 1 : 0);
   }
 
   add(box: Box): void {
-    this.#all.push(this.#boxes.length);
-    for (const key of this.#keys) key.add(this.#boxes.length, box);
-    this.#boxes.push(box);
+    while (this.#boxes[this.#next] !== box) this.#next++;
+    this.#added[this.#next >> 5]! |= 1 << (this.#next & 31);
   }
 
-  meeting(box: Box, from: number, to: number): Box[] {
-    if (this.#keys.length === 0) {
-      return this.#boxes.filter((other) =>
-        from <= other.owner && other.owner < to && overlap(box, other)
-      );
-    }
-    const first = lowerBound(this.#boxes, from), end = lowerBound(this.#boxes, to);
-    const fewest = this.#candidates(box);
-    const [a, b, c] = this.#keys as readonly [Key, Key, Key];
-    const [a0, a1] = a.ends(box), [b0, b1] = b.ends(box), [c0, c1] = c.ends(box);
-    const met: number[] = [];
-    for (const list of fewest) {
-      for (let k = first === 0 ? 0 : placeOf(list, first); k < list.length; k++) {
-        const i = list[k]!;
+  find(
+    box: Box,
+    from: number,
+    to: number,
+    wanted: (other: Box) => boolean,
+  ): Box | undefined {
+    const boxes = this.#boxes, added = this.#added, plain = this.#plain;
+    const first = lowerBound(boxes, from);
+    const end = Math.min(lowerBound(boxes, to), this.#next + 1);
+    if (first >= end) return undefined;
+    const keys = this.#keys, isPlain = this.#isPlain(box);
+    const stretches = keys.map((key) => key.stretches(box));
+    for (let w = first >> 5; w << 5 < end; w++) {
+      let bits = added[w]!;
+      for (let k = 0; k < keys.length && bits !== 0; k++) bits &= keys[k]!.among(stretches[k]!, w);
+      if (w === first >> 5) bits &= -1 << (first & 31);
+      for (; bits !== 0; bits &= bits - 1) {
+        const i = (w << 5) + 31 - Math.clz32(bits & -bits);
         if (i >= end) break;
-        // Most are told apart by the ends alone.
-        if (a.hi[i]! < a0 || a.lo[i]! > a1 || b.hi[i]! < b0 || b.lo[i]! > b1) continue;
-        if (c.hi[i]! < c0 || c.lo[i]! > c1) continue;
-        if (overlap(box, this.#boxes[i]!)) met.push(i);
+        const other = boxes[i]!;
+        // The rows tell most apart, the ends nearly all others.
+        if (keys.some((key) => key.isApart(i, box))) continue;
+        if (!(isPlain && plain[i]) && !overlap(box, other)) continue;
+        if (wanted(other)) return other;
       }
     }
-    // A box that is in several lists is found several times.
-    if (fewest.length > 1) met.sort((a, b) => a - b);
-    const found: Box[] = [];
-    for (let k = 0; k < met.length; k++) {
-      if (met[k] !== met[k - 1]) found.push(this.#boxes[met[k]!]!);
-    }
-    return found;
+    return undefined;
   }
 
-  #candidates(box: Box): readonly (readonly number[])[] {
-    let fewest: readonly (readonly number[])[] = [this.#all];
-    for (const key of this.#keys) {
-      const candidates = key.candidates(box);
-      if (candidates && total(candidates) < total(fewest)) fewest = candidates;
-    }
-    return fewest;
+  #isPlain({ narrow, sets }: Box): boolean {
+    return narrow.every((f) =>
+      sets[f]!.length === 2 && this.#keys.some(({ field }) => field === f)
+    );
   }
 }
 
-/** The fields that most boxes narrow part them best; if there are fewer than keys, one does twice. */
+/** The fields that most boxes narrow part them best. */
 function keysFor(boxes: readonly Box[]): Key[] {
   const used = boxes[0]!.sets.map(() => 0);
   for (const { narrow } of boxes) for (const f of narrow) used[f]!++;
-  const best = used.map((_, f) => f).sort((f, g) => used[g]! - used[f]!);
-  return Array.from({ length: KEYS }, (_, k) => new Key(best[k] ?? best[0]!, boxes));
+  return used.map((_, f) => f).filter((f) => used[f]! > 0)
+    .sort((f, g) => used[g]! - used[f]!).slice(0, KEYS)
+    .map((f) => new Key(f, boxes));
 }
 
-/** Boxes listed by where they are in one field. */
+/**
+ * Boxes by where they are in one field. It is cut into stretches, and these are the leaves of a binary
+ * tree (the segment tree of Bentley): each node has a row of bits, which boxes are in any of its leaves.
+ */
 class Key {
+  readonly field: number;
   /** First and last value of each box. */
-  readonly lo: Int32Array;
-  readonly hi: Int32Array;
-  readonly #field: number;
+  readonly #lo: Int32Array;
+  readonly #hi: Int32Array;
   readonly #shift: number;
-  /** Numbers of boxes in each stretch of the field, ascending. */
-  readonly #lists: readonly number[][];
-  /** Those that are in more stretches than it pays to list. */
-  readonly #wide: number[] = [];
+  readonly #leaves: number;
+  /** Words of a row. */
+  readonly #words: number;
+  /** Row after row; the children of node n are 2n and 2n + 1, and 1 is the root. */
+  readonly #rows: Int32Array;
 
   constructor(field: number, boxes: readonly Box[]) {
-    this.#field = field;
-    this.lo = new Int32Array(boxes.length);
-    this.hi = new Int32Array(boxes.length);
-    const last = boxes.reduce((most, { sets }) => Math.max(most, sets[field]!.at(-1)!), 0);
-    this.#shift = Math.max(0, Math.ceil(Math.log2((last + 1) / STRETCHES)));
-    this.#lists = Array.from({ length: (last >> this.#shift) + 1 }, () => []);
-  }
-
-  add(i: number, box: Box): void {
-    [this.lo[i], this.hi[i]] = this.ends(box);
-    const stretches = this.#stretches(box, MOST);
-    if (!stretches) this.#wide.push(i);
-    else for (const s of stretches) this.#lists[s]!.push(i);
-  }
-
-  ends({ sets }: Box): readonly [number, number] {
-    const set = sets[this.#field]!;
-    return [set[0]!, set.at(-1)!];
-  }
-
-  /** Lists that together have every box which can meet this one; undefined if it is too wide. */
-  candidates(box: Box): readonly (readonly number[])[] | undefined {
-    const stretches = this.#stretches(box, USEFUL);
-    if (!stretches) return undefined;
-    const lists: (readonly number[])[] = [this.#wide];
-    for (const s of stretches) {
-      const list = this.#lists[s];
-      if (list && list.length > 0) lists.push(list);
+    this.field = field;
+    this.#lo = Int32Array.from(boxes, ({ sets }) => sets[field]![0]!);
+    this.#hi = Int32Array.from(boxes, ({ sets }) => sets[field]!.at(-1)!);
+    const bits = 32 - Math.clz32(this.#hi.reduce((a, b) => Math.max(a, b), 0));
+    const depth = Math.min(bits, Math.log2(STRETCHES), Math.ceil(Math.log2(boxes.length)));
+    this.#shift = bits - depth;
+    this.#leaves = 1 << depth;
+    this.#words = (boxes.length + 31) >> 5;
+    this.#rows = new Int32Array(2 * this.#leaves * this.#words);
+    for (const [i, { sets }] of boxes.entries()) {
+      for (const node of this.#nodes(sets[field]!)) {
+        this.#rows[node * this.#words + (i >> 5)]! |= 1 << (i & 31);
+      }
     }
-    return lists;
+    // So far each is where its nodes together are just what it has. It is below these, and above.
+    for (let node = 2; node < 2 * this.#leaves; node++) this.#add(node >> 1, node);
+    for (let node = 2 * this.#leaves - 1; node > 1; node--) this.#add(node, node >> 1);
   }
 
-  /** The stretches that a box is in, or undefined if they are more than `most`. */
-  #stretches(box: Box, most: number): readonly number[] | undefined {
-    const set = box.sets[this.#field]!;
-    const found: number[] = [];
+  /** Where the rows of the stretches begin that a box is in, for `among`. */
+  stretches({ sets }: Box): readonly number[] {
+    return this.#nodes(sets[this.field]!).map((node) => node * this.#words);
+  }
+
+  /** Of word `w` of all boxes, those that are in some of the stretches. */
+  among(stretches: readonly number[], w: number): number {
+    let bits = 0;
+    for (let k = 0; k < stretches.length; k++) bits |= this.#rows[stretches[k]! + w]!;
+    return bits;
+  }
+
+  /** Whether box number `i` ends before another begins, or begins behind its end. */
+  isApart(i: number, { sets }: Box): boolean {
+    const set = sets[this.field]!;
+    return this.#hi[i]! < set[0]! || this.#lo[i]! > set.at(-1)!;
+  }
+
+  /** The fewest nodes that together have the stretches which a set is in, and no others. */
+  #nodes(set: readonly number[]): number[] {
+    const nodes: number[] = [];
     let next = 0;
-    for (let i = 0; i < set.length; i += 2) {
-      const last = set[i + 1]! >> this.#shift;
-      for (let s = Math.max(next, set[i]! >> this.#shift); s <= last; s++) {
-        if (found.length === most) return undefined;
-        found.push(s);
+    for (let i = 0; i < set.length && next < this.#leaves; i += 2) {
+      // Nobody is behind the last leaf.
+      const last = Math.min(set[i + 1]! >> this.#shift, this.#leaves - 1);
+      let from = Math.max(next, set[i]! >> this.#shift) + this.#leaves;
+      let end = last + 1 + this.#leaves;
+      for (; from < end; from >>= 1, end >>= 1) {
+        if (from & 1) nodes.push(from++);
+        if (end & 1) nodes.push(--end);
       }
       next = last + 1;
     }
-    return found;
+    return nodes;
   }
-}
 
-function total(lists: readonly (readonly number[])[]): number {
-  return lists.reduce((sum, list) => sum + list.length, 0);
-}
-
-/** The index of the first number of an ascending list that is at least `least`. */
-function placeOf(list: readonly number[], least: number): number {
-  let lo = 0, hi = list.length;
-  while (lo < hi) {
-    const middle = (lo + hi) >>> 1;
-    if (list[middle]! < least) lo = middle + 1;
-    else hi = middle;
+  #add(from: number, to: number): void {
+    const rows = this.#rows, [a, b] = [from * this.#words, to * this.#words];
+    for (let w = 0; w < this.#words; w++) rows[b + w]! |= rows[a + w]!;
   }
-  return lo;
 }
 
 /** The index of the first box whose owner is at least `owner`. */

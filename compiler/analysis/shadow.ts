@@ -255,15 +255,15 @@ class Relations {
     const { rules } = this.policy;
     const rule = rules[i]!;
     if (!decides(rule) || isDefault(rule)) return undefined;
-    const later = (box: Box) =>
-      deciding.meeting(box, i + 1).filter(({ owner }) => !unneeded.has(owner));
+    const isLeft = ({ owner }: Box) => !unneeded.has(owner);
     // Most rules are needed, and one packet of theirs shows it.
-    const [next] = later(space.point(this.#decides.get(i)!));
+    const packet = space.point(this.#decides.get(i)!);
+    const next = deciding.first(packet, i + 1, Infinity, isLeft);
     if (next && !sameEffect(rules[next.owner]!, rule)) return undefined;
     const above = boxes[i]!.map((box) => this.#taking.meeting(box, 0, i));
     const alike = this.#forMatch.spend((budget) =>
       boxes[i]!.every((box, b) => {
-        const below = later(box);
+        const below = deciding.meeting(box, i + 1).filter(isLeft);
         return below.every((other, k) => {
           if (sameEffect(rules[other.owner]!, rule)) return true;
           const cover = [...above[b]!, ...below.slice(0, k)];
@@ -351,7 +351,7 @@ class Relations {
       })
     );
     // Who decides a packet is the first that has it, so each is an example of that one's.
-    const first = parts.map((part) => this.#taking.meeting(space.point(part))[0]!);
+    const first = parts.map((part) => this.#taking.first(space.point(part))!);
     const byOwner = new Map(first.map(({ owner }, p) => [owner, space.point(parts[p]!)]));
     return [...byOwner].map(([owner, part]) => ({ owner, share: undefined, part }));
   }
