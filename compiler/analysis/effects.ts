@@ -46,7 +46,7 @@ function oneSided(
   for (const [by, rule] of one.policy.rules.entries()) {
     for (const effect of effectsOf(rule)) {
       // What the other side does with a packet until it decides: those with the effect end the search.
-      const known = layers.get(effect) ?? Layers.of(
+      const known = layers.get(effect) ?? new Layers(
         other.boxes.flatMap((boxes, i) => {
           const others = other.policy.rules[i]!;
           return decides(others) || effectsOf(others).includes(effect) ? boxes : [];

@@ -38,6 +38,22 @@ export function relevant(sets: readonly Ordinals[], cover: readonly Box[]): Ques
   }
 }
 
+/** One packet of a box, another for each seed. */
+export function anyOf(box: Box, seed: number): Box {
+  let state = seed;
+  const sets = box.sets.map((set) => {
+    state = another(state);
+    const value = nth(set, Math.floor(state / 2 ** 32 * count(set)));
+    return [value, value];
+  });
+  return { ...box, sets, narrow: [...sets.keys()] };
+}
+
+/** The next of a row of numbers below 2^32, by linear congruence (Numerical Recipes). */
+function another(seed: number): number {
+  return (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+}
+
 /** Tries a few single values of each field. What escapes most of the time is found at once. */
 export function atRandom(
   sets: readonly Ordinals[],
@@ -47,11 +63,11 @@ export function atRandom(
   const sizes = fields.map((f) => count(sets[f]!));
   const point = sets.map(() => 0);
   const taken = ({ sets, narrow }: Box) => narrow.every((f) => has(sets[f]!, point[f]!));
-  // A linear congruence (Numerical Recipes): the same packets each time.
+  // The same packets each time.
   let seed = cover.length;
   for (let n = 0; n < TRIES; n++) {
     for (let k = 0; k < fields.length; k++) {
-      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      seed = another(seed);
       const f = fields[k]!;
       point[f] = nth(sets[f]!, Math.floor(seed / 2 ** 32 * sizes[k]!));
     }

@@ -14,23 +14,25 @@ const KEYS = 4;
 const STRETCHES = 256;
 
 export class Layers {
+  /** By shape. */
   readonly #layers: readonly Layer[];
 
-  /** None yet; `boxes` are all that may be added, in the order of their owners. */
-  constructor(boxes: readonly Box[]) {
+  /** All of `boxes`, which are in the order of their owners; that is the order in which they are found. */
+  constructor(boxes: readonly Box[]);
+  /** Those of `boxes` that are added later. */
+  constructor(boxes: Layers);
+  constructor(boxes: Layers | readonly Box[]) {
+    if (boxes instanceof Layers) {
+      this.#layers = boxes.#layers.map(({ index }) => new Layer(index));
+      return;
+    }
     const byShape: Box[][] = [];
     for (const box of boxes) (byShape[box.shape] ??= []).push(box);
-    this.#layers = byShape.map((boxes) => new Layer(boxes));
+    this.#layers = byShape.map((boxes) => new Layer(new Index(boxes)));
+    this.add(boxes);
   }
 
-  /** All of `boxes`, in the order of their owners. */
-  static of(boxes: readonly Box[]): Layers {
-    const layers = new Layers(boxes);
-    layers.add(boxes);
-    return layers;
-  }
-
-  /** Adds boxes in the order of their owners; that is the order in which they are found. */
+  /** Adds boxes, in the order of their owners. */
   add(boxes: readonly Box[]): void {
     for (const box of boxes) this.#layers[box.shape]!.add(box);
   }
@@ -38,7 +40,7 @@ export class Layers {
   /** The boxes with owners from `from` to before `to` that meet `box`. */
   meeting(box: Box, from = -Infinity, to = Infinity): Box[] {
     const met: Box[] = [];
-    this.#layers[box.shape]?.find(box, from, to, (other) => {
+    this.first(box, from, to, (other) => {
       met.push(other);
       return false;
     });
@@ -52,43 +54,40 @@ export class Layers {
     to = Infinity,
     wanted: (other: Box) => boolean = () => true,
   ): Box | undefined {
-    return this.#layers[box.shape]?.find(box, from, to, wanted);
+    return this.#layers[box.shape]?.first(box, from, to, wanted);
   }
 }
 
-/** The boxes of one shape, by their numbers: a bit each, so that 32 are looked up at once. */
+/** Some of the boxes of one shape: a bit each, so that 32 are looked up at once. */
 class Layer {
-  readonly #boxes: readonly Box[];
+  readonly index: Index;
   readonly #added: Int32Array;
-  readonly #keys: readonly Key[];
-  /** Whether the ends of a box in the key fields say all of it. */
-  readonly #plain: Uint8Array;
   /** Number of the next box to be added, at least. */
   #next = 0;
 
-  constructor(boxes: readonly Box[]) {
-    this.#boxes = boxes;
-    this.#added = new Int32Array((boxes.length + 31) >> 5);
-    this.#keys = boxes.length > FEW ? keysFor(boxes) : [];
-    this.#plain = Uint8Array.from(boxes, (box) => this.#isPlain(box) ? 1 : 0);
+  constructor(index: Index) {
+    this.index = index;
+    this.#added = new Int32Array(wordsFor(index.boxes.length));
   }
 
   add(box: Box): void {
-    while (this.#boxes[this.#next] !== box) this.#next++;
+    const { boxes } = this.index;
+    while (boxes[this.#next] !== box) this.#next++;
     this.#added[this.#next >> 5]! |= 1 << (this.#next & 31);
   }
 
-  find(
+  first(
     box: Box,
     from: number,
     to: number,
     wanted: (other: Box) => boolean,
   ): Box | undefined {
-    const boxes = this.#boxes, added = this.#added, plain = this.#plain;
+    const { boxes, keys } = this.index;
+    const added = this.#added;
     const first = lowerBound(boxes, from);
     const end = Math.min(lowerBound(boxes, to), this.#next + 1);
     if (first >= end) return undefined;
-    const keys = this.#keys, isPlain = this.#isPlain(box);
+    const isPlain = this.index.isPlain(box);
     const stretches = keys.map((key) => key.stretches(box));
     for (let w = first >> 5; w << 5 < end; w++) {
       let bits = added[w]!;
@@ -97,20 +96,42 @@ class Layer {
       for (; bits !== 0; bits &= bits - 1) {
         const i = (w << 5) + 31 - Math.clz32(bits & -bits);
         if (i >= end) break;
-        const other = boxes[i]!;
         // The rows tell most apart, the ends nearly all others.
-        if (keys.some((key) => key.isApart(i, box))) continue;
-        if (!(isPlain && plain[i]) && !overlap(box, other)) continue;
+        if (this.index.isApart(i, box)) continue;
+        const other = boxes[i]!;
+        if (!(isPlain && this.index.plain[i]) && !overlap(box, other)) continue;
         if (wanted(other)) return other;
       }
     }
     return undefined;
   }
+}
 
-  #isPlain({ narrow, sets }: Box): boolean {
-    return narrow.every((f) =>
-      sets[f]!.length === 2 && this.#keys.some(({ field }) => field === f)
-    );
+/** What is known of the boxes of one shape, by their numbers. */
+class Index {
+  readonly boxes: readonly Box[];
+  readonly keys: readonly Key[];
+  /** Whether the ends of a box in the key fields say all of it. */
+  readonly plain: Uint8Array;
+
+  constructor(boxes: readonly Box[]) {
+    this.boxes = boxes;
+    this.keys = boxes.length > FEW ? keysFor(boxes) : [];
+    this.plain = new Uint8Array(boxes.length);
+    for (let i = 0; i < boxes.length; i++) this.plain[i] = this.isPlain(boxes[i]!) ? 1 : 0;
+  }
+
+  isPlain({ narrow, sets }: Box): boolean {
+    return narrow.every((f) => sets[f]!.length === 2 && this.keys.some(({ field }) => field === f));
+  }
+
+  /** Whether box number `i` ends before another begins in a key field, or begins behind its end. */
+  isApart(i: number, { sets }: Box): boolean {
+    for (const { field, lo, hi } of this.keys) {
+      const set = sets[field]!;
+      if (hi[i]! < set[0]! || lo[i]! > set[set.length - 1]!) return true;
+    }
+    return false;
   }
 }
 
@@ -130,8 +151,8 @@ function keysFor(boxes: readonly Box[]): Key[] {
 class Key {
   readonly field: number;
   /** First and last value of each box. */
-  readonly #lo: Int32Array;
-  readonly #hi: Int32Array;
+  readonly lo: Int32Array;
+  readonly hi: Int32Array;
   readonly #shift: number;
   readonly #leaves: number;
   /** Words of a row. */
@@ -141,16 +162,23 @@ class Key {
 
   constructor(field: number, boxes: readonly Box[]) {
     this.field = field;
-    this.#lo = Int32Array.from(boxes, ({ sets }) => sets[field]![0]!);
-    this.#hi = Int32Array.from(boxes, ({ sets }) => sets[field]!.at(-1)!);
-    const bits = 32 - Math.clz32(this.#hi.reduce((a, b) => Math.max(a, b), 0));
+    this.lo = new Int32Array(boxes.length);
+    this.hi = new Int32Array(boxes.length);
+    let last = 0;
+    for (let i = 0; i < boxes.length; i++) {
+      const set = boxes[i]!.sets[field]!;
+      this.lo[i] = set[0]!;
+      this.hi[i] = set[set.length - 1]!;
+      last = Math.max(last, this.hi[i]!);
+    }
+    const bits = 32 - Math.clz32(last);
     const depth = Math.min(bits, Math.log2(STRETCHES), Math.ceil(Math.log2(boxes.length)));
     this.#shift = bits - depth;
     this.#leaves = 1 << depth;
-    this.#words = (boxes.length + 31) >> 5;
+    this.#words = wordsFor(boxes.length);
     this.#rows = new Int32Array(2 * this.#leaves * this.#words);
-    for (const [i, { sets }] of boxes.entries()) {
-      for (const node of this.#nodes(sets[field]!)) {
+    for (let i = 0; i < boxes.length; i++) {
+      for (const node of this.#nodes(boxes[i]!.sets[field]!)) {
         this.#rows[node * this.#words + (i >> 5)]! |= 1 << (i & 31);
       }
     }
@@ -169,12 +197,6 @@ class Key {
     let bits = 0;
     for (let k = 0; k < stretches.length; k++) bits |= this.#rows[stretches[k]! + w]!;
     return bits;
-  }
-
-  /** Whether box number `i` ends before another begins, or begins behind its end. */
-  isApart(i: number, { sets }: Box): boolean {
-    const set = sets[this.field]!;
-    return this.#hi[i]! < set[0]! || this.#lo[i]! > set.at(-1)!;
   }
 
   /** The fewest nodes that together have the stretches which a set is in, and no others. */
@@ -199,6 +221,10 @@ class Key {
     const rows = this.#rows, [a, b] = [from * this.#words, to * this.#words];
     for (let w = 0; w < this.#words; w++) rows[b + w]! |= rows[a + w]!;
   }
+}
+
+function wordsFor(bits: number): number {
+  return (bits + 31) >> 5;
 }
 
 /** The index of the first box whose owner is at least `owner`. */

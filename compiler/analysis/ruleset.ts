@@ -15,6 +15,8 @@ export class Ruleset {
   readonly boxes: readonly (readonly Box[])[];
   /** The boxes of the rules that decide, and not only count. */
   readonly deciding: Layers;
+  /** What each rule does with a packet, as a number: the same for those of the same effect. */
+  readonly effects: readonly number[];
 
   /** `space` must know the sets of all rules. */
   constructor(readonly policy: Policy, space?: Space) {
@@ -22,9 +24,14 @@ export class Ruleset {
     this.boxes = policy.rules.map(({ regions }, i) =>
       regions.flatMap((region) => this.space.boxes(region, i))
     );
-    this.deciding = Layers.of(
+    this.deciding = new Layers(
       this.boxes.flatMap((boxes, i) => decides(policy.rules[i]!) ? boxes : []),
     );
+    const effects: Rule[] = [];
+    this.effects = policy.rules.map((rule) => {
+      const known = effects.findIndex((other) => sameEffect(rule, other));
+      return known < 0 ? effects.push(rule) - 1 : known;
+    });
   }
 
   /** The boxes of deciding rules before rule `i` that meet each of its boxes, in file order. */

@@ -11,10 +11,11 @@ import { packetText } from "../policy/packet.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
+import { anyOf } from "./hunt.ts";
 import { Layers } from "./layers.ts";
 import { carve, decides, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
 import { type Box, literalsAsFields, type Sets } from "./space.ts";
-import { BUDGET, type Budget, uncovered } from "./uncovered.ts";
+import { type Answer, BUDGET, type Budget, uncovered } from "./uncovered.ts";
 import { percent, verdictText } from "./verdict.ts";
 
 export interface Wanted {
@@ -26,6 +27,8 @@ export interface Wanted {
   readonly progress?: (part: number) => void;
 }
 
+/** Packets of a rule tried before it is looked at as a whole. */
+const TRIES = 4;
 /** Takers that a finding names. */
 const NAMED = 4;
 /** Rules of a cover beyond which it is not made smaller. */
@@ -69,8 +72,6 @@ class Relations {
    * have, the others have.
    */
   readonly #taking: Layers;
-  /** For each box of the rule in question, the boxes of earlier rules that meet it. */
-  #above: readonly (readonly Box[])[] = [];
   /** Some packets that each rule decides, if there are any. */
   readonly #decides = new Map<number, Box>();
 
@@ -79,7 +80,7 @@ class Relations {
     { correlated = false, budget = BUDGET, progress }: Wanted,
   ) {
     this.#rules = new Ruleset(policy, spaceOf([policy], OFF_LOOPBACK));
-    this.#taking = new Layers(this.#rules.boxes.flat());
+    this.#taking = new Layers(this.#rules.deciding);
     this.#offLoopback = OFF_LOOPBACK.flatMap((region) => this.#rules.space.boxes(region));
     this.#forMatch = new Allowance({ ...ALLOWED.match, most: budget });
     this.#correlated = correlated;
@@ -95,7 +96,6 @@ class Relations {
     const copies = Map.groupBy(rules.keys(), (i) => rules[i]!.span);
     for (const [i, rule] of rules.entries()) {
       this.#progress?.(i / rules.length / 2);
-      this.#above = this.#rules.boxes[i]!.map((box) => this.#taking.meeting(box));
       const finding = this.#dead(i);
       if (finding) dead.set(i, finding);
       if (finding && !POSSIBLE.has(finding.code)) never.add(i);
@@ -145,9 +145,7 @@ class Relations {
           "the kernel drops 127.0.0.0/8 and ::1 anywhere but on lo, unless route_localnet is set",
       });
     }
-    const results = boxes.map((box, b) =>
-      this.#forMatch.spend((budget) => uncovered(box, this.#above[b]!, budget))
-    );
+    const results = boxes.map((box) => this.#escaping(box));
     const escaped = results.find((result) => result.kind === "escapes");
     if (escaped) {
       this.#decides.set(i, escaped.witness);
@@ -195,6 +193,18 @@ class Relations {
     });
   }
 
+  /** What of a box the rules so far leave. */
+  #escaping(box: Box): Answer {
+    // Most rules have packets left, and most of the others are in one rule: a packet tells.
+    for (let n = 0; n < TRIES; n++) {
+      const packet = anyOf(box, n);
+      const taker = this.#taking.first(packet);
+      if (!taker) return { kind: "escapes", witness: packet };
+      if (this.#rules.space.inside(box, taker)) return { kind: "covered", by: [taker] };
+    }
+    return this.#forMatch.spend((budget) => uncovered(box, this.#taking.meeting(box), budget));
+  }
+
   #alive(i: number): Diagnostic[] {
     const rule = this.policy.rules[i]!;
     if (isDefault(rule)) return [];
@@ -206,18 +216,19 @@ class Relations {
 
   /** FW104: how much of the rule others take first and treat otherwise. */
   #partly(i: number): Diagnostic[] {
-    const { space, boxes } = this.#rules;
+    const { space, boxes, effects } = this.#rules;
     const { rules } = this.policy;
     const rule = rules[i]!;
     const whole = sum(boxes[i]!.map((box) => space.weight(box)));
     // Cheap first: no more can be lost than what overlaps.
     let overlap = 0;
-    const much = boxes[i]!.some((box, b) =>
-      this.#above[b]!.some((other) => {
-        if (!sameEffect(rules[other.owner]!, rule)) overlap += space.weightOfBoth(box, other);
+    const much = boxes[i]!.some((box) => {
+      const weightOf = space.weightWithin(box);
+      return this.#taking.first(box, 0, i, (other) => {
+        if (effects[other.owner] !== effects[i]) overlap += weightOf(other);
         return overlap >= PARTLY * whole;
-      })
-    );
+      });
+    });
     if (!much) return [];
     const { takers, whole: all } = this.#first(i, this.#forPartly);
     const lost = takers.filter(({ owner }) => !sameEffect(rules[owner]!, rule));
@@ -251,27 +262,27 @@ class Relations {
    * those in `unneeded` are gone, so that all findings can be followed together.
    */
   #redundantDownward(i: number, unneeded: ReadonlySet<number>): Diagnostic | undefined {
-    const { space, boxes, deciding } = this.#rules;
-    const { rules } = this.policy;
-    const rule = rules[i]!;
+    const { space, boxes, deciding, effects } = this.#rules;
+    const rule = this.policy.rules[i]!;
     if (!decides(rule) || isDefault(rule)) return undefined;
     const isLeft = ({ owner }: Box) => !unneeded.has(owner);
     // Most rules are needed, and one packet of theirs shows it.
-    const packet = space.point(this.#decides.get(i)!);
-    const next = deciding.first(packet, i + 1, Infinity, isLeft);
-    if (next && !sameEffect(rules[next.owner]!, rule)) return undefined;
-    const above = boxes[i]!.map((box) => this.#taking.meeting(box, 0, i));
-    const alike = this.#forMatch.spend((budget) =>
-      boxes[i]!.every((box, b) => {
-        const below = deciding.meeting(box, i + 1).filter(isLeft);
-        return below.every((other, k) => {
-          if (sameEffect(rules[other.owner]!, rule)) return true;
-          const cover = [...above[b]!, ...below.slice(0, k)];
-          return uncovered(space.both(box, other)!, cover, budget).kind === "covered";
-        });
+    const packet = this.#decides.get(i)!;
+    const next = deciding.first(space.point(packet), i + 1, Infinity, isLeft);
+    if (next && effects[next.owner] !== effects[i]) return undefined;
+    // The first packets that it decides and some later rule would treat otherwise.
+    const missed = boxes[i]!.some((box) =>
+      deciding.first(box, i + 1, Infinity, (later) => {
+        if (effects[later.owner] === effects[i] || !isLeft(later)) return false;
+        const part = space.both(box, later)!;
+        const cover = [
+          ...this.#taking.meeting(part, 0, i),
+          ...deciding.meeting(part, i + 1, later.owner).filter(isLeft),
+        ];
+        return this.#forMatch.spend((budget) => uncovered(part, cover, budget)).kind !== "covered";
       })
     );
-    if (!alike) return undefined;
+    if (missed) return undefined;
     return this.#finding("FW103", rule, "later rules would do the same without this one", {
       related: next ? [this.#related(next.owner, "takes packets of it then")] : [],
       help: "remove it, unless it counts or stands for a reader",
@@ -334,7 +345,9 @@ class Relations {
       }
     };
     const all = allowance.spend((budget) =>
-      boxes[i]!.every((box, b) => carve(space, box, this.#above[b]!, PARTS, budget, take).whole)
+      boxes[i]!.every((box) =>
+        carve(space, box, this.#taking.meeting(box, 0, i), PARTS, budget, take).whole
+      )
     );
     const list = [...takers].map(([owner, { share, part }]) => ({ owner, share, part }))
       .sort((a, b) => b.share - a.share);

@@ -191,17 +191,18 @@ export class Space {
     return weight;
   }
 
-  /** The weight of the packets that are in both. */
-  weightOfBoth(a: Box, b: Box): number {
-    if (a.shape !== b.shape) return 0;
-    let weight = this.weight(a);
-    for (const f of b.narrow) {
-      if (inside(a.sets[f]!, b.sets[f]!)) continue;
-      const both = this.#weigh(f, intersection(a.sets[f]!, b.sets[f]!));
-      if (both === 0) return 0;
-      weight *= both / this.#weigh(f, a.sets[f]!);
-    }
-    return weight;
+  /** The weight of what another box has of this one, for very many others. */
+  weightWithin(box: Box): (other: Box) => number {
+    const weight = this.weight(box);
+    const weights = box.sets.map((set, f) => this.#weigh(f, set));
+    return (other) => {
+      if (box.shape !== other.shape) return 0;
+      let both = weight;
+      for (const f of other.narrow) {
+        both *= this.#weighBoth(f, box.sets[f]!, other.sets[f]!) / weights[f]!;
+      }
+      return both;
+    };
   }
 
   /** One cell of the box: packets that no region of the space tells apart. */
@@ -285,6 +286,19 @@ export class Space {
     for (let i = 0; i < set.length; i += 2) {
       const from = set[i]!, to = set[i + 1]! + 1;
       weight += counted ? to - from : distance(limbs, from, to);
+    }
+    return weight;
+  }
+
+  /** The weight of the values that are in both. */
+  #weighBoth(f: number, a: Ordinals, b: Ordinals): number {
+    const { limbs, counted } = this.#axes[f]!;
+    let weight = 0;
+    for (let i = 0, j = 0; i < a.length && j < b.length;) {
+      const from = Math.max(a[i]!, b[j]!), to = Math.min(a[i + 1]!, b[j + 1]!) + 1;
+      if (from < to) weight += counted ? to - from : distance(limbs, from, to);
+      if (a[i + 1]! < b[j + 1]!) i += 2;
+      else j += 2;
     }
     return weight;
   }

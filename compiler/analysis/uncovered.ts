@@ -36,12 +36,14 @@ export interface Undecided {
   readonly kind: "undecided";
 }
 
+export type Answer = Covered | Escapes | Undecided;
+
 /** Whether `cover` holds every packet of `box`, a packet of it that escapes, or neither in time. */
 export function uncovered(
   box: Box,
   cover: readonly Box[],
   budget: Budget = { left: BUDGET },
-): Covered | Escapes | Undecided {
+): Answer {
   const by = new Set<Box>();
   const open: Question[] = [
     { sets: box.sets, cover: cover.filter(({ shape }) => shape === box.shape) },
