@@ -172,7 +172,11 @@ class Key {
       last = Math.max(last, this.hi[i]!);
     }
     const bits = 32 - Math.clz32(last);
-    const depth = Math.min(bits, Math.log2(STRETCHES), Math.ceil(Math.log2(boxes.length)));
+    const depth = Math.min(
+      bits,
+      Math.log2(STRETCHES),
+      Math.ceil(Math.log2(boxes.length / FEW)) + 3,
+    );
     this.#shift = bits - depth;
     this.#leaves = 1 << depth;
     this.#words = wordsFor(boxes.length);
