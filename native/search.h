@@ -38,19 +38,31 @@ static inline __m256i fw_load(const void *from)
 	return _mm256_loadu_si256(from);
 }
 
-/* How many of a node's separators are below the key; all are 2^31 or 2^63 less than they are. */
-static inline uint32_t fw_answer_32(const int32_t *keys, int32_t key)
+/* A key as a node compares it: in each place, and 2^31 or 2^63 less than it is. */
+typedef __m256i fw_sought;
+
+static inline fw_sought fw_sought_32(uint32_t key)
 {
-	const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(key), fw_load(keys));
+	return _mm256_xor_si256(_mm256_set1_epi32((int)key), _mm256_set1_epi32(INT32_MIN));
+}
+
+static inline fw_sought fw_sought_64(uint64_t key)
+{
+	return _mm256_xor_si256(_mm256_set1_epi64x((long long)key), _mm256_set1_epi64x(INT64_MIN));
+}
+
+/* How many of a node's separators are below the key. */
+static inline uint32_t fw_answer_32(const void *node, fw_sought key)
+{
+	const __m256i below = _mm256_cmpgt_epi32(key, fw_load(node));
 
 	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(below)));
 }
 
-static inline uint32_t fw_answer_64(const int64_t *keys, int64_t key)
+static inline uint32_t fw_answer_64(const void *node, fw_sought key)
 {
-	const __m256i k = _mm256_set1_epi64x(key);
-	const __m256 a = _mm256_castsi256_ps(_mm256_cmpgt_epi64(k, fw_load(keys)));
-	const __m256 b = _mm256_castsi256_ps(_mm256_cmpgt_epi64(k, fw_load(keys + 4)));
+	const __m256 a = _mm256_castsi256_ps(_mm256_cmpgt_epi64(key, fw_load(node)));
+	const __m256 b = _mm256_castsi256_ps(_mm256_cmpgt_epi64(key, fw_load((const char *)node + 32)));
 
 	/* Half of each result says it all. */
 	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_ps(_mm256_shuffle_ps(a, b, 0x88)));
@@ -73,26 +85,50 @@ static inline uint32_t fw_pair_4(const uint32_t *line, uint64_t pair)
 	return line[8 + (__builtin_ctz(mask | 8) & 3)] & -(uint32_t)(mask != 0);
 }
 
+/* All ones for each word, of four from `w` on, in which the rows have no bit in common. */
+static inline __attribute__((always_inline)) __m256i
+fw_empty_4(const uint64_t *const *rows, uint32_t axes, uint32_t w)
+{
+	__m256i bits = fw_load(rows[0] + w);
+
+	for (uint32_t a = 1; a < axes; a++)
+		bits = _mm256_and_si256(bits, fw_load(rows[a] + w));
+	return _mm256_cmpeq_epi64(bits, _mm256_setzero_si256());
+}
+
+/* The first of 4, 8 or 16 words in which the rows have a bit in common; `count` or more if none. */
+static inline __attribute__((always_inline)) uint32_t
+fw_first_word(const uint64_t *const *rows, uint32_t axes, uint32_t count)
+{
+	if (count < 16) {
+		uint32_t empty = 0;
+		for (uint32_t w = 0; w < count; w += 4)
+			empty |= (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(fw_empty_4(rows, axes, w)))
+				 << w;
+		return (uint32_t)__builtin_ctz(~empty);
+	}
+	/* Packing works in halves of a register: two words are what moves back into order. */
+	const __m256i a = _mm256_packs_epi32(fw_empty_4(rows, axes, 0), fw_empty_4(rows, axes, 4));
+	const __m256i b = _mm256_packs_epi32(fw_empty_4(rows, axes, 8), fw_empty_4(rows, axes, 12));
+	const __m256i empty = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b),
+							  _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+	const uint64_t mask = (uint32_t)_mm256_movemask_epi8(empty);
+	return (uint32_t)__builtin_ctzll(~mask) / 2;
+}
+
 /* The first bit that all rows have in words `from` to `end`; 64 * end if there is none. */
 static inline __attribute__((always_inline)) uint32_t
 fw_first_common(const uint64_t *const *rows, uint32_t axes, uint32_t from, uint32_t end)
 {
 	uint32_t w = from;
 
-	if (from == 0 && end % 4 == 0 && end <= 16) {
-		uint32_t some = 0;
-		for (uint32_t q = 0; q < end / 4; q++) {
-			__m256i bits = fw_load(rows[0] + 4 * q);
-			for (uint32_t a = 1; a < axes; a++)
-				bits = _mm256_and_si256(bits, fw_load(rows[a] + 4 * q));
-			const __m256i zero = _mm256_cmpeq_epi64(bits, _mm256_setzero_si256());
-			some |= ((uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(zero)) ^ 15) << 4 * q;
-		}
-		w = (uint32_t)__builtin_ctz(some | 1u << (end - 1));
-		uint64_t bits = rows[0][w];
+	if (from == 0 && (end == 4 || end == 8 || end == 16)) {
+		w = fw_first_word(rows, axes, end);
+		const uint32_t at = w < end ? w : end - 1;
+		uint64_t bits = rows[0][at];
 		for (uint32_t a = 1; a < axes; a++)
-			bits &= rows[a][w];
-		return some ? 64 * w + (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63) : 64 * end;
+			bits &= rows[a][at];
+		return w < end ? 64 * w + (uint32_t)__builtin_ctzll(bits) : 64 * end;
 	}
 	for (; w < end; w++) {
 		uint64_t bits = rows[0][w];
@@ -106,17 +142,31 @@ fw_first_common(const uint64_t *const *rows, uint32_t axes, uint32_t from, uint3
 
 #else
 
-static inline uint32_t fw_answer_32(const int32_t *keys, int32_t key)
+typedef int64_t fw_sought;
+
+static inline fw_sought fw_sought_32(uint32_t key)
 {
+	return (int32_t)(key ^ UINT32_C(1) << 31);
+}
+
+static inline fw_sought fw_sought_64(uint64_t key)
+{
+	return (int64_t)(key ^ UINT64_C(1) << 63);
+}
+
+static inline uint32_t fw_answer_32(const void *node, fw_sought key)
+{
+	const int32_t *keys = node;
 	uint32_t below = 0;
 
 	for (uint32_t i = 0; i < FW_SEPARATORS; i++)
-		below += keys[i] < key;
+		below += keys[i] < (int32_t)key;
 	return below;
 }
 
-static inline uint32_t fw_answer_64(const int64_t *keys, int64_t key)
+static inline uint32_t fw_answer_64(const void *node, fw_sought key)
 {
+	const int64_t *keys = node;
 	uint32_t below = 0;
 
 	for (uint32_t i = 0; i < FW_SEPARATORS; i++)
