@@ -160,5 +160,7 @@ async function* linesOf(connection: Deno.UnixConn, most: number): AsyncGenerator
 function why(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) throw error;
   if (error instanceof Deno.errors.NotFound) return "there is no such socket; is it running?";
+  if (error instanceof Deno.errors.ConnectionRefused) return "whoever opened it is gone";
+  if (error instanceof Deno.errors.PermissionDenied) return "only the user who runs it may ask";
   return error instanceof Error ? error.message : String(error);
 }

@@ -114,9 +114,24 @@ function knownChain(chain: Json): Known {
   };
 }
 
-/** The chains that packets of a hook come to. */
+/**
+ * Whether a base chain does nothing, as those do that the iptables of nft leaves behind: it has no
+ * rules and accepts, and others of its hook have all packets of its family.
+ */
+function isIdle(chain: Known, chains: readonly Known[]): boolean {
+  const { base, family } = chain;
+  const works = (other: Known) =>
+    other.base?.hook === base?.hook && (other.rules.length > 0 || other.drops);
+  return base !== undefined && !works(chain) &&
+    (["ipv4", "ipv6"] as const).every((one) =>
+      family !== "both" && family !== one ||
+      chains.some((other) => works(other) && (other.family === "both" || other.family === one))
+    );
+}
+
+/** The chains that packets of a hook come to, but for those that do nothing. */
 function reachable(chains: readonly Known[]): ReadonlySet<Known> {
-  const reached = new Set(chains.filter(({ base }) => base));
+  const reached = new Set(chains.filter((chain) => chain.base && !isIdle(chain, chains)));
   for (const chain of reached) {
     const text = JSON.stringify(chain.rules);
     const targets = [...text.matchAll(/"(?:jump|goto)":\{"target":"([^"]+)"\}/g)];

@@ -5,7 +5,7 @@
  */
 import type { Family } from "../kernel/cases.ts";
 import { type Condition, type Fidelity, leftOut, type Statement, type Verb } from "./ruleset.ts";
-import { Never, protocolWord, rangeText, REJECTS, Unsaid } from "./words.ts";
+import { interfaceText, Never, protocolWord, rangeText, REJECTS, Unsaid } from "./words.ts";
 
 /** Matches that ask for nothing but by the options that are known here. */
 const MATCHES: readonly string[] = [
@@ -252,7 +252,7 @@ export class IptablesRule {
       if (negated) throw new Never();
       return;
     }
-    const text = JSON.stringify(name.endsWith("+") ? `${name.slice(0, -1)}*` : name);
+    const text = interfaceText(name.replace(/\+$/, "*"));
     this.#add(`${side} on ${negated ? "! " : ""}${text}`, { asks: side, negated });
   }
 

@@ -7,7 +7,7 @@
 import { TCP_FLAGS } from "../policy/field.ts";
 import { DSCP, ICMP_TYPE, PROTOCOL, type ValueType } from "../policy/value.ts";
 import type { Condition } from "./ruleset.ts";
-import { Never, protocolWord, Unsaid } from "./words.ts";
+import { interfaceText, Never, protocolWord, Unsaid } from "./words.ts";
 
 /** What JSON.parse gives. The shape of each object is that of libnftables-json(5). */
 // deno-lint-ignore no-explicit-any
@@ -72,10 +72,10 @@ const KEYS: Readonly<Record<string, Key>> = {
   "icmpv6.code": { clause: "code", also: [word("icmpv6")], max: 255 },
   "ether.saddr": { clause: "mac", also: [], max: 0, asks: "mac" },
   "meta.l4proto": { clause: "proto", also: [], max: 255, value: protocol, type: PROTOCOL },
-  "meta.iifname": { clause: "in on", also: [], max: 0, asks: "in", value: JSON.stringify },
-  "meta.oifname": { clause: "out on", also: [], max: 0, asks: "out", value: JSON.stringify },
-  "meta.iif": { clause: "in on", also: [], max: 0, asks: "in", value: JSON.stringify },
-  "meta.oif": { clause: "out on", also: [], max: 0, asks: "out", value: JSON.stringify },
+  "meta.iifname": { clause: "in on", also: [], max: 0, asks: "in", value: linkText },
+  "meta.oifname": { clause: "out on", also: [], max: 0, asks: "out", value: linkText },
+  "meta.iif": { clause: "in on", also: [], max: 0, asks: "in", value: linkText },
+  "meta.oif": { clause: "out on", also: [], max: 0, asks: "out", value: linkText },
   "meta.length": { clause: "length", also: [], max: 65535 },
   "meta.skuid": { clause: "uid", also: [], max: 4294967294, asks: "user" },
   "meta.skgid": { clause: "gid", also: [], max: 4294967294, asks: "user" },
@@ -159,4 +159,9 @@ function flagsText(value: number, mask: number): string {
   const names = (bits: number) =>
     Object.keys(TCP_FLAGS).filter((name) => bits & TCP_FLAGS[name]!).join(",") || "none";
   return `flags ${names(value)}/${mask === 255 ? "all" : names(mask)}`;
+}
+
+/** An interface by its name; one that is gone is printed as a number, which no name is. */
+function linkText(value: string | number): string {
+  return typeof value === "number" ? `${value}` : interfaceText(value);
 }

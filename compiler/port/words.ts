@@ -4,6 +4,8 @@
  * @module
  */
 
+import { KEYWORDS } from "../syntax/token.ts";
+
 /** A rule cannot be said in the language; the message says why. */
 export class Unsaid extends Error {
   override name = "Unsaid";
@@ -80,6 +82,18 @@ export function protocolWord(name: string): string {
   const number = Object.hasOwn(PROTOCOLS, lower) ? PROTOCOLS[lower]! : Number(lower);
   if (!Number.isInteger(number)) throw new Unsaid(`there is no number for the protocol ${name}`);
   return { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp" }[number] ?? `${number}`;
+}
+
+/** A name as the language takes it: in quotes only where it must be. */
+export function nameText(name: string): string {
+  const plain = /^[A-Za-z_]\w*([-.]\w+)*$/.test(name) && !KEYWORDS.some((word) => word === name);
+  return plain ? name : JSON.stringify(name);
+}
+
+/** The same of an interface; `*` at its end stands for any ending. */
+export function interfaceText(name: string): string {
+  const stem = name.replace(/\*$/, "");
+  return nameText(stem) === stem ? name : JSON.stringify(name);
 }
 
 /** `a-b`, or the one value. */

@@ -15,6 +15,7 @@ import { Sources } from "../source.ts";
 import { format } from "../syntax/format.ts";
 import { parse } from "../syntax/parse.ts";
 import type { Chain, Condition, Fidelity, Outside, Ruleset, Statement } from "./ruleset.ts";
+import { nameText } from "./words.ts";
 
 /** What became of one rule of the foreign set. */
 export interface Row {
@@ -171,7 +172,7 @@ class Writer {
       const { label } = line;
       if (label === undefined || !isFree(label, labels)) return line;
       labels.add(label);
-      return { ...line, text: `${line.text} label ${JSON.stringify(label)}` };
+      return { ...line, text: `${line.text} label ${nameText(label)}` };
     });
   }
 

@@ -65,6 +65,7 @@ const base = (name: string, prio: number, policy: string) => ({
 const rule = (chain: string, ...expr: unknown[]) => ({
   rule: { family: "inet", table: "t", chain, expr },
 });
+const ACCEPT = { accept: null };
 const port = (dport: number) => ({
   match: { op: "==", left: { payload: { protocol: "tcp", field: "dport" } }, right: dport },
 });
@@ -120,6 +121,16 @@ Deno.test("a chain that several hooks share asks each for what its packets have"
   assertEquals(verdict(imported, "output out lo tcp 192.0.2.1:9 > 192.0.2.2:9"), "drop");
   assertEquals(verdict(imported, "input in eth0 udp 192.0.2.1:9 > 192.0.2.2:9"), "drop");
   assertEquals(verdict(imported, "output out eth0 udp 192.0.2.1:9 > 192.0.2.2:9"), "accept");
+});
+
+Deno.test("base chains that are empty and accept leave no trace, unless a family has no other", () => {
+  const idle = (family: string) => ({ chain: { ...base("INPUT", -150, "accept").chain, family } });
+  const both = nft(idle("ip"), idle("ip6"), base("in", 0, "drop"), rule("in", port(22), ACCEPT));
+  assertEquals(both.text.match(/^ *(chain|when|jump) .*/gm), ["chain input default drop {"]);
+  const four = { chain: { ...base("in", 0, "drop").chain, family: "ip" } };
+  const one = nft(idle("ip6"), four);
+  assertEquals(verdict(one, "input tcp 192.0.2.1:9 > 192.0.2.2:22"), "drop");
+  assertEquals(verdict(one, "input tcp [2001:db8::1]:9 > [2001:db8::2]:22"), "accept");
 });
 
 Deno.test("families of different policies keep each its own", () => {
