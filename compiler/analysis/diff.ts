@@ -7,9 +7,10 @@
  *
  * @module
  */
-import type { Packet } from "../policy/field.ts";
+import { type Packet, PROTO } from "../policy/field.ts";
+import { span, within } from "../policy/interval.ts";
 import type { Literal, Policy, Rule } from "../policy/policy.ts";
-import type { Region } from "../policy/region.ts";
+import { type Region, SHAPES } from "../policy/region.ts";
 import { sideEffects } from "./effects.ts";
 import { difference, meet, type Ordinals } from "./ordinals.ts";
 import { decides, OutOfBudget, partition, Ruleset, sameVerdict, spaceOf } from "./ruleset.ts";
@@ -75,7 +76,8 @@ function verdicts({ space, before, after, changedBefore, changedAfter }: Compare
   const pairs = new Map<string, { a: number; b: number; boxes: Box[] }>();
   const [a, b] = [before, after];
   const consider = (x: Box, y: Box) => {
-    if (sameVerdict(a.policy.rules[x.owner]!, b.policy.rules[y.owner]!)) return;
+    const [one, other] = [a.policy.rules[x.owner]!, b.policy.rules[y.owner]!];
+    if (sameVerdict(settled(one, x.shape), settled(other, y.shape))) return;
     const key = `${x.owner} ${y.owner}`;
     const pair = pairs.get(key) ?? { a: x.owner, b: y.owner, boxes: [] };
     pairs.set(key, pair);
@@ -111,6 +113,13 @@ function verdicts({ space, before, after, changedBefore, changedAfter }: Compare
     }
   }
   return rows;
+}
+
+/** A rule for packets of one shape, of which a plain `reject` is carried out in one way. */
+function settled(rule: Rule, shape: number): Pick<Rule, "verdict"> {
+  if (rule.verdict.reject !== "auto") return rule;
+  const headed = within(SHAPES[shape]!.proto!, span(PROTO.tcp));
+  return { verdict: { name: "reject", reject: headed ? "tcp_reset" : "icmp_port" } };
 }
 
 /** The largest boxes around some pieces that stay within a box and meet nothing above it. */

@@ -143,7 +143,7 @@ export function decides(rule: Rule): boolean {
   return rule.verdict.name !== "next";
 }
 
-export function sameVerdict(a: Rule, b: Rule): boolean {
+export function sameVerdict(a: Pick<Rule, "verdict">, b: Pick<Rule, "verdict">): boolean {
   return a.verdict.name === b.verdict.name && a.verdict.reject === b.verdict.reject;
 }
 

@@ -162,6 +162,22 @@ Deno.test("diff takes a limit for the same in both files by what it says, not by
   assertEquals(diff(one, other).length > 0, true);
 });
 
+Deno.test("diff takes a plain reject for what it comes to: a reset for TCP, an ICMP message else", () => {
+  const file = (rules: string) =>
+    check("t.fw", `chain input default drop {\n${rules}\n}\n`).policy!;
+  const plain = file("reject tcp\nreject");
+  assertEquals(diff(plain, file("reject with tcp-reset tcp ! fragment\nreject")), []);
+  assertEquals(diff(plain, file("reject tcp\nreject with icmp-port")), []);
+  assertEquals(
+    diff(plain, file("reject tcp\nreject with icmp-host")).length > 0,
+    true,
+  );
+  // A later fragment has no header to answer with a reset.
+  const regions = diff(plain, file("reject with tcp-reset tcp\nreject"))
+    .map(({ region }) => regionText(region));
+  assertEquals(regions.every((text) => text.includes("fragment later")), true, regions.join("\n"));
+});
+
 Deno.test("diff tells of marks and logs only if asked to", () => {
   const file = (rule: string) => check("t.fw", `chain input default drop {\n${rule}\n}\n`).policy!;
   const before = file(`accept tcp dport 22 log "ssh" every 10s label ssh`);
