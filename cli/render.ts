@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { type Diagnostic, severityOf, type Sources, type Span } from "../compiler/mod.ts";
+import {
+  type Diagnostic,
+  severityOf,
+  type Source,
+  type Sources,
+  type Span,
+} from "../compiler/mod.ts";
 
 /** Characters of a source line that are shown around what is meant, at most and at least. */
 const WIDEST = 120, NARROWEST = 40;
@@ -34,25 +40,38 @@ export function render(
   );
   const pad = " ".repeat(width);
   const window = Math.max(NARROWEST, Math.min(WIDEST, columns - width - " | …".length));
+  const excerpts: string[] = [];
+  let above: Shown | undefined;
+  for (const line of lines) {
+    const { shown, text } = excerpt(line, above, sources, { width, window, paint });
+    excerpts.push(...text);
+    above = shown;
+  }
   return [
     `${paint(`${severity}[${diagnostic.code}]`)}: ${printable(diagnostic.message)}`,
     `${pad}--> ${at.source.name}:${at.line}:${at.column}`,
     `${pad} |`,
-    ...lines.flatMap((line, i) =>
-      excerpt(line, lines[i - 1]?.spans[0], sources, { width, window, paint })
-    ),
+    ...excerpts,
     ...(diagnostic.note ? [`${pad} = note: ${diagnostic.note}`] : []),
     ...(diagnostic.help ? [`${pad} = help: ${printable(diagnostic.help)}`] : []),
   ].join("\n");
 }
 
+/** A part of a source line that is on the screen. */
+interface Shown {
+  readonly source: Source;
+  readonly line: number;
+  /** Characters of the line before it. */
+  readonly from: number;
+}
+
 /**
- * The source line of some spans, and a line of marks under it. The source line is not shown again
- * below `above`, which is on it; in another file than that, the place stands first.
+ * The source line of some spans, and a line of marks under it. A part of the line that is shown
+ * `above` is not shown again; in another file than that, the place stands first.
  */
 function excerpt(
   { spans, label, mark }: { spans: readonly Span[]; label: string; mark: string },
-  above: Span | undefined,
+  above: Shown | undefined,
   sources: Sources,
   { width, window, paint }: {
     /** Of line numbers. */
@@ -60,29 +79,31 @@ function excerpt(
     window: number;
     paint: (text: string) => string;
   },
-): string[] {
+): { shown: Shown; text: string[] } {
   const { source, line, column } = sources.position(spans[0]!.start);
-  const last = above && sources.position(above.start);
-  const elsewhere = last !== undefined && last.source !== source;
-  const sameLine = !elsewhere && last?.line === line && last.column <= window && column <= window;
-  const start = spans[0]!.start - (column - 1);
-  const from = column > window ? column - 1 - Math.floor(window / 3) : 0;
+  const elsewhere = above !== undefined && above.source !== source;
+  const at = column - 1;
+  const sameLine = above?.source === source && above.line === line &&
+    at >= above.from && at < above.from + window;
+  const start = spans[0]!.start - at;
+  const from = sameLine ? above.from : at >= window ? at - Math.floor(window / 3) : 0;
   const { text, more } = sources.excerpt(start + from, window);
   const shown = printable(text);
   let marks = "";
   for (const span of spans) {
-    const at = span.start - start - from;
-    if (at > shown.length) break;
-    const length = Math.max(1, Math.min(span.end - span.start, shown.length - at));
-    marks += shown.slice(marks.length, at).replace(/[^\t]/g, " ") + mark.repeat(length);
+    const begin = span.start - start - from;
+    if (begin > shown.length) break;
+    const length = Math.max(1, Math.min(span.end - span.start, shown.length - begin));
+    marks += shown.slice(marks.length, begin).replace(/[^\t]/g, " ") + mark.repeat(length);
   }
   const pad = " ".repeat(width);
   const [, indent = "", rest = ""] = /^(\s*)(.*)$/s.exec(marks)!;
-  return [
+  const lines = [
     ...(elsewhere ? [`${pad}::: ${source.name}:${line}:${column}`, `${pad} |`] : []),
     ...(sameLine ? [] : [`${String(line).padStart(width)} | ${shown}${more ? "…" : ""}`.trimEnd()]),
     `${pad} | ${indent}${paint(rest)}${label ? ` ${label}` : ""}`,
   ];
+  return { shown: { source, line, from }, text: lines };
 }
 
 /** Control characters as pictures, so that a file cannot speak to the terminal. */

@@ -67,7 +67,7 @@ export { type Hook, HOOKS } from "./policy/field.ts";
 export { DEFAULTS, OPTION_NAMES, type Options, type Queues, readOption } from "./policy/options.ts";
 export { refusal } from "./kernel/refuse.ts";
 export { type Policy, rejectsOf, type Rule, usesState } from "./policy/policy.ts";
-export { type Position, Sources, type Span } from "./source.ts";
+export { type Position, type Source, Sources, type Span } from "./source.ts";
 export type { Read } from "./syntax/include.ts";
 export { printTables } from "./tables/print.ts";
 

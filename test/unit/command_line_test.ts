@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { COMMANDS } from "../../cli/commands.ts";
 import { page, pageOf } from "../../cli/man.ts";
 import { render } from "../../cli/render.ts";
-import { check, OPTION_NAMES } from "../../compiler/mod.ts";
+import { check, lint, OPTION_NAMES } from "../../compiler/mod.ts";
 
 const ENTRY = new URL("../../fw.ts", import.meta.url).pathname;
 const LINTED = new URL("../../examples/01-first-steps.fw", import.meta.url).pathname;
@@ -44,6 +44,22 @@ Deno.test("what a rule file can set, the command line of run can, too", () => {
   const { options } = COMMANDS.find(({ name }) => name === "run")!;
   const known = options.map(({ name }) => name);
   assertEquals(OPTION_NAMES.filter((name) => !known.includes(words[name] ?? name)), []);
+});
+
+Deno.test("two places of one long line are marked below one part of it", () => {
+  const members = Array.from({ length: 30 }, (_, i) => `192.0.2.${4 * i}`);
+  const text = `set a = { ${members.join(", ")}, 192.0.2.116 }\n` +
+    "chain input default drop {\n  accept from @a\n}\n";
+  const { sources, diagnostics } = lint("x.fw", text);
+  const found = diagnostics.find(({ code }) => code === "FW204")!;
+  const lines = render(found, sources, false).split("\n");
+  const shown = lines.filter((line) => line.startsWith("1 |"));
+  assertEquals(shown.length, 1, lines.join("\n"));
+  const marked = lines.filter((line) => /^ {2}\| +[-^]+/.test(line)).map((line) => {
+    const start = line.search(/[-^]/);
+    return shown[0]!.slice(start, start + "192.0.2.116".length);
+  });
+  assertEquals(marked, ["192.0.2.116", "192.0.2.116"]);
 });
 
 Deno.test("what is neither a command nor a file is said to be so", async () => {
