@@ -13,6 +13,7 @@ import type { Literal, Policy, Rule } from "../policy/policy.ts";
 import { type Region, SHAPES } from "../policy/region.ts";
 import { sideEffects } from "./effects.ts";
 import { difference, meet, type Ordinals } from "./ordinals.ts";
+import { agree } from "./literals.ts";
 import { decides, OutOfBudget, partition, Ruleset, sameVerdict, spaceOf } from "./ruleset.ts";
 import type { Box, Space } from "./space.ts";
 import { uncovered } from "./uncovered.ts";
@@ -140,7 +141,7 @@ function largest(
 
 /** A piece, one field after the other as wide as what is above it allows. */
 function grown(box: Box, piece: Box, above: readonly Box[]): Box {
-  let near = above;
+  let near = above.filter((other) => agree(piece, other));
   const sets = [...piece.sets];
   for (const f of sets.keys()) {
     const beside = near.filter((other) =>

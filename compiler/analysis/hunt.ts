@@ -38,7 +38,7 @@ export function relevant(sets: readonly Ordinals[], cover: readonly Box[]): Ques
   }
 }
 
-/** One packet of a box, another for each seed. */
+/** One packet of a box at a time when no other literal holds, another for each seed. */
 export function anyOf(box: Box, seed: number): Box {
   let state = seed;
   const sets = box.sets.map((set) => {
@@ -46,7 +46,7 @@ export function anyOf(box: Box, seed: number): Box {
     const value = nth(set, Math.floor(state / 2 ** 32 * count(set)));
     return [value, value];
   });
-  return { ...box, sets, narrow: [...sets.keys()] };
+  return { ...box, sets, narrow: [...sets.keys()], isPoint: true };
 }
 
 /** The next of a row of numbers below 2^32, by linear congruence (Numerical Recipes). */

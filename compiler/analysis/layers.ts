@@ -111,14 +111,16 @@ class Layer {
 class Index {
   readonly boxes: readonly Box[];
   readonly keys: readonly Key[];
-  /** Whether the ends of a box in the key fields say all of it. */
+  /** Whether the ends of a box in the key fields say all of it, and it asks no literals. */
   readonly plain: Uint8Array;
 
   constructor(boxes: readonly Box[]) {
     this.boxes = boxes;
     this.keys = boxes.length > FEW ? keysFor(boxes) : [];
     this.plain = new Uint8Array(boxes.length);
-    for (let i = 0; i < boxes.length; i++) this.plain[i] = this.isPlain(boxes[i]!) ? 1 : 0;
+    for (const [i, box] of boxes.entries()) {
+      this.plain[i] = !box.literals && this.isPlain(box) ? 1 : 0;
+    }
   }
 
   isPlain({ narrow, sets }: Box): boolean {

@@ -13,8 +13,9 @@ import type { Region } from "../policy/region.ts";
 import { valueText } from "../policy/text.ts";
 import { anyOf } from "./hunt.ts";
 import { Layers } from "./layers.ts";
+import type { Literals } from "./literals.ts";
 import { carve, decides, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
-import { type Box, literalsAsFields, type Sets } from "./space.ts";
+import type { Box } from "./space.ts";
 import { type Answer, BUDGET, type Budget, uncovered } from "./uncovered.ts";
 import { percent, verdictText } from "./verdict.ts";
 
@@ -488,6 +489,7 @@ function mergeable(rules: readonly Rule[], dead: ReadonlySet<number>): Diagnosti
   return found;
 }
 
+type Sets = Omit<Region, "dynamic">;
 type FieldName = keyof Sets;
 
 const FIELD_WORDS: Readonly<Record<string, string>> = {
@@ -508,7 +510,8 @@ function onlyDifference(a: Rule, b: Rule): FieldName | undefined {
   const given = (rule: Rule) => new RegExp(`^${rule.hook}:\\d+$`).test(rule.name);
   if (a.hook !== b.hook || !sameEffect(a, b) || !given(a) || !given(b)) return undefined;
   if (a.regions.length !== 1 || b.regions.length !== 1) return undefined;
-  const [x, y] = [literalsAsFields(a.regions[0]!), literalsAsFields(b.regions[0]!)];
+  const [{ dynamic, ...x }, { dynamic: other, ...y }] = [a.regions[0]!, b.regions[0]!];
+  if (!sameLiterals(dynamic, other)) return undefined;
   const fields = Object.keys(x) as FieldName[];
   if (fields.length !== Object.keys(y).length || !fields.every((f) => y[f])) return undefined;
   const differ = fields.filter((f) => !sameSet(x, y, f));
@@ -526,13 +529,18 @@ function setText(rule: Rule, field: FieldName): string {
 }
 
 function sameBoxes(a: readonly Box[], b: readonly Box[]): boolean {
-  return a.length === b.length && a.every((box, i) =>
-    box.shape === b[i]!.shape &&
-    box.sets.every((set, f) =>
-      set === b[i]!.sets[f] ||
-      set.length === b[i]!.sets[f]!.length && set.every((n, k) => n === b[i]!.sets[f]![k])
-    )
-  );
+  return a.length === b.length &&
+    a.every((box, i) =>
+      box.shape === b[i]!.shape && sameLiterals(box.literals, b[i]!.literals) &&
+      box.sets.every((set, f) =>
+        set === b[i]!.sets[f] ||
+        set.length === b[i]!.sets[f]!.length && set.every((n, k) => n === b[i]!.sets[f]![k])
+      )
+    );
+}
+
+function sameLiterals(a: Literals = new Map(), b: Literals = new Map()): boolean {
+  return a.size === b.size && a.entries().every(([n, holds]) => b.get(n) === holds);
 }
 
 /** Loopback addresses anywhere but on `lo`. */

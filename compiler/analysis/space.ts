@@ -4,14 +4,14 @@
  * Every field is cut where some region begins or ends, and the pieces are numbered: coordinate
  * compression. Boxes over these numbers cost the same for IPv4 and IPv6. A piece that no packet
  * can be in gets no number; and of TCP flags, where one mask makes dozens, all that no region tells
- * apart have one. A field that packets do not have (a dynamic literal: does it hold or
- * not) is one more field, of two values that nothing constrains.
+ * apart have one. Dynamic literals are no fields (see `literals.ts`).
  *
  * @module
  */
 import { DOMAIN, type Field, FIELDS, type Packet } from "../policy/field.ts";
-import { contains, type IntervalSet, span, within } from "../policy/interval.ts";
+import { contains, type IntervalSet, within } from "../policy/interval.ts";
 import { impliedValues, type Region, SHAPES } from "../policy/region.ts";
+import { agree, implies, type Literals, openTo, together } from "./literals.ts";
 import {
   difference,
   has,
@@ -32,6 +32,10 @@ export interface Box {
   readonly sets: readonly Ordinals[];
   /** The fields that are narrower than the shape. */
   readonly narrow: readonly number[];
+  /** Dynamic literals that it asks about, and what: that they hold, or that they do not. */
+  readonly literals?: Literals | undefined;
+  /** Whether it is one packet at one time, at which no other literal holds. */
+  readonly isPoint?: true;
   /** Whose it is: the number that was given with the region. */
   readonly owner: number;
 }
@@ -55,20 +59,6 @@ interface Axis {
   readonly counted: boolean;
 }
 
-/** A region's sets alone: each dynamic literal as a field of its own, of the values 0 and 1. */
-export type Sets = { readonly [F in Field]?: IntervalSet };
-
-export function literalsAsFields(region: Region): Sets {
-  if (!region.dynamic) return region;
-  const { dynamic, ...sets } = region;
-  const literals = [...dynamic].map(([n, holds]) => [literalField(n), span(holds ? 1 : 0)]);
-  return { ...sets, ...Object.fromEntries(literals) };
-}
-
-function literalField(literal: number): string {
-  return `literal ${literal}`;
-}
-
 export class Space {
   /** Those that some region names come first. */
   readonly fields: readonly Field[];
@@ -82,21 +72,20 @@ export class Space {
 
   /** A space for all of `regions`; only these, and regions made of their sets, can be asked about. */
   constructor(regions: readonly Region[], markBits: number) {
-    const spread = regions.map(literalsAsFields);
-    const more = new Set(spread.flatMap((region) => Object.keys(region) as Field[]));
+    const named = new Set<string>();
+    for (const region of regions) for (const field in region) named.add(field);
     this.fields = [
-      ...FIELDS.filter((field) => more.has(field)),
-      ...[...more].filter((field) => !FIELDS.includes(field)),
-      ...FIELDS.filter((field) => !more.has(field)),
+      ...FIELDS.filter((field) => named.has(field)),
+      ...FIELDS.filter((field) => !named.has(field)),
     ];
-    this.#named = more.size;
+    this.#named = FIELDS.filter((field) => named.has(field)).length;
     this.#axes = this.fields.map((field) =>
-      more.has(field) ? axis(field, spread, markBits) : unnamed(field)
+      named.has(field) ? axis(field, regions, markBits) : unnamed(field)
     );
     const byField = this.fields.map((field, f) => {
       const known = new Map<IntervalSet, Ordinals>();
       return SHAPES.map((shape) => {
-        const set = shape[field] ?? domainOf(field);
+        const set = shape[field] ?? DOMAIN[field];
         const whole = known.get(set) ?? this.#ordinals(f, set);
         known.set(set, whole);
         return whole;
@@ -124,8 +113,7 @@ export class Space {
   }
 
   /** The packets of a region as boxes, one a shape at most: none if no packet can be in it. */
-  boxes(given: Region, owner = -1): Box[] {
-    const region = literalsAsFields(given);
+  boxes(region: Region, owner = -1): Box[] {
     const named: { readonly f: number; readonly set: Ordinals }[] = [];
     for (let f = 0; f < this.#named; f++) {
       const set = region[this.fields[f]!];
@@ -141,7 +129,7 @@ export class Space {
         sets[f] = inside(set, whole[f]!) ? set : intersection(whole[f]!, set);
         narrow.push(f);
       }
-      boxes.push({ shape, sets, narrow, owner });
+      boxes.push({ shape, sets, narrow, literals: region.dynamic, owner });
     }
     return boxes;
   }
@@ -150,12 +138,13 @@ export class Space {
   both(a: Box, b: Box): Box | undefined {
     if (a.shape !== b.shape) return undefined;
     for (const f of b.narrow) if (!meet(a.sets[f]!, b.sets[f]!)) return undefined;
+    if (!agree(a, b)) return undefined;
     const sets = [...a.sets], narrow = [...a.narrow];
     for (const f of b.narrow) {
       sets[f] = intersection(a.sets[f]!, b.sets[f]!);
       if (!narrow.includes(f)) narrow.push(f);
     }
-    return { ...a, sets, narrow };
+    return { ...a, sets, narrow, literals: together(a, b) };
   }
 
   /** Adds the packets of `a` that are not in `b` to `pieces`, as disjoint boxes; `common` is in both. */
@@ -164,23 +153,30 @@ export class Space {
     for (const f of b.narrow) {
       const rest = difference(a.sets[f]!, b.sets[f]!);
       if (rest.length === 0) continue;
-      pieces.push({ ...common, sets: sets.with(f, rest) });
+      pieces.push({ ...common, sets: sets.with(f, rest), literals: a.literals });
       sets = sets.with(f, common.sets[f]!);
+    }
+    let literals = a.literals;
+    for (const [n, holds] of openTo(a, b)) {
+      pieces.push({ ...common, sets, literals: new Map(literals).set(n, !holds) });
+      literals = new Map(literals).set(n, holds);
     }
   }
 
   /** Whether every packet of `a` is in `b`. */
   inside(a: Box, b: Box): boolean {
-    return a.shape === b.shape && b.narrow.every((f) => inside(a.sets[f]!, b.sets[f]!));
+    return a.shape === b.shape && b.narrow.every((f) => inside(a.sets[f]!, b.sets[f]!)) &&
+      implies(a, b);
   }
 
   /**
    * How much of all traffic a box is, for shares. It is a convention: hooks alike, families alike,
    * TCP, UDP, ICMP and all else alike, a fragment for every hundred packets; addresses, ports and
    * types spread evenly; states, flags, marks and interfaces by the values that the rules tell apart.
+   * A literal holds half of the time.
    */
   weight(box: Box): number {
-    let weight = box.shape % 5 === 4 ? 0.01 : 1;
+    let weight = (box.shape % 5 === 4 ? 0.01 : 1) / 2 ** (box.literals?.size ?? 0);
     for (const f of box.narrow) {
       const set = box.sets[f]!, whole = this.#shapes[box.shape]![f]!;
       if (set === whole) continue;
@@ -196,8 +192,8 @@ export class Space {
     const weight = this.weight(box);
     const weights = box.sets.map((set, f) => this.#weigh(f, set));
     return (other) => {
-      if (box.shape !== other.shape) return 0;
-      let both = weight;
+      if (box.shape !== other.shape || !agree(box, other)) return 0;
+      let both = weight / 2 ** openTo(box, other).length;
       for (const f of other.narrow) {
         both *= this.#weighBoth(f, box.sets[f]!, other.sets[f]!) / weights[f]!;
       }
@@ -211,7 +207,7 @@ export class Space {
       const piece = this.#best(f, box.sets[f]!);
       return [piece, piece];
     });
-    return { ...box, sets, narrow: sets.map((_, f) => f) };
+    return { ...box, sets, narrow: sets.map((_, f) => f), isPoint: true };
   }
 
   /** A packet of the box, as a person would choose it. */
@@ -226,8 +222,7 @@ export class Space {
 
   /** Whether a literal holds of that packet. */
   holds(box: Box, literal: number): boolean {
-    const f = this.fields.findIndex((field) => field === literalField(literal));
-    return f >= 0 && this.#sample(f, box.sets[f]!) === 1n;
+    return box.literals?.get(literal) ?? false;
   }
 
   /**
@@ -237,9 +232,7 @@ export class Space {
   region(box: Box): Region {
     const whole = this.#shapes[box.shape]!;
     const named = this.fields.map((field, f) => ({ field, f, set: box.sets[f] ?? whole[f]! }))
-      .filter(({ field, f, set }) =>
-        SHAPED.includes(field) || FIELDS.includes(field) && !inside(whole[f]!, set)
-      );
+      .filter(({ field, f, set }) => SHAPED.includes(field) || !inside(whole[f]!, set));
     let region: Region = Object.fromEntries(
       named.map(({ field, f, set }) => [field, this.#intervals(f, set)]),
     );
@@ -317,10 +310,6 @@ export class Space {
 const SHAPED: readonly Field[] = ["hook", "family", "proto", "fragment"];
 const IMPLIED: readonly Field[] = ["fragment", "family"];
 
-function domainOf(field: Field): IntervalSet {
-  return DOMAIN[field] ?? span(0, 1);
-}
-
 /** The axis of a field that no region names: always the same, and so are most of a small policy's. */
 function unnamed(field: Field): Axis {
   const known = UNNAMED.get(field) ?? axis(field, [], 0);
@@ -331,7 +320,7 @@ function unnamed(field: Field): Axis {
 const UNNAMED = new Map<Field, Axis>();
 
 function axis(field: Field, regions: readonly Region[], markBits: number): Axis {
-  const domain = domainOf(field)[0]!;
+  const domain = DOMAIN[field][0]!;
   const ordinal = new Places();
   ordinal.set(domain.lo, 0);
   const cut = (set: IntervalSet | undefined) => {

@@ -8,6 +8,7 @@
  * @module
  */
 import { atRandom, type Question, relevant, whereFewest } from "./hunt.ts";
+import { agree, withoutLiterals } from "./literals.ts";
 import { count, countBoth, difference, meet, type Ordinals } from "./ordinals.ts";
 import type { Box } from "./space.ts";
 
@@ -44,14 +45,14 @@ export function uncovered(
   cover: readonly Box[],
   budget: Budget = { left: BUDGET },
 ): Answer {
+  const alike = cover.filter((other) => other.shape === box.shape && agree(box, other));
+  const plain = withoutLiterals(box, alike, budget);
   const by = new Set<Box>();
-  const open: Question[] = [
-    { sets: box.sets, cover: cover.filter(({ shape }) => shape === box.shape) },
-  ];
-  const escapes = (sets: readonly Ordinals[]): Escapes => ({
-    kind: "escapes",
-    witness: { ...box, sets, narrow: [...sets.keys()] },
-  });
+  const open: Question[] = [plain];
+  const escapes = (sets: readonly Ordinals[]): Escapes => {
+    const own = sets.slice(0, box.sets.length), literals = plain.literals(sets);
+    return { kind: "escapes", witness: { ...box, sets: own, narrow: [...own.keys()], literals } };
+  };
   // What is hard to find is not hunted for at every step: each failure waits a step longer.
   let wait = 0, failed = 0;
   for (let next = open.pop(); next; next = open.pop()) {
@@ -97,7 +98,7 @@ export function uncovered(
       inner = inner.with(f, difference(sets[f]!, rest));
     }
   }
-  return { kind: "covered", by: [...by] };
+  return { kind: "covered", by: [...by].map((box) => plain.given.get(box) ?? box) };
 }
 
 /** The share of the cells in `sets` that a box has: 0 if none, and exactly 1 only if all. */
@@ -116,5 +117,5 @@ function shareOf(box: Box, sets: readonly Ordinals[], sizes: readonly number[]):
 export function overlap(a: Box, b: Box): boolean {
   if (a.shape !== b.shape) return false;
   for (const f of b.narrow) if (!meet(a.sets[f]!, b.sets[f]!)) return false;
-  return true;
+  return agree(a, b);
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Ordinals } from "../analysis/ordinals.ts";
+import type { Literals } from "../analysis/literals.ts";
 import { type Box } from "../analysis/space.ts";
 import { uncovered } from "../analysis/uncovered.ts";
 import { decide } from "../policy/decide.ts";
@@ -26,6 +27,7 @@ export interface Suspect {
   readonly shape: number;
   /** Of each field of the space. */
   readonly sets: readonly Ordinals[];
+  readonly literals?: Literals | undefined;
   /** All of these are packets of the entry, or ought to be told from them. */
   readonly entry?: number;
   /** The tables name this rule for them, though it does not match them all. */
@@ -63,9 +65,9 @@ class Examiner {
   constructor(readonly ground: Ground) {}
 
   /** Throws WrongTables if the tables are wrong about a packet of a suspicion. */
-  examine({ shape, sets, entry, rule }: Suspect): void {
+  examine({ shape, sets, literals, entry, rule }: Suspect): void {
     const { space, entries, policy: { rules } } = this.ground;
-    const box: Box = { shape, sets, narrow: sets.map((_, f) => f), owner: -1 };
+    const box: Box = { shape, sets, narrow: sets.map((_, f) => f), literals, owner: -1 };
     const number = rule ?? entries[entry!]!.rule;
     const all = this.#boxes(shape);
     const own = rule === undefined ? [] : all.filter(({ owner }) => owner === rule);
@@ -121,9 +123,12 @@ class Examiner {
   doubt(entry: number, needs: ReadonlyMap<number, boolean>): void {
     const { space, entries } = this.ground;
     const { rule, region } = entries[entry]!;
-    for (const { shape, sets } of space.boxes(region)) this.examine({ shape, sets, entry });
-    const taken = space.boxes({ ...region, dynamic: needs });
-    for (const { shape, sets } of taken) this.examine({ shape, sets, rule });
+    for (const { shape, sets, literals } of space.boxes(region)) {
+      this.examine({ shape, sets, literals, entry });
+    }
+    for (const { shape, sets } of space.boxes({ ...region, dynamic: needs })) {
+      this.examine({ shape, sets, literals: needs, rule });
+    }
   }
 
   /** Throws WrongTables about what a rule does, with a packet, if there is one that meets the rule. */

@@ -228,7 +228,9 @@ class Half {
           for (const { shape, sets } of this.#packets([s], [d], app)) {
             const box = own.find((box) => box.shape === shape);
             const common = sets.map((set, f) => box ? intersection(set, box.sets[f]!) : []);
-            if (common.every((set) => set.length > 0)) yield { shape, sets: common, entry };
+            if (common.every((set) => set.length > 0)) {
+              yield { shape, sets: common, literals: box?.literals, entry };
+            }
           }
         }
       }

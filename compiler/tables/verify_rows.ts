@@ -105,8 +105,7 @@ function* suspectsOf(
   };
   const { dynamic } = ground.entries[entry]!.region;
   const own = ground.boxOf(entry, shape);
-  const whole = space.boxes(dynamic ? { dynamic } : {}).find((box) => box.shape === shape)!;
-  const around = [...(own ?? whole).sets];
+  const around = [...(own ?? space.whole(shape)).sets];
   // Where the entry has no packets, some get the bit all the same.
   if (!own) { for (const { places } of axes) put(around, first(places(bit, entry))); }
   for (const { wrong, places } of axes) {
@@ -115,7 +114,7 @@ function* suspectsOf(
       const sets = [...around];
       put(sets, place);
       const { rule } = ground.entries[entry]!;
-      yield { shape, sets, ...place.table ? { rule } : { entry } };
+      yield { shape, sets, literals: dynamic, ...place.table ? { rule } : { entry } };
     }
   }
 }

@@ -70,8 +70,10 @@ Deno.test("a rule covered by a shuffled grid of others is found dead, and live w
 });
 
 Deno.test("a literal that is not about the packet covers nothing outside itself", () => {
-  // As a rule with a rate limit has it: one more field, of two values.
-  const limited = (held: number) => ({ dport: span(22), limit: span(held) } as Region);
+  const limited = (held: number): Region => ({
+    dport: span(22),
+    dynamic: new Map([[0, held === 1]]),
+  });
   const plain: Region = { hook: span(0), dport: span(22) };
   const space = new Space([plain, limited(0), limited(1)], 0);
   const covers = (...regions: Region[]) =>
@@ -81,6 +83,56 @@ Deno.test("a literal that is not about the packet covers nothing outside itself"
   assertEquals(covers(limited(1)), false);
   assertEquals(covers(limited(1), limited(0)), true);
 });
+
+Deno.test("a box is covered, literals and all, exactly when it is whichever of them hold", () => {
+  const { seed, cases } = randomCases(2000);
+  const seen = { covered: 0, escapes: 0 };
+  for (let s = seed; s < seed + cases; s++) {
+    const random = new Random(s);
+    const literals = random.below(5);
+    const some = (): Region => {
+      const dynamic = Array.from({ length: literals }, (_, n) => [n, random.chance(2)] as const)
+        .filter(() => random.chance(3));
+      const from = random.below(4);
+      return {
+        ...TCP,
+        ...(random.chance(2) && { sport: span(from, from + random.below(4)) }),
+        ...(random.chance(2) && { dport: span(from, from + random.below(4)) }),
+        ...(dynamic.length > 0 && { dynamic: new Map(dynamic) }),
+      };
+    };
+    const target = { ...some(), sport: span(0, 7), dport: span(0, 7) };
+    const others = Array.from({ length: random.below(12) }, some);
+    const space = new Space([target, ...others], 0);
+    const boxesOf = (regions: readonly Region[]) => regions.flatMap((one) => space.boxes(one));
+    const [box] = boxesOf([target]);
+    const result = uncovered(box!, boxesOf(others));
+    const holds = ({ dynamic }: Region, held: number) =>
+      dynamic?.entries().every(([n, wanted]) => wanted === (held >> n & 1) > 0) ?? true;
+    const ever = Array.from({ length: 1 << literals }, (_, held) => held)
+      .filter((held) => holds(target, held));
+    const plain = ({ dynamic: _, ...region }: Region): Region => region;
+    const covered = ever.every((held) => {
+      const cover = others.filter((other) => holds(other, held)).map(plain);
+      return uncovered(boxesOf([plain(target)])[0]!, boxesOf(cover)).kind === "covered";
+    });
+    assertEquals(result.kind, covered ? "covered" : "escapes", `seed ${s}`);
+    seen[covered ? "covered" : "escapes"]++;
+    if (result.kind !== "escapes") continue;
+    const packet = space.packet(result.witness);
+    const held = ever.find((held) =>
+      Array.from({ length: literals }, (_, n) => n).every((n) =>
+        space.holds(result.witness, n) === (held >> n & 1) > 0
+      )
+    );
+    assert(held !== undefined && hasPacket(target, packet), `seed ${s}: the witness is outside`);
+    const takers = others.filter((other) => holds(other, held) && hasPacket(plain(other), packet));
+    assertEquals(takers, [], `seed ${s}: it does not escape`);
+  }
+  assert(seen.covered > 0 && seen.escapes > 0, "one of the two never came");
+});
+
+const TCP: Region = { hook: span(0), family: span(0), proto: span(6) };
 
 Deno.test("a question that costs too much is given up, not guessed", () => {
   const random = new Random(7);
