@@ -29,9 +29,10 @@ const SAMPLE_MS = 10_000, ROTATE_MS = 60_000, SETTLE_MS = 1000;
 
 /**
  * V8 collects what is not used any more when room runs short, and on a large machine it has room for
- * hundreds of reloads. With little, the memory there is, is held by somebody.
+ * hundreds of reloads. With little, the memory there is, is held by somebody; with less than this it
+ * does nothing but collect for minutes.
  */
-const LITTLE_ROOM = "--max-old-space-size=64";
+const LITTLE_ROOM = "--max-old-space-size=128";
 
 /** Runs for as long as is asked, and prints samples, checks and a verdict. Throws if one fails. */
 export async function bench(options: Options, signal: AbortSignal): Promise<void> {
@@ -268,7 +269,7 @@ function watchProcess(pid: number) {
         rssKb: status(pid, "VmRSS"),
         descriptors: [...Deno.readDirSync(`/proc/${pid}/fd`)].length,
         threads: status(pid, "Threads"),
-        guardRssKb: status(guard, "VmRSS"),
+        guardKb: status(guard, "RssAnon"),
         cpu: Number(share.toFixed(3)),
         received: totals.received!,
         waiting: queues.reduce((sum, { waiting }) => sum + waiting, 0),

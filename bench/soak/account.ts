@@ -17,7 +17,8 @@ export interface Sample {
   readonly rssKb: number;
   readonly descriptors: number;
   readonly threads: number;
-  readonly guardRssKb: number;
+  /** What the guard has written to: code that it comes to for the first time is no growth. */
+  readonly guardKb: number;
   /** Share of one core since the last sample. */
   readonly cpu: number;
   readonly received: number;
@@ -154,7 +155,7 @@ export function flat(samples: readonly Sample[]): Check[] {
       found: `${mb(least(late, "rssKb"))} (most ${mb(most)}, ${perHour.toFixed(2)} an hour)`,
       holds: least(late, "rssKb") <= least(early, "rssKb") * (1 + GROWTH),
     },
-    grows("memory of the guard, KB", "guardRssKb"),
+    grows("memory of the guard, KB", "guardKb"),
     grows("descriptors", "descriptors"),
     grows("threads", "threads"),
   ];

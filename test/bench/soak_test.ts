@@ -9,7 +9,7 @@ function samplesWith(leak: number): Sample[] {
     rssKb: 180_000 + (i * 7 % 20) * 2000 + i * leak,
     descriptors: 40,
     threads: 9,
-    guardRssKb: 1500,
+    guardKb: 100,
     cpu: 0.1,
     received: 3000 * i,
     waiting: 0,
