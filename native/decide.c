@@ -340,22 +340,23 @@ static void classify(struct fw_decider *d, uint32_t count)
 	fw_count(&d->counts->stats[FW_STAT_FLOW_MISSES], missed);
 }
 
-void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
-	       struct fw_decision *decisions)
+uint32_t fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
+		   struct fw_decision *decisions)
 {
 	const struct fw_tables *t = d->tables;
-	uint32_t well_formed = 0;
+	uint32_t well_formed = 0, decided = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct fw_seen *p = &packets[i];
 		struct fw_key *key = &d->keys[well_formed];
 		const enum fw_malformed bad = fw_packet_parse(p->bytes, p->captured, p->length, key);
 
-		decisions[i] = (struct fw_decision){
-			.rule = FW_NO_RULE,
-			.verdict = bad ? t->header->malformed : FW_VERDICT_DROP,
-			.malformed = bad,
-		};
+		decisions[i] = (struct fw_decision){ .rule = FW_NO_RULE, .verdict = FW_VERDICT_NEXT };
+		if (bad == FW_MALFORMED_CUT && p->more)
+			continue;
+		decided++;
+		decisions[i].verdict = bad ? t->header->malformed : FW_VERDICT_DROP;
+		decisions[i].malformed = bad;
 		if (bad || p->hook >= FW_HOOK_COUNT)
 			continue;
 		complete_key(t, p, key);
@@ -383,8 +384,11 @@ void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
 	if (dynamic)
 		fw_dynamic_end(d->dynamic);
 	for (uint32_t i = 0; i < n; i++)
-		count_verdict(d->counts, &packets[i], &decisions[i]);
-	fw_count(&d->counts->stats[FW_STAT_RECEIVED], n);
+		if (decisions[i].verdict != FW_VERDICT_NEXT)
+			count_verdict(d->counts, &packets[i], &decisions[i]);
+	fw_count(&d->counts->stats[FW_STAT_RECEIVED], decided);
+	fw_count(&d->counts->stats[FW_STAT_QUEUED_AGAIN], n - decided);
+	return decided;
 }
 
 uint32_t fw_mark_after(const struct fw_tables *t, uint32_t mark, const struct fw_decision *decision)

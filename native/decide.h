@@ -3,7 +3,8 @@
  *
  * The one path that every packet takes, from the kernel or from a replay: parse, classify (pure),
  * then in packet order the effects and the counting. Every packet gets a decision that accepts,
- * drops or rejects. What no rule takes is dropped, and so is a reject that has no mark to travel in.
+ * drops or rejects, unless more of it is needed and can be had. What no rule takes is dropped, and so
+ * is a reject that has no mark to travel in.
  */
 #ifndef FW_DECIDE_H
 #define FW_DECIDE_H
@@ -20,6 +21,7 @@ struct fw_seen {
 	const uint8_t *bytes; /* from the IP header on */
 	uint32_t captured; /* bytes present, <= length */
 	uint32_t length; /* bytes on the wire */
+	bool more; /* what is not captured can be had */
 	uint32_t mark;
 	uint32_t hook; /* enum fw_hook; a packet seen elsewhere (FW_HOOK_COUNT) is dropped */
 	uint32_t in; /* class of the input interface */
@@ -86,8 +88,12 @@ void fw_decider_succeed(struct fw_decider *d, struct fw_decider *old);
 /* By one thread: takes the oldest line of the log; false if there is none. */
 bool fw_decider_take_log(struct fw_decider *d, union fw_log_slot *slot);
 
-void fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
-	       struct fw_decision *decisions);
+/*
+ * How many packets were decided. The others' headers go on past what was captured, and more can be
+ * had: they have the verdict FW_VERDICT_NEXT, and are counted as such only.
+ */
+uint32_t fw_decide(struct fw_decider *d, const struct fw_seen *packets, uint32_t n,
+		   struct fw_decision *decisions);
 
 /*
  * The mark a packet leaves with: as rules have set it; our bits are cleared of the state that came

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x1872a9eau
+#define FW_LAYOUT_HASH 0x4b54b124u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -155,7 +155,7 @@ enum fw_malformed {
 	FW_MALFORMED_COUNT,
 };
 
-/* Engine-wide totals since the engine was made. `kernel` figures come from there; `flow` ones are of packets that were looked for in the flow cache. Packets and bytes by hook and verdict; batches by size; packets by the time from their receipt to their verdict, and that time summed up over them. */
+/* Engine-wide totals since the engine was made. `kernel` figures come from there; `flow` ones are of packets that were looked for in the flow cache. Packets and bytes by hook and verdict; batches by size; packets by the time from their receipt to their verdict, and that time summed up over them. A packet that is queued again is received once. */
 enum fw_stat {
 	FW_STAT_RECEIVED,
 	FW_STAT_ACCEPTED,
@@ -169,6 +169,7 @@ enum fw_stat {
 	FW_STAT_BAD_EXTENSION,
 	FW_STAT_BAD_TRANSPORT,
 	FW_STAT_BAD_CUT,
+	FW_STAT_QUEUED_AGAIN,
 	FW_STAT_VERDICT_ERRORS,
 	FW_STAT_OVERRUNS,
 	FW_STAT_KERNEL_QUEUED,

@@ -125,21 +125,31 @@ static int bind_queue(int fd, const struct fw_queue_options *o)
 	return error == -EINVAL ? -EPROTONOSUPPORT : error;
 }
 
-/* Packets may come ahead of the acknowledgement, so that is left to fw_nfq_receive(). */
+/* The request to copy so much of each packet from now on. A refusal comes unasked. */
+static struct nlmsghdr *put_copy(char *buffer, uint32_t queue, uint32_t copy)
+{
+	struct nlmsghdr *message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, queue);
+
+	message->nlmsg_seq = REQUEST;
+	nfq_nlmsg_cfg_put_params(message, NFQNL_COPY_PACKET, (int)copy);
+	return message;
+}
+
+/* Packets may come ahead of a refusal, so that is left to fw_nfq_receive(). */
 static int begin_copying(int fd, const struct fw_queue_options *o)
 {
 	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
-	struct nlmsghdr *message = put_request(buffer, o->queue);
+	const struct nlmsghdr *message = put_copy(buffer, o->queue, o->copy);
 
-	nfq_nlmsg_cfg_put_params(message, NFQNL_COPY_PACKET, (int)o->copy);
 	return send_all(fd, message, message->nlmsg_len);
 }
 
 static int make_slots(struct fw_nfq *q)
 {
 	const uint32_t batch = q->options.batch;
+	const uint32_t copy = q->options.copy < FW_COPY_AGAIN ? FW_COPY_AGAIN : q->options.copy;
 
-	q->slot_size = (q->options.copy + ATTRIBUTES + 63) / 64 * 64;
+	q->slot_size = (copy + ATTRIBUTES + 63) / 64 * 64;
 	q->slots = aligned_alloc(64, (size_t)batch * q->slot_size);
 	q->messages = calloc(batch, sizeof *q->messages);
 	q->vectors = calloc(batch, sizeof *q->vectors);
@@ -319,11 +329,26 @@ int fw_nfq_receive(struct fw_nfq *q, bool wait, struct fw_queued *packets)
 
 static bool same(const struct fw_answer *a, const struct fw_answer *b)
 {
-	return a->accept == b->accept && a->marked == b->marked && a->mark == b->mark;
+	return !a->again && !b->again && a->accept == b->accept && a->marked == b->marked && a->mark == b->mark;
 }
 
-size_t fw_nfq_put_answers(char *out, uint32_t queue, const struct fw_answer *answers, uint32_t n)
+static uint32_t verdict_of(const struct fw_answer *a, uint32_t queue)
 {
+	if (a->again)
+		return NF_QUEUE_NR(queue);
+	return a->accept ? NF_ACCEPT : NF_DROP;
+}
+
+/*
+ * The kernel obeys one message after the other, and makes the message of a packet when it queues it:
+ * one that is queued again between two changes of the copy range has as much as the first says, and
+ * what others put into the queue meanwhile at most that. It gets a new id, passes no rule again, and
+ * may find the queue full as any packet may.
+ */
+size_t fw_nfq_put_answers(char *out, const struct fw_queue_options *options,
+			  const struct fw_answer *answers, uint32_t n)
+{
+	const uint32_t queue = options->queue;
 	size_t size = 0;
 
 	for (uint32_t first = 0, last; first < n; first = last + 1) {
@@ -331,19 +356,23 @@ size_t fw_nfq_put_answers(char *out, uint32_t queue, const struct fw_answer *ans
 				   same(&answers[first], &answers[last + 1]);)
 			last++;
 		const struct fw_answer *a = &answers[last];
+		if (a->again)
+			size += put_copy(out + size, queue, FW_COPY_AGAIN)->nlmsg_len;
 		const int type = last > first ? NFQNL_MSG_VERDICT_BATCH : NFQNL_MSG_VERDICT;
 		struct nlmsghdr *message = nfq_nlmsg_put(out + size, type, queue);
 
 		message->nlmsg_seq = ANSWER;
-		nfq_nlmsg_verdict_put(message, (int)a->id, a->accept ? NF_ACCEPT : NF_DROP);
+		nfq_nlmsg_verdict_put(message, (int)a->id, (int)verdict_of(a, queue));
 		if (a->marked)
 			nfq_nlmsg_verdict_put_mark(message, a->mark);
 		size += message->nlmsg_len;
+		if (a->again)
+			size += put_copy(out + size, queue, options->copy)->nlmsg_len;
 	}
 	return size;
 }
 
 int fw_nfq_answer(struct fw_nfq *q, const struct fw_answer *answers, uint32_t n)
 {
-	return send_all(q->fd, q->answers, fw_nfq_put_answers(q->answers, q->options.queue, answers, n));
+	return send_all(q->fd, q->answers, fw_nfq_put_answers(q->answers, &q->options, answers, n));
 }

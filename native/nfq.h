@@ -44,7 +44,14 @@ struct fw_answer {
 	uint32_t mark; /* its new mark, if `marked`, else 0 */
 	bool accept;
 	bool marked;
+	bool again; /* instead, it is queued again, to come with FW_COPY_AGAIN of its bytes */
 };
+
+/*
+ * Any packet that comes over an Ethernet comes whole in so many bytes. No other packet is copied
+ * beyond options.copy for it, so that nobody can make us copy much of everything.
+ */
+enum { FW_COPY_AGAIN = 2048 };
 
 struct fw_nfq {
 	int fd;
@@ -84,8 +91,9 @@ int fw_nfq_answer(struct fw_nfq *q, const struct fw_answer *answers, uint32_t n)
 enum { FW_ANSWER_RUN = 4 };
 
 /* The messages that say so: pure. `out` has room for n * FW_ANSWER_SIZE; returns the bytes used. */
-enum { FW_ANSWER_SIZE = 40 };
-size_t fw_nfq_put_answers(char *out, uint32_t queue, const struct fw_answer *answers, uint32_t n);
+enum { FW_ANSWER_SIZE = 96 };
+size_t fw_nfq_put_answers(char *out, const struct fw_queue_options *options,
+			  const struct fw_answer *answers, uint32_t n);
 
 /* The packet in a message from the kernel of which `size` bytes were received; false if it is none. */
 bool fw_nfq_parse(const uint8_t *message, size_t size, struct fw_queued *packet);

@@ -84,6 +84,7 @@ static struct fw_seen see(struct fw_links *links, const struct fw_queued *q, uin
 		.bytes = q->bytes,
 		.captured = q->captured,
 		.length = q->length,
+		.more = q->captured < FW_COPY_AGAIN,
 		.mark = q->mark,
 		.hook = q->hook,
 		.in = fw_link_find(links, q->in)->in,
@@ -103,6 +104,9 @@ static struct fw_answer answer(const struct fw_tables *t, const struct fw_queued
 {
 	/* A dry run leaves packets as they came, but for the state that the hooks put in the mark. */
 	const bool dry = t->header->dry_run;
+
+	if (d->verdict == FW_VERDICT_NEXT)
+		return (struct fw_answer){ .id = q->id, .again = true };
 	struct fw_answer a = { .id = q->id, .accept = dry || d->verdict != FW_VERDICT_DROP };
 	const uint32_t mark = dry ? q->mark & ~t->header->mark_mask : fw_mark_after(t, q->mark, d);
 
@@ -130,14 +134,15 @@ static int pass(struct fw_pump *p, uint32_t n, uint64_t received_ns)
 	fw_dynamic_refresh_self(p->decider.dynamic, fw_links_refresh(&p->links));
 	for (uint32_t i = 0; i < n; i++)
 		p->seen[i] = see(&p->links, &p->queued[i], now);
-	fw_decide(&p->decider, p->seen, n, p->decisions);
+	const uint32_t decided = fw_decide(&p->decider, p->seen, n, p->decisions);
 	for (uint32_t i = 0; i < n; i++)
 		p->answers[i] = answer(p->decider.tables, &p->queued[i], &p->decisions[i]);
 	const int error = fw_nfq_answer(&p->nfq, p->answers, n);
 	if (error)
 		return error;
-	fw_counts_batch(counts, n, clock_ns(CLOCK_MONOTONIC) - received_ns);
 	fw_count(&counts->stats[FW_STAT_SENDS], 1);
+	if (decided > 0)
+		fw_counts_batch(counts, decided, clock_ns(CLOCK_MONOTONIC) - received_ns);
 	return 0;
 }
 
@@ -273,9 +278,9 @@ void fw_pump_add_stats(const struct fw_pump *p, uint64_t *totals)
 
 	fw_counts_add_stats(p->decider.counts, own);
 	const struct fw_proc_queue q = kernel_says(p);
-	/* The kernel's count wraps at 2^32, but is never behind what we had received before. */
+	/* The kernel's count wraps at 2^32, but is never behind what had come to us before. */
 	const uint64_t received = own[FW_STAT_RECEIVED];
-	const uint32_t ahead = q.sequence - (uint32_t)received;
+	const uint32_t ahead = q.sequence - (uint32_t)(received + own[FW_STAT_QUEUED_AGAIN]);
 	own[FW_STAT_KERNEL_QUEUED] = q.port ? received + ahead : 0;
 	own[FW_STAT_KERNEL_WAITING] = q.waiting;
 	own[FW_STAT_KERNEL_DROPPED] = q.dropped;

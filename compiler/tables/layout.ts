@@ -149,7 +149,7 @@ export const LISTS = {
       "Engine-wide totals since the engine was made. `kernel` figures come from there; `flow` ones are " +
       "of packets that were looked for in the flow cache. Packets and " +
       "bytes by hook and verdict; batches by size; packets by the time from their receipt to their " +
-      "verdict, and that time summed up over them.",
+      "verdict, and that time summed up over them. A packet that is queued again is received once.",
     names: [
       "received",
       "accepted",
@@ -163,6 +163,7 @@ export const LISTS = {
       "bad_extension",
       "bad_transport",
       "bad_cut",
+      "queued_again",
       "verdict_errors",
       "overruns",
       "kernel_queued",

@@ -127,6 +127,29 @@ static void a_malformed_packet_is_counted_by_reason_and_by_no_rule(struct fw_dec
 		CHECK(packets(d, i) == before[i] + (i < 2));
 }
 
+/* Until there is more of it: nothing is counted, but that it will come again. */
+static void a_packet_of_which_more_can_be_had_is_not_decided(struct fw_decider *d)
+{
+	struct fw_decision decisions[2];
+	uint8_t bytes[2][40];
+	struct fw_seen s[2];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		put_packet(bytes[i], FW_PROTO_UDP, ACCEPTED, false);
+		s[i] = seen(bytes[i], 0);
+		s[i].more = true;
+	}
+	s[0].captured = 21;
+	const uint64_t received = stat(d, FW_STAT_RECEIVED), cut = stat(d, FW_STAT_BAD_CUT);
+	const uint64_t accepted = stat(d, FW_STAT_ACCEPTED), dropped = stat(d, FW_STAT_DROPPED);
+	CHECK(fw_decide(d, s, 2, decisions) == 1);
+	CHECK(decisions[0].verdict == FW_VERDICT_NEXT);
+	CHECK(decisions[1].verdict == FW_VERDICT_ACCEPT && decisions[1].rule == 1);
+	CHECK(stat(d, FW_STAT_QUEUED_AGAIN) == 1 && stat(d, FW_STAT_BAD_CUT) == cut);
+	CHECK(stat(d, FW_STAT_RECEIVED) == received + 1);
+	CHECK(stat(d, FW_STAT_ACCEPTED) == accepted + 1 && stat(d, FW_STAT_DROPPED) == dropped);
+}
+
 static void a_packet_from_another_hook_is_dropped(struct fw_decider *d)
 {
 	struct fw_decision decision;
@@ -266,6 +289,7 @@ int main(void)
 	a_match_counts_once_and_only_before_the_deciding_rule(&d);
 	a_rule_keeps_the_time_of_its_last_packet(&d);
 	a_malformed_packet_is_counted_by_reason_and_by_no_rule(&d);
+	a_packet_of_which_more_can_be_had_is_not_decided(&d);
 	a_packet_from_another_hook_is_dropped(&d);
 	verdicts_add_up(&d);
 	fw_decider_clear(&d);

@@ -14,7 +14,9 @@
 #include "check.h"
 #include "layout.h"
 
-enum { QUEUE = 513, MOST = 1024, ROUNDS = 2000 };
+enum { QUEUE = 513, COPY = 128, MOST = 1024, ROUNDS = 2000 };
+
+static const struct fw_queue_options options = { .queue = QUEUE, .copy = COPY };
 
 /* The kernel's side: what is still queued, and what became of it. */
 struct model {
@@ -23,27 +25,43 @@ struct model {
 	bool queued[MOST];
 	struct fw_answer got[MOST];
 	uint32_t messages;
+	uint32_t copy;
 };
+
+static void play_config(struct model *m, const struct nlmsghdr *message)
+{
+	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg));
+	const struct nfqnl_msg_config_params *params = mnl_attr_get_payload(attr);
+	const char *end = mnl_nlmsg_get_payload_tail(message);
+
+	CHECK(mnl_attr_ok(attr, (int)(end - (const char *)attr)));
+	CHECK(mnl_attr_get_type(attr) == NFQA_CFG_PARAMS);
+	CHECK(mnl_attr_get_payload_len(attr) == sizeof *params);
+	CHECK(params->copy_mode == NFQNL_COPY_PACKET);
+	m->copy = ntohl(params->copy_range);
+}
 
 static void play_verdict(struct model *m, const struct nlmsghdr *message)
 {
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(message);
 	const bool batch = (message->nlmsg_type & 0xff) == NFQNL_MSG_VERDICT_BATCH;
 	struct fw_answer answer = { 0 };
-	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(message, sizeof *nfg);
+	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg));
 	const char *end = mnl_nlmsg_get_payload_tail(message);
 
 	CHECK(message->nlmsg_type >> 8 == NFNL_SUBSYS_QUEUE);
 	CHECK(batch || (message->nlmsg_type & 0xff) == NFQNL_MSG_VERDICT);
 	CHECK(message->nlmsg_flags == NLM_F_REQUEST);
-	CHECK(ntohs(nfg->res_id) == QUEUE);
 	for (; (const char *)attr < end; attr = mnl_attr_next(attr)) {
 		CHECK(mnl_attr_ok(attr, (int)(end - (const char *)attr)));
 		if (mnl_attr_get_type(attr) == NFQA_VERDICT_HDR) {
 			const struct nfqnl_msg_verdict_hdr *v = mnl_attr_get_payload(attr);
 			answer.id = ntohl(v->id);
-			CHECK(ntohl(v->verdict) == NF_ACCEPT || ntohl(v->verdict) == NF_DROP);
 			answer.accept = ntohl(v->verdict) == NF_ACCEPT;
+			answer.again = ntohl(v->verdict) == NF_QUEUE_NR(QUEUE);
+			CHECK(answer.accept || answer.again || ntohl(v->verdict) == NF_DROP);
+			/* No other packet is queued with more than the copy range. */
+			CHECK(m->copy == (answer.again ? FW_COPY_AGAIN : COPY));
+			CHECK(!batch || !answer.again);
 		} else {
 			CHECK(mnl_attr_get_type(attr) == NFQA_MARK);
 			answer.marked = true;
@@ -67,13 +85,19 @@ static void play(struct model *m, const char *messages, size_t size)
 
 	for (int left = (int)size; left > 0; message = mnl_nlmsg_next(message, &left)) {
 		CHECK(mnl_nlmsg_ok(message, left));
-		play_verdict(m, message);
+		const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(message);
+		CHECK(ntohs(nfg->res_id) == QUEUE);
+		if (message->nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_CONFIG))
+			play_config(m, message);
+		else
+			play_verdict(m, message);
 	}
+	CHECK(m->copy == COPY);
 }
 
 static bool same(const struct fw_answer *a, const struct fw_answer *b)
 {
-	return a->accept == b->accept && a->marked == b->marked && a->mark == b->mark;
+	return a->accept == b->accept && a->again == b->again && a->marked == b->marked && a->mark == b->mark;
 }
 
 static void every_packet_gets_its_own_answer(void)
@@ -87,6 +111,7 @@ static void every_packet_gets_its_own_answer(void)
 		uint32_t n = 0, run = 0, messages = 0;
 
 		memset(&m, 0, sizeof m);
+		m.copy = COPY;
 		m.n = 1 + random_below(&seed, round % 100 ? 40 : MOST);
 		m.first_id = round % 3 ? 1 + random_below(&seed, 1000) : UINT32_MAX - m.n / 2;
 		for (uint32_t i = 0; i < m.n; i++) {
@@ -97,15 +122,18 @@ static void every_packet_gets_its_own_answer(void)
 			a.accept = random_below(&seed, kinds) != 1;
 			a.marked = a.accept && random_below(&seed, kinds) > 1;
 			a.mark = a.marked ? random_below(&seed, 2) : 0;
+			if (round % 2 && random_below(&seed, 10) == 0)
+				a = (struct fw_answer){ .id = a.id, .again = true };
 			m.queued[i] = true;
-			const bool goes_on = n > 0 && same(&meant[n - 1], &a) && run < FW_ANSWER_RUN;
+			const bool goes_on = n > 0 && !a.again && same(&meant[n - 1], &a) &&
+					     run < FW_ANSWER_RUN;
 			run = goes_on ? run + 1 : 1;
 			messages += !goes_on;
 			meant[n++] = a;
 		}
 		/* As large as is promised, so that a byte more would be found. */
 		char *out = malloc(n * FW_ANSWER_SIZE + 1);
-		const size_t size = fw_nfq_put_answers(out, QUEUE, meant, n);
+		const size_t size = fw_nfq_put_answers(out, &options, meant, n);
 		CHECK(size <= n * FW_ANSWER_SIZE);
 		play(&m, out, size);
 		free(out);

@@ -21,7 +21,7 @@
 #include "sample.h"
 
 enum { QUEUE = 7, BATCH = 64, COPY = 128, DEPTH = 4096, PACKETS = 20000, EACH = 100, IDLE_ROUNDS = 30 };
-enum { SWAPS = 200, TRAIN = 8, DATAGRAM = 100 };
+enum { SWAPS = 200, TRAIN = 8, DATAGRAM = 100, OPTIONS = 512, MOST_OPTIONS = 2040 };
 
 /* The reject's mark is dropped where REJECT would stand, so that its packets can be told. */
 static const char rules[] = "*mangle\n"
@@ -30,6 +30,9 @@ static const char rules[] = "*mangle\n"
 			    "*filter\n"
 			    "-A INPUT -m mark --mark 0x70000000/0xf0000000 -j DROP\n"
 			    "COMMIT\n";
+
+static const char forget_rules[] = "for tool in iptables ip6tables; do "
+				   "$tool -t mangle -F INPUT && $tool -F INPUT || exit; done";
 
 static struct sample sample;
 
@@ -87,8 +90,10 @@ static void open_receivers(struct traffic *t)
 	const int room = 1 << 28;
 
 	for (int i = 0; i < PORTS; i++) {
-		const struct sockaddr_in address = loopback(ports[i]);
-		t->receivers[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+		/* Of IPv4 as well. */
+		const struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+						      .sin6_port = htons(ports[i]) };
+		t->receivers[i] = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 		CHECK(bind(t->receivers[i], (const struct sockaddr *)&address, sizeof address) == 0);
 		setsockopt(t->receivers[i], SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
 	}
@@ -101,6 +106,60 @@ static void drain_receivers(struct traffic *t)
 	for (int i = 0; i < PORTS; i++)
 		while (recv(t->receivers[i], bytes, sizeof bytes, 0) >= 0)
 			t->delivered[i]++;
+}
+
+static void close_receivers(const struct traffic *t)
+{
+	for (int i = 0; i < PORTS; i++)
+		close(t->receivers[i]);
+}
+
+static void send_to(int s, uint16_t port, const void *bytes, size_t size)
+{
+	const struct sockaddr_in to = loopback(port);
+
+	CHECK(sendto(s, bytes, size, 0, (const struct sockaddr *)&to, sizeof to) == (ssize_t)size);
+}
+
+static void send_to6(int s, uint16_t port)
+{
+	const struct sockaddr_in6 to = { .sin6_family = AF_INET6,
+					 .sin6_port = htons(port),
+					 .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+
+	CHECK(sendto(s, "x", 1, 0, (const struct sockaddr *)&to, sizeof to) == 1);
+}
+
+/* From now on packets are queued, and go to the ports if they are accepted. */
+static void begin_with(struct fw_engine *e, struct traffic *t)
+{
+	open_receivers(t);
+	CHECK(bind_queue(e) == 0);
+	netns_shell("iptables-restore", rules);
+	netns_shell("ip6tables-restore", rules);
+}
+
+/*
+ * Ends what each port was sent `sent` packets in, all of which were queued: those to the first port
+ * have come, `times` each, and to no other.
+ */
+static void end_with(struct fw_engine *e, struct traffic *t, uint64_t sent, uint64_t times,
+		     uint64_t *stats)
+{
+	CHECK(fw_engine_stop(e) == 0);
+	CHECK(fw_engine_wait(e) == 0);
+	read_stats(e, stats);
+	CHECK(stats[FW_STAT_RECEIVED] == sent * PORTS);
+	CHECK(stats[FW_STAT_KERNEL_QUEUED] == sent * PORTS);
+	CHECK(stats[FW_STAT_REJECTED] == sent);
+	CHECK(stats[FW_STAT_KERNEL_WAITING] == 0);
+	CHECK(stats[FW_STAT_VERDICT_ERRORS] == 0);
+	drain_receivers(t);
+	CHECK(t->delivered[0] == sent * times);
+	for (int i = 1; i < PORTS; i++)
+		CHECK(t->delivered[i] == 0);
+	netns_shell(forget_rules, "");
+	close_receivers(t);
 }
 
 static void *send_traffic(void *argument)
@@ -182,8 +241,7 @@ static void stops_during_traffic_with_every_packet_answered(void)
 	CHECK(counters[1].bytes == counters[1].packets * (20 + 8 + 32));
 	for (int i = 0; i < SAMPLE_RULES; i++)
 		CHECK(counters[i].packets > 0);
-	for (int i = 0; i < PORTS; i++)
-		close(traffic.receivers[i]);
+	close_receivers(&traffic);
 	CHECK(fw_engine_free(e) == 0);
 }
 
@@ -264,8 +322,7 @@ static void swaps_tables_during_traffic_with_every_packet_answered_once(void)
 	CHECK(stats[FW_STAT_ACCEPTED] < sums[1].packets + sums[2].packets);
 	CHECK(stats[FW_STAT_KERNEL_WAITING] == 0);
 	CHECK(stats[FW_STAT_VERDICT_ERRORS] == 0);
-	for (int i = 0; i < PORTS; i++)
-		close(traffic.receivers[i]);
+	close_receivers(&traffic);
 	netns_shell("iptables -F INPUT", "");
 	CHECK(fw_engine_free(e) == 0);
 }
@@ -278,31 +335,14 @@ static void what_was_queued_before_the_stop_goes_where_its_rule_says(void)
 	struct fw_engine *e = new_engine();
 	const int s = socket(AF_INET, SOCK_DGRAM, 0);
 
-	open_receivers(&traffic);
-	CHECK(bind_queue(e) == 0);
-	netns_shell("iptables-restore", rules);
-	for (uint32_t i = 0; i < EACH * PORTS; i++) {
-		const struct sockaddr_in to = loopback(ports[i % PORTS]);
-		CHECK(sendto(s, "x", 1, 0, (const struct sockaddr *)&to, sizeof to) == 1);
-	}
+	begin_with(e, &traffic);
+	for (uint32_t i = 0; i < EACH * PORTS; i++)
+		send_to(s, ports[i % PORTS], "x", 1);
+	close(s);
 	read_stats(e, stats);
 	CHECK(stats[FW_STAT_KERNEL_WAITING] == EACH * PORTS);
 	CHECK(fw_engine_start(e) == 0);
-	CHECK(fw_engine_stop(e) == 0);
-	CHECK(fw_engine_wait(e) == 0);
-	read_stats(e, stats);
-	CHECK(stats[FW_STAT_RECEIVED] == EACH * PORTS);
-	CHECK(stats[FW_STAT_REJECTED] == EACH);
-	CHECK(stats[FW_STAT_KERNEL_WAITING] == 0);
-	drain_receivers(&traffic);
-	CHECK(traffic.delivered[0] == EACH);
-	CHECK(traffic.delivered[1] == 0);
-	CHECK(traffic.delivered[2] == 0);
-	CHECK(traffic.delivered[3] == 0);
-	netns_shell("iptables -t mangle -F INPUT && iptables -F INPUT", "");
-	for (int i = 0; i < PORTS; i++)
-		close(traffic.receivers[i]);
-	close(s);
+	end_with(e, &traffic, EACH, 1, stats);
 	CHECK(fw_engine_free(e) == 0);
 }
 
@@ -317,31 +357,75 @@ static void a_train_is_one_packet_and_goes_as_a_whole_where_its_rule_says(void)
 	const char bytes[TRAIN * DATAGRAM] = "barrage";
 
 	CHECK(setsockopt(s, SOL_UDP, UDP_SEGMENT, &size, sizeof size) == 0);
-	open_receivers(&traffic);
-	CHECK(bind_queue(e) == 0);
-	netns_shell("iptables-restore", rules);
+	begin_with(e, &traffic);
 	CHECK(fw_engine_start(e) == 0);
-	for (uint32_t i = 0; i < EACH * PORTS; i++) {
-		const struct sockaddr_in to = loopback(ports[i % PORTS]);
-		CHECK(sendto(s, bytes, sizeof bytes, 0, (const struct sockaddr *)&to, sizeof to) > 0);
-	}
-	netns_shell("iptables -t mangle -F INPUT", "");
-	CHECK(fw_engine_stop(e) == 0);
-	CHECK(fw_engine_wait(e) == 0);
-	read_stats(e, stats);
-	CHECK(stats[FW_STAT_RECEIVED] == EACH * PORTS);
+	for (uint32_t i = 0; i < EACH * PORTS; i++)
+		send_to(s, ports[i % PORTS], bytes, sizeof bytes);
+	close(s);
+	end_with(e, &traffic, EACH, TRAIN, stats);
+	CHECK(stats[FW_STAT_QUEUED_AGAIN] == 0);
 	CHECK(fw_engine_counters(e, 0, (uint8_t *)counters, SAMPLE_RULES) == 0);
 	CHECK(counters[1].packets == EACH);
 	CHECK(counters[1].bytes == EACH * (20 + 8 + sizeof bytes));
-	drain_receivers(&traffic);
-	CHECK(traffic.delivered[0] == EACH * TRAIN);
-	CHECK(traffic.delivered[1] == 0);
-	CHECK(traffic.delivered[2] == 0);
-	CHECK(traffic.delivered[3] == 0);
-	netns_shell("iptables -F INPUT", "");
-	for (int i = 0; i < PORTS; i++)
-		close(traffic.receivers[i]);
-	close(s);
+	CHECK(fw_engine_free(e) == 0);
+}
+
+/* Lets the packets of a socket have so many bytes of a header of options, of which nobody knows any. */
+static void put_options(int s, int name, uint32_t size)
+{
+	uint8_t header[MOST_OPTIONS] = { 0, (uint8_t)(size / 8 - 1) };
+
+	for (uint32_t at = 2, whole; at < size; at += whole) {
+		whole = size - at < 255 ? size - at : 255;
+		header[at] = 0x1e; /* one to be skipped */
+		header[at + 1] = (uint8_t)(whole - 2);
+	}
+	CHECK(setsockopt(s, IPPROTO_IPV6, name, header, size) == 0);
+}
+
+/* In the midst of others, which come with no more than before. */
+static void a_packet_with_longer_headers_than_are_copied_goes_where_its_rule_says(void)
+{
+	struct traffic traffic = { .stop = false };
+	uint64_t stats[FW_STAT_COUNT] = { 0 };
+	struct fw_engine *e = new_engine();
+	const int plain = socket(AF_INET, SOCK_DGRAM, 0), deep = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	put_options(deep, IPV6_DSTOPTS, OPTIONS);
+	begin_with(e, &traffic);
+	CHECK(fw_engine_start(e) == 0);
+	for (uint32_t i = 0; i < EACH * PORTS; i++) {
+		send_to(plain, ports[i % PORTS], "x", 1);
+		send_to6(deep, ports[i % PORTS]);
+	}
+	close(plain);
+	close(deep);
+	end_with(e, &traffic, 2 * EACH, 1, stats);
+	CHECK(stats[FW_STAT_QUEUED_AGAIN] == EACH * PORTS);
+	CHECK(fw_engine_free(e) == 0);
+}
+
+static void a_packet_with_longer_headers_than_are_ever_copied_is_malformed(void)
+{
+	struct traffic traffic = { .stop = false };
+	uint64_t stats[FW_STAT_COUNT] = { 0 };
+	struct fw_engine *e = new_engine();
+	const int deep = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	put_options(deep, IPV6_HOPOPTS, MOST_OPTIONS);
+	put_options(deep, IPV6_DSTOPTS, MOST_OPTIONS);
+	begin_with(e, &traffic);
+	CHECK(fw_engine_start(e) == 0);
+	send_to6(deep, ports[0]);
+	close(deep);
+	CHECK(fw_engine_stop(e) == 0);
+	CHECK(fw_engine_wait(e) == 0);
+	read_stats(e, stats);
+	CHECK(stats[FW_STAT_QUEUED_AGAIN] == 1 && stats[FW_STAT_BAD_CUT] == 1);
+	CHECK(stats[FW_STAT_RECEIVED] == 1 && stats[FW_STAT_DROPPED] == 1);
+	CHECK(stats[FW_STAT_KERNEL_QUEUED] == 1 && stats[FW_STAT_VERDICT_ERRORS] == 0);
+	netns_shell(forget_rules, "");
+	close_receivers(&traffic);
 	CHECK(fw_engine_free(e) == 0);
 }
 
@@ -431,6 +515,8 @@ int main(void)
 	stops_idle_at_once();
 	what_was_queued_before_the_stop_goes_where_its_rule_says();
 	a_train_is_one_packet_and_goes_as_a_whole_where_its_rule_says();
+	a_packet_with_longer_headers_than_are_copied_goes_where_its_rule_says();
+	a_packet_with_longer_headers_than_are_ever_copied_is_malformed();
 	stops_during_traffic_with_every_packet_answered();
 	netns_shell("iptables -F INPUT", "");
 	swaps_tables_during_traffic_with_every_packet_answered_once();
