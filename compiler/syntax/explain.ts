@@ -1,6 +1,5 @@
 /**
- * What the lexer and the grammar stumbled over, in the user's words. No text names a token class
- * or a production.
+ * What the grammar stumbled over, in the user's words. No text names a token class or a production.
  *
  * @module
  */
@@ -10,6 +9,7 @@ import type { Span } from "../source.ts";
 import type { Translation } from "./foreign.ts";
 import type { Mistake } from "./grammar.ts";
 import type { Mended } from "./habits.ts";
+import { EXAMPLE_AFTER, FOLLOWED, MISSING, PARTS, VALUE_AFTER, WORDS_IN } from "./sentence.ts";
 import * as T from "./token.ts";
 
 const { K } = T;
@@ -18,175 +18,6 @@ const VERBS = ["accept", "drop", "reject", "match", "jump", "return", "when", "i
 const ITEMS = ["include", "define", "set", "option", "chain", "test"];
 const CLAUSES = T.KEYWORDS.slice(T.KEYWORDS.indexOf("from"), T.KEYWORDS.indexOf("expect"))
   .filter((word) => !["over", "burst", "per", "days", "every", "pcap", "on"].includes(word));
-
-/** What a clause is followed by: in words, and as written. */
-const OPERANDS: Readonly<Record<string, readonly [what: string, example: string]>> = {
-  from: ["an address", "from 192.0.2.0/24"],
-  to: ["an address", "to 192.0.2.1"],
-  sport: ["a port", "sport 1024-65535"],
-  dport: ["a port", "dport { 80, 443 }"],
-  type: ["an ICMP type", "type echo-request"],
-  code: ["an ICMP code", "code port-unreachable"],
-  exthdr: ["a header's name", "exthdr rt"],
-  on: ["an interface", "in on eth0"],
-  proto: ["a protocol", "proto gre"],
-  mark: ["a mark", "mark 0x1/0xff"],
-  length: ["a length", "length 0-128"],
-  ttl: ["a number", "ttl 255"],
-  dscp: ["a DSCP value", "dscp 46"],
-  mac: ["a MAC address", "mac 02:00:00:00:00:01"],
-  uid: ["a user", "uid 1000"],
-  gid: ["a group", "gid 100"],
-};
-
-/** What else is followed by something. */
-const FOLLOWED: Readonly<Record<string, readonly [what: string, example: string]>> = {
-  ...OPERANDS,
-  fw: ["the version of the language", "fw 1"],
-  include: ["a file name in quotes", 'include "lan.fw"'],
-  define: ["a name", "define lan = br-lan"],
-  set: ["a name", "set lan = { 10.0.0.0/8 }"],
-  option: ["an option's name", "option queue 0"],
-  chain: ["a name", "chain input default drop {"],
-  default: ["accept, drop or reject", "chain input default drop {"],
-  with: ["a way to reject", "reject with icmp-admin"],
-  jump: ["a chain's name", "jump from-lan"],
-  when: ["a clause", "when in on eth0 {"],
-  in: ["`on` and an interface", "in on eth0"],
-  out: ["`on` and an interface", "out on eth0"],
-  flags: ["TCP flags", "flags syn/syn,ack"],
-  state: ["states", "state established, related"],
-  tuple: ["fields in parentheses", "tuple (from, dport) in @allowed"],
-  limit: ["a rate", "limit 10/second burst 20"],
-  over: ["a rate", "limit over 10/second"],
-  burst: ["a number of packets", "limit 10/second burst 20"],
-  per: ["a field", "limit 10/second per source"],
-  time: ["hours", "time 08:00-18:00"],
-  days: ["days", "time 08:00-18:00 days mon, tue"],
-  until: ["a day", "until 2030-12-31"],
-  every: ["a duration", 'log "spoof " every 10s'],
-  label: ["a name", "label admin"],
-  test: ["a name in quotes", 'test "ssh is closed" {'],
-  expect: ["a chain and a verdict", "expect input drop tcp dport 22"],
-  by: ["a label", "expect input accept by admin tcp dport 22"],
-  timeout: ["a duration", "set seen : addr timeout 10m = {}"],
-  size: ["a number", "set seen : addr size 1000 = {}"],
-  file: ["a file name in quotes", 'set bad : addr file "bad.txt"'],
-};
-
-/** What stands in the middle of a sentence, by the token and what it belongs to. */
-const MISSING: Readonly<Record<string, Readonly<Record<string, readonly [string, string]>>>> = {
-  define: { Equals: ["`=`", "define lan = br-lan"] },
-  set: { Equals: ["`=` and a list", "set lan = { 10.0.0.0/8 }"] },
-  chainHead: { LBrace: ["`{`", "chain input default drop {"] },
-  whenHead: { LBrace: ["`{` or a clause", "when in on eth0 {"] },
-  testHead: { LBrace: ["`{`", 'test "ssh is closed" {'] },
-  knownClause: { "'on'": ["`on`", "in on eth0"], "'mark'": ["`mark`", "set mark 0x1"] },
-  tuple: {
-    LParen: ["`(`", "tuple (from, dport) in @allowed"],
-    RParen: ["`,` or `)`", "tuple (from, dport) in @allowed"],
-    "'in'": ["`in`", "tuple (from, dport) in @allowed"],
-    SetRef: ["a set", "tuple (from, dport) in @allowed"],
-  },
-  limit: { Slash: ["`/` and a unit", "limit 10/second"], Name: ["a unit", "limit 10/second"] },
-  time: { Dash: ["`-` and an end", "time 08:00-18:00"], Clock: ["an hour", "time 08:00-18:00"] },
-};
-
-/** Words that stand in the middle of a sentence only, and what they are part of. */
-const PARTS: Readonly<Record<string, string>> = {
-  ...{ default: "chain", with: "reject", by: "expect", over: "limit", burst: "limit" },
-  ...{ per: "limit", days: "time", every: "log", timeout: "set", size: "set", file: "set" },
-};
-
-/** What the lexer could not read. */
-export function explainCharacter(token: IToken): Diagnostic {
-  const span = spanOf(token);
-  const bad = token.image.slice(0, 12);
-  if (bad.startsWith('"')) {
-    return {
-      code: "FW006",
-      message: "this string has no end",
-      span,
-      help: 'close it with `"` on the same line',
-    };
-  }
-  if (bad.startsWith("\ufffd")) {
-    return {
-      code: "FW008",
-      message: "this is not UTF-8 text",
-      span,
-      help: "save the file as UTF-8",
-    };
-  }
-  const code = bad.codePointAt(0)!;
-  if (code < 32 || code === 127) {
-    return {
-      code: "FW008",
-      message: code === 0
-        ? "there is a NUL byte here; is this a text file?"
-        : `there is a control character here (code ${code})`,
-      span,
-      help: "remove it",
-    };
-  }
-  const script = SCRIPTS.find(([, letters]) => letters.test(bad))?.[0];
-  if (script) {
-    return {
-      code: "FW008",
-      message: `\`${bad}\` is written in ${script} letters`,
-      span,
-      help: "type the word in Latin letters; strings and comments may have any",
-    };
-  }
-  const [like, help] = LOOKALIKES[String.fromCodePoint(code)] ?? [];
-  return {
-    code: "FW008",
-    message: `\`${bad}\` means nothing in a rule file${like ? `; \`${like}\` does` : ""}`,
-    span,
-    ...(help && { help }),
-  };
-}
-
-/** A file that is no text at all. */
-export function explainBinary(span: Span): Diagnostic {
-  return {
-    code: "FW008",
-    message: "this is not a text file",
-    span,
-    help: "name the rule file itself; one in UTF-16 must be saved as UTF-8",
-  };
-}
-
-/** Alphabets whose letters look like ours. */
-const SCRIPTS: readonly (readonly [name: string, letters: RegExp])[] = [
-  ["Cyrillic", /^\p{Script=Cyrillic}/u],
-  ["Greek", /^\p{Script=Greek}/u],
-];
-
-/** Characters that people type for others. */
-const LOOKALIKES: Readonly<Record<string, readonly [like: string, help: string]>> = {
-  "'": ['"', 'put strings in `"`'],
-  "\u201c": ['"', 'put strings in `"`'],
-  "\u201d": ['"', 'put strings in `"`'],
-  "\u2013": ["-", "write `-`"],
-  "\u2014": ["-", "write `-`"],
-  "[": ["{", "write lists as `{ 80, 443 }`"],
-  "]": ["}", "write lists as `{ 80, 443 }`"],
-  "~": ["!", "negate with `!`"],
-  "^": ["!", "negate with `!`"],
-  "\u00a0": ["", "it is a no-break space: write a plain one"],
-  "\ufeff": ["", "it is a byte order mark: remove it"],
-  "&": ["", "clauses are joined by standing side by side"],
-  "\\": ["", "leave it out: a rule may go on in the next line"],
-  "*": ["", "an interface's name may end in it, as `eth*` does; leave the clause out for any"],
-  "|": [",", "join alternatives in a list, as in `{ 80, 443 }`"],
-  "<": ["", "a range is `0-1023`, and a set is named `@name`"],
-  ">": ["", "a range is `1024-65535`"],
-  "+": ["", "any number of letters is `*`, as in `in on eth*`"],
-  "$": ["", "a constant is `$name`"],
-  "@": ["", "a set is `@name`"],
-  "%": ["", "the interface of an address is said by `in on` or `out on`"],
-};
 
 /** A word or phrase that stands where something else must. */
 export function explainMistake({ at, word, after }: Mistake): Diagnostic {
@@ -276,7 +107,7 @@ export function explainError(
   const end = before && before.startOffset >= 0 ? before.startOffset + before.image.length : 0;
   const onNextLine = !atEnd && text.slice(end, found.startOffset).includes("\n");
   const over = atEnd || onNextLine || found.tokenType === T.RBrace;
-  const span = over && end > 0 ? spanOf(before!) : atEnd ? { start: end, end } : spanOf(found);
+  const span = over && end > 0 ? T.spanOf(before!) : atEnd ? { start: end, end } : T.spanOf(found);
   const word = `\`${found.image}\``;
   const last = before?.image ?? "";
 
@@ -346,31 +177,6 @@ export function explainError(
   };
 }
 
-const VALUE_AFTER: Readonly<Record<string, string>> = {
-  "!": "a value, `fragment` or states",
-  "=": "a value",
-  "-": "the end of the range",
-  "/": "a number or a name",
-  ",": "one more",
-  ":": "a type",
-};
-const EXAMPLE_AFTER: Readonly<Record<string, string>> = {
-  "!": "from ! 10.0.0.0/8",
-  "=": "define lan = br-lan",
-  "-": "dport 1024-65535",
-  "/": "limit 10/second",
-  ",": "state established, related",
-  ":": "set lan : addr = { 10.0.0.0/8 }",
-};
-
-/** Words that may stand in the middle of a sentence. */
-const WORDS_IN: Readonly<Record<string, readonly string[]>> = {
-  chainHead: ["default", "log"],
-  set: ["timeout", "size", "file"],
-  expectation: ["accept", "drop", "reject", "deny"],
-  verdict: ["accept", "drop", "reject"],
-};
-
 /** A slip in a line that is ours otherwise. `start` is where the line begins in the file. */
 export function explainSlip({ message, span, write }: Mended, start: number): Diagnostic {
   return {
@@ -409,10 +215,6 @@ export function explainForeign(found: Translation, line: string, start: number):
 function isWord(token: IToken): boolean {
   return (token.tokenType.CATEGORIES ?? []).includes(T.Ident) && token.tokenType !== T.Name &&
     token.tokenType !== K.any;
-}
-
-function spanOf(token: IToken): Span {
-  return { start: token.startOffset, end: token.startOffset + token.image.length };
 }
 
 function part(span: Span, offset: number, length: number): Span {

@@ -99,7 +99,7 @@ function trace(
     problems.push({
       code: "FW007",
       message: `${why} inside ${top.list ? "a list" : "a block"} that is still open`,
-      span: spanOf(top.brace),
+      span: T.spanOf(top.brace),
       label: "opened here, never closed",
       help: `add the missing \`}\``,
     });
@@ -149,7 +149,7 @@ function trace(
       problems.push({
         code: "FW004",
         message: `\`{\` is missing after \`${previous!.image}\``,
-        span: spanOf(previous!),
+        span: T.spanOf(previous!),
         help: `write it as in \`${
           head === K.test
             ? 'test "ssh is closed" {'
@@ -184,7 +184,7 @@ function trace(
         problems.push({
           code: "FW029",
           message: `blocks are nested more than ${MAX_DEPTH} deep`,
-          span: spanOf(token),
+          span: T.spanOf(token),
           help: "put the inner rules in a chain of their own",
         });
         previous = token;
@@ -203,7 +203,7 @@ function trace(
         problems.push({
           code: "FW009",
           message: "this `}` closes nothing",
-          span: spanOf(token),
+          span: T.spanOf(token),
           help: "remove it",
         });
         previous = token;
@@ -230,7 +230,7 @@ function backToFront(verb: IToken, lineHead: IToken): Diagnostic {
   return {
     code: "FW704",
     message: `\`${lineHead.image}\` belongs to the rule above, not to this \`${verb.image}\``,
-    span: spanOf(verb),
+    span: T.spanOf(verb),
     label: "a rule begins here",
     help: `to make it one rule, write \`${verb.image} ${lineHead.image} …\`; the verb stands first`,
   };
@@ -250,8 +250,4 @@ function opensList(
   const [first, second] = [tokens[i + 1]?.tokenType, tokens[i + 2]?.tokenType];
   return first !== undefined && !STATEMENTS.has(first) &&
     (second === T.Comma || second === T.RBrace || second === T.Dash);
-}
-
-function spanOf(token: IToken) {
-  return { start: token.startOffset, end: token.startOffset + token.image.length };
 }

@@ -11,14 +11,8 @@ import type { IToken } from "chevrotain";
 import { type Diagnostic, type Report, severityOf } from "../diagnostic.ts";
 import type { Source, Span } from "../source.ts";
 import type { File, Statement, Word } from "./ast.ts";
-import {
-  explainBinary,
-  explainCharacter,
-  explainError,
-  explainForeign,
-  explainMistake,
-  explainSlip,
-} from "./explain.ts";
+import { explainBinary, explainCharacter } from "./character.ts";
+import { explainError, explainForeign, explainMistake, explainSlip } from "./explain.ts";
 import { foreignWord, translate } from "./foreign.ts";
 import { Grammar } from "./grammar.ts";
 import { mend } from "./habits.ts";

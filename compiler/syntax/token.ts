@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { createToken, type ITokenConfig, Lexer, type TokenType } from "chevrotain";
+import { createToken, type IToken, type ITokenConfig, Lexer, type TokenType } from "chevrotain";
+import type { Span } from "../source.ts";
 
 /** Every reserved word. */
 export const KEYWORDS = [
@@ -119,3 +120,8 @@ export const SKIPPED: readonly TokenType[] = [Space, Comment];
 export const VOCABULARY: readonly TokenType[] = [Ident, Anything, ...order];
 
 export const lexer: Lexer = new Lexer(order, { positionTracking: "onlyOffset" });
+
+/** Where a token stands. */
+export function spanOf(token: IToken): Span {
+  return { start: token.startOffset, end: token.startOffset + token.image.length };
+}

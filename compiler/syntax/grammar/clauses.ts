@@ -20,7 +20,7 @@ import type {
 } from "../ast.ts";
 import * as T from "../token.ts";
 import { OperandParser, PROTOCOLS, VALUES } from "./operands.ts";
-import { type Production, spanOf, whole, wordOf } from "./parser.ts";
+import { type Production, whole, wordOf } from "./parser.ts";
 
 const { K } = T;
 
@@ -56,7 +56,7 @@ export class ClauseParser extends OperandParser {
           ALT: (): KeywordClause => ({
             kind: "keyword",
             word,
-            span: spanOf(this.CONSUME(K[word])),
+            span: T.spanOf(this.CONSUME(K[word])),
           }),
         })),
         ...OPERAND_FIELDS.map((field, i) => ({

@@ -151,9 +151,5 @@ export function wordOf(token: IToken): Word {
   const text = token.tokenType === T.Str
     ? token.image.slice(1, -1).replace(/\\(.)/g, "$1")
     : token.image;
-  return { text, span: spanOf(token) };
-}
-
-export function spanOf(token: IToken): Span {
-  return { start: token.startOffset, end: token.startOffset + token.image.length };
+  return { text, span: T.spanOf(token) };
 }

@@ -6,7 +6,7 @@
 import type { Clause, Include, Rule, Statement, Verb, When, Word } from "../ast.ts";
 import * as T from "../token.ts";
 import { CLAUSE_WORDS, ClauseParser } from "./clauses.ts";
-import { junk, type Production, spanOf, whole, wordOf } from "./parser.ts";
+import { junk, type Production, whole, wordOf } from "./parser.ts";
 
 const { K } = T;
 
@@ -102,14 +102,14 @@ export abstract class StatementParser extends ClauseParser {
         },
       },
       ...(["match", "return"] as const).map((kind) => ({
-        ALT: () => ({ kind, span: spanOf(this.CONSUME(K[kind])) }),
+        ALT: () => ({ kind, span: T.spanOf(this.CONSUME(K[kind])) }),
       })),
     ]));
 
   protected readonly verdict: Production<Verb> = this.production("verdict", () =>
     this.OR([
       ...(["accept", "drop"] as const).map((kind) => ({
-        ALT: () => ({ kind, span: spanOf(this.CONSUME(K[kind])) }),
+        ALT: () => ({ kind, span: T.spanOf(this.CONSUME(K[kind])) }),
       })),
       {
         ALT: () => {
