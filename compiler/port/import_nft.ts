@@ -6,7 +6,9 @@
 import type { Family } from "../kernel/cases.ts";
 import { type Hook, HOOKS } from "../policy/field.ts";
 import type { Json } from "./nft_key.ts";
-import { NftRule, type NftSet, type Sets, wordsOf } from "./nft_rule.ts";
+import type { NftSet, Sets } from "./nft_match.ts";
+import { NftRule } from "./nft_rule.ts";
+import { wordsOf } from "./nft_words.ts";
 import { type Chain, ImportError, type Outside, type Ruleset, type Statement } from "./ruleset.ts";
 import { type Imported, writeRules } from "./write.ts";
 
