@@ -96,6 +96,11 @@ export function interfaceText(name: string): string {
   return nameText(stem) === stem ? name : JSON.stringify(name);
 }
 
+/** The number that a text is, in hexadecimal digits. */
+export function hex(text: string): string {
+  return `0x${Number(text).toString(16)}`;
+}
+
 /** `a-b`, or the one value. */
 export function rangeText(lo: number, hi: number): string {
   return lo === hi ? `${lo}` : `${lo}-${hi}`;
