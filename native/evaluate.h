@@ -65,31 +65,60 @@ INLINE void sparse(const struct fw_tables *t, lanes *classes, uint32_t n, uint32
 	}
 }
 
-/* Rows that are still to be looked at, each with its packet's lane. */
+/* Rows that are to be looked at, each with its packet's lane. */
 struct open_rows {
 	uint32_t count;
 	uint32_t rows[FW_GROUP_COUNT * FW_GROUP];
 	uint8_t lanes[FW_GROUP_COUNT * FW_GROUP];
 };
 
-/* Keeps a row that is a list and not empty, or one that is long. */
-INLINE void keep_row(const struct fw_tables *t, uint32_t row, uint32_t lane, struct open_rows *lists,
-		     struct open_rows *longs, bool has_longs)
+/* The rows of a group of packets, by what they are. */
+struct found_rows {
+	struct open_rows ones, lists, longs;
+};
+
+INLINE void keep_if(struct open_rows *w, bool wanted, uint32_t row, uint32_t lane)
 {
-	__builtin_prefetch(&t->lists[row]);
-	lists->rows[lists->count] = row;
-	lists->lanes[lists->count] = (uint8_t)lane;
-	lists->count += row - 1 < FW_BRANCH - 1;
-	if (has_longs) {
-		longs->rows[longs->count] = row;
-		longs->lanes[longs->count] = (uint8_t)lane;
-		longs->count += row >> 31;
+	w->rows[w->count] = row;
+	w->lanes[w->count] = (uint8_t)lane;
+	w->count += wanted;
+}
+
+INLINE void keep_row(struct found_rows *f, uint32_t row, uint32_t lane, bool has_longs)
+{
+	keep_if(&f->ones, row >> 30 == FW_ONE >> 30, row, lane);
+	keep_if(&f->lists, row - 1 < FW_ONE - 1, row, lane);
+	if (has_longs)
+		keep_if(&f->longs, row >> 31, row, lane);
+}
+
+/* The bits of a packet's app class. */
+INLINE const uint32_t *app_bits(const struct fw_tables *t, uint32_t app)
+{
+	return (const uint32_t *)(const void *)t->app + (size_t)app * 2 * t->parted->app_words;
+}
+
+/* All ones unless the combination is among the bits. */
+INLINE uint32_t forbidden(const uint32_t *bits, uint32_t combination)
+{
+	return (bits[combination / 32] >> combination % 32 & 1) - 1;
+}
+
+INLINE void take_ones(const struct fw_tables *t, const struct open_rows *w, const uint32_t *apps,
+		      uint32_t *rules)
+{
+	const uint32_t bits = t->parted->combination_bits;
+
+	for (uint32_t j = 0; j < w->count; j++) {
+		const uint32_t i = w->lanes[j], one = w->rows[j] & ~FW_ONE;
+		const uint32_t combination = one & ((UINT32_C(1) << bits) - 1);
+		rules[i] = smaller(rules[i], one >> bits | forbidden(app_bits(t, apps[i]), combination));
 	}
 }
 
 /* Long rows say the rule at once. */
-static void take_long_rows(const struct fw_tables *t, const struct open_rows *w, const uint32_t *apps,
-			   uint32_t *rules)
+INLINE void take_longs(const struct fw_tables *t, const struct open_rows *w, const uint32_t *apps,
+		       uint32_t *rules)
 {
 	for (uint32_t j = 0; j < w->count; j++) {
 		const uint32_t i = w->lanes[j];
@@ -99,90 +128,142 @@ static void take_long_rows(const struct fw_tables *t, const struct open_rows *w,
 }
 
 /*
- * The first rule of each row that the app class allows. All rows are walked together, a step at a
- * time, until none is left; most need a step or two.
+ * The first rule of each list that the app class allows, if it is before what is known. All lists
+ * are walked together, a step at a time, until none is left; most need a step or two.
  */
-INLINE void walk(const struct fw_tables *t, struct open_rows *w, const uint32_t *apps, uint32_t n,
-		 uint32_t *rules)
+INLINE void walk(const struct fw_tables *t, struct open_rows *w, const uint32_t *apps, uint32_t *rules)
 {
-	const uint32_t *app = (const uint32_t *)(const void *)t->app;
 	const struct fw_candidate *lists = t->lists;
-	const uint32_t *bits[FW_GROUP];
 
-	for (uint32_t i = 0; i < n; i++)
-		bits[i] = app + (size_t)apps[i] * 2 * t->parted->app_words;
 	for (uint32_t left = w->count; left > 0;) {
 		uint32_t still = 0;
 		for (uint32_t j = 0; j < left; j++) {
 			const uint32_t row = w->rows[j], i = w->lanes[j];
-			const uint32_t combination = lists[row].combination;
-			const uint32_t allowed = bits[i][combination / 32] >> combination % 32 & 1;
-			rules[i] = smaller(rules[i], lists[row].rule | (allowed - 1));
+			const uint32_t rule = lists[row].rule, combination = lists[row].combination;
+			const uint32_t no = forbidden(app_bits(t, apps[i]), combination & ~FW_LAST);
+			const uint32_t later = rules[i] <= rule;
+			rules[i] = smaller(rules[i], rule | no);
 			w->rows[still] = row + 1;
 			w->lanes[still] = (uint8_t)i;
-			still += 1 - allowed;
+			still += no & ~combination >> 31 & ~later & 1;
 		}
 		left = still;
 	}
 }
 
-/* The rows of a group, by pairs of numbers. */
-INLINE void find_rows(const struct fw_tables *t, const struct fw_rows *g, const uint32_t *sources,
-		      const uint32_t *destinations, uint32_t n, bool has_longs, struct open_rows *lists,
-		      struct open_rows *longs)
+/* A row for each pair of numbers. */
+INLINE void find_pairs(const struct fw_rows *g, const uint32_t *sources, const uint32_t *destinations,
+		       uint32_t n, bool has_longs, struct found_rows *f)
 {
-	if (g->width > 0) {
-		const uint32_t *rows = g->rows;
-		const uint32_t width = g->width;
-		for (uint32_t i = 0; i < n; i++)
-			keep_row(t, rows[(size_t)sources[i] * width + destinations[i]], i, lists, longs,
-				 has_longs);
-		return;
-	}
-	const uint32_t *buckets = g->buckets, *multipliers = g->multipliers;
-	const uint32_t ways = g->bucket_ways;
-	const uint64_t blocks = g->block_count;
-	lanes at;
-	for (uint32_t i = 0; i < n; i++) {
-		const uint32_t hash = (sources[i] * FW_PAIR_MIX + destinations[i]) * FW_PAIR_SPREAD;
-		const uint32_t block = (uint32_t)(hash * blocks >> 32);
-		at[i] = block * FW_BLOCK_BUCKETS + (hash * multipliers[block] >> 28);
-		__builtin_prefetch(buckets + 16 * (size_t)at[i]);
-	}
-	if (ways == 8)
-		for (uint32_t i = 0; i < n; i++)
-			keep_row(t,
-				 fw_pair_8(buckets + 16 * (size_t)at[i], sources[i] << 16 | destinations[i]),
-				 i, lists, longs, has_longs);
-	else
-		for (uint32_t i = 0; i < n; i++)
-			keep_row(t,
-				 fw_pair_4(buckets + 16 * (size_t)at[i],
-					   (uint64_t)sources[i] << 32 | destinations[i]),
-				 i, lists, longs, has_longs);
+	const uint32_t *rows = g->rows;
+	const size_t source_stride = g->source_stride, destination_stride = g->destination_stride;
+
+	for (uint32_t i = 0; i < n; i++)
+		keep_row(f, rows[sources[i] * source_stride + destinations[i] * destination_stride], i,
+			 has_longs);
 }
 
-/* `count` groups from the first on: the rows of all are on their way before any is walked. */
+/* The packets that may have a pair in a group's buckets, and the bucket of each. */
+struct bucket_pairs {
+	uint32_t count;
+	uint8_t lanes[FW_GROUP];
+	uint32_t at[FW_GROUP];
+};
+
+/* Of all packets but those whose number has its highest bit in `lone`. */
+INLINE void find_buckets(const struct fw_rows *g, const uint32_t *sources, const uint32_t *destinations,
+			 const uint32_t *lone, uint32_t n, struct bucket_pairs *p)
+{
+	const uint32_t *buckets = g->buckets, *multipliers = g->multipliers;
+	const uint64_t blocks = g->block_count;
+
+	p->count = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		p->lanes[p->count] = (uint8_t)i;
+		p->count += ~lone[i] >> 31;
+	}
+	for (uint32_t j = 0; j < p->count; j++) {
+		const uint32_t i = p->lanes[j];
+		const uint32_t hash = (sources[i] * FW_PAIR_MIX + destinations[i]) * FW_PAIR_SPREAD;
+		const uint32_t block = (uint32_t)(hash * blocks >> 32);
+		p->at[j] = block * FW_BLOCK_BUCKETS + (hash * multipliers[block] >> 28);
+		__builtin_prefetch(buckets + 16 * (size_t)p->at[j]);
+	}
+}
+
+INLINE void open_buckets(const struct fw_rows *g, const uint32_t *sources, const uint32_t *destinations,
+			 const struct bucket_pairs *p, bool has_longs, struct found_rows *f)
+{
+	const uint32_t *buckets = g->buckets;
+
+	if (g->bucket_ways == 8)
+		for (uint32_t j = 0; j < p->count; j++) {
+			const uint32_t i = p->lanes[j], *line = buckets + 16 * (size_t)p->at[j];
+			keep_row(f, fw_pair_8(line, sources[i] << 16 | destinations[i]), i, has_longs);
+		}
+	else
+		for (uint32_t j = 0; j < p->count; j++) {
+			const uint32_t i = p->lanes[j], *line = buckets + 16 * (size_t)p->at[j];
+			keep_row(f, fw_pair_4(line, (uint64_t)sources[i] << 32 | destinations[i]), i,
+				 has_longs);
+		}
+}
+
+/* A side's numbers for a group of some kind: classes where it is narrow, else parts. */
+INLINE const uint32_t *source_numbers(uint32_t kind, lanes *classes, const uint32_t *parts)
+{
+	return kind == FW_GROUP_SOURCE || kind == FW_GROUP_PAIR ? classes[0] : parts;
+}
+
+INLINE const uint32_t *destination_numbers(uint32_t kind, lanes *classes, const uint32_t *parts)
+{
+	return kind == FW_GROUP_DESTINATION || kind == FW_GROUP_PAIR ? classes[1] : parts;
+}
+
+/*
+ * `count` groups from the first on. Buckets are on their way while the rows of other groups are
+ * found, and lists while those are looked at that are no lists.
+ */
 INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, uint32_t count,
 			lanes *classes, uint32_t n, bool has_longs, uint32_t *rules)
 {
-	struct open_rows lists, longs;
-	lanes sources, destinations;
+	const size_t source_width = t->parted->source_width;
+	const size_t destination_width = t->parted->destination_width;
+	const struct fw_rows *const end = first + count;
+	struct bucket_pairs pairs[FW_GROUP_COUNT];
+	struct found_rows found;
+	lanes sources, destinations, lone;
+	const lanes none = { 0 };
 
 	for (uint32_t i = 0; i < n; i++) {
-		sources[i] = t->sources[classes[0][i]];
-		destinations[i] = t->destinations[classes[1][i]];
+		const uint32_t source = t->sources[(classes[0][i] + 1) * source_width - 1];
+		const uint32_t destination = t->destinations[(classes[1][i] + 1) * destination_width - 1];
+		lone[i] = source | destination;
+		sources[i] = source & ~FW_LONE;
+		destinations[i] = destination & ~FW_LONE;
 	}
-	lists.count = longs.count = 0;
-	for (const struct fw_rows *g = first; g < first + count; g++) {
-		const bool source = g->kind == FW_GROUP_SOURCE || g->kind == FW_GROUP_PAIR;
-		const bool destination = g->kind == FW_GROUP_DESTINATION || g->kind == FW_GROUP_PAIR;
-		find_rows(t, g, source ? classes[0] : sources, destination ? classes[1] : destinations, n,
-			  has_longs, &lists, &longs);
-	}
+	for (const struct fw_rows *g = first; g < end; g++)
+		if (g->destination_stride == 0)
+			find_buckets(g, source_numbers(g->kind, classes, sources),
+				     destination_numbers(g->kind, classes, destinations),
+				     g->kind == FW_GROUP_PAIR ? lone : none, n, &pairs[g->kind]);
+	found.ones.count = found.lists.count = found.longs.count = 0;
+	for (const struct fw_rows *g = first; g < end; g++)
+		if (g->destination_stride > 0)
+			find_pairs(g, source_numbers(g->kind, classes, sources),
+				   destination_numbers(g->kind, classes, destinations), n, has_longs,
+				   &found);
+	for (const struct fw_rows *g = first; g < end; g++)
+		if (g->destination_stride == 0)
+			open_buckets(g, source_numbers(g->kind, classes, sources),
+				     destination_numbers(g->kind, classes, destinations),
+				     &pairs[g->kind], has_longs, &found);
+	for (uint32_t j = 0; j < found.lists.count; j++)
+		__builtin_prefetch(&t->lists[found.lists.rows[j]]);
+	take_ones(t, &found.ones, classes[2], rules);
 	if (has_longs)
-		take_long_rows(t, &longs, classes[2], rules);
-	walk(t, &lists, classes[2], n, rules);
+		take_longs(t, &found.longs, classes[2], rules);
+	walk(t, &found.lists, classes[2], rules);
 }
 
 static void groups(const struct fw_tables *t, const struct fw_rows *first, uint32_t count, lanes *classes,

@@ -329,11 +329,19 @@ INLINE void find_scalars(const struct fw_classifier *axis, const struct fw_key *
 INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier *axis,
 			   const uint32_t *classes, uint32_t n)
 {
-	if (!t->parted || axis->kind != FW_AXIS_SCALAR)
+	if (!t->parted)
 		return;
-	const uint32_t width = t->parted->app_words;
-	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(t->app + (size_t)classes[i] * width);
+	if (axis->kind == FW_AXIS_SCALAR) {
+		const uint32_t width = t->parted->app_words;
+		for (uint32_t i = 0; i < n; i++)
+			__builtin_prefetch(t->app + (size_t)classes[i] * width);
+	} else {
+		const bool source = axis->kind == FW_AXIS_SOURCE;
+		const uint32_t *records = source ? t->sources : t->destinations;
+		const size_t width = source ? t->parted->source_width : t->parted->destination_width;
+		for (uint32_t i = 0; i < n; i++)
+			__builtin_prefetch(records + classes[i] * width);
+	}
 }
 
 /* Which packets are of which family. */

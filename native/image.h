@@ -64,8 +64,9 @@ struct fw_classifier {
 /* A group of the partitions: where the rows of pairs of numbers are. */
 struct fw_rows {
 	uint32_t kind; /* enum fw_group */
-	uint32_t width;
-	const uint32_t *rows; /* if width is above 0 */
+	uint32_t source_stride;
+	uint32_t destination_stride; /* 0 if rows are in buckets */
+	const uint32_t *rows;
 	const uint32_t *buckets; /* if not: cache lines */
 	const uint32_t *multipliers; /* one a block of FW_BLOCK_BUCKETS buckets */
 	uint32_t block_count;
@@ -96,7 +97,7 @@ struct fw_tables {
 	const uint64_t *words;
 	/* The parted back end. */
 	const struct fw_parted *parted;
-	const uint32_t *sources; /* part of each class */
+	const uint32_t *sources; /* parted->source_width for each class, the last with its part */
 	const uint32_t *destinations;
 	const uint64_t *app; /* bits of each app class */
 	const struct fw_candidate *lists;

@@ -145,30 +145,43 @@ static bool decides_or_none(const struct fw_tables *t, uint32_t rule)
 				      t->rules[rule].verdict != FW_VERDICT_NEXT);
 }
 
-/* Every walk of a list ends: what it ends with holds for every app class. */
+/* Every list ends, and ascends up to there, so that one may stop at a rule that is too late. */
 static bool lists_ok(const struct fw_tables *t, const struct fw_parted *p)
 {
-	const uint32_t last = p->list_count - 1;
-
-	if (!t->app || !t->lists || (p->table_count > 0 && !t->long_rows))
+	if (!t->lists || t->lists[0].rule != FW_NO_RULE || t->lists[0].combination != FW_LAST)
 		return false;
-	for (uint32_t c = 0; c < t->app_classes; c++)
-		if (!(t->app[(uint64_t)c * p->app_words] & 1))
+	for (uint32_t i = 0; i < p->list_count; i++) {
+		const struct fw_candidate *c = &t->lists[i];
+		const bool last = c->combination & FW_LAST;
+		if (!decides_or_none(t, c->rule) || (c->combination & ~FW_LAST) / 64 >= p->app_words)
 			return false;
-	for (uint32_t i = 0; i < p->list_count; i++)
-		if (!decides_or_none(t, t->lists[i].rule) ||
-		    t->lists[i].combination / 64 >= p->app_words)
+		if (!last && (i + 1 == p->list_count || c->rule >= c[1].rule))
 			return false;
+	}
+	return true;
+}
+
+static bool long_rows_ok(const struct fw_tables *t, const struct fw_parted *p)
+{
+	if (p->table_count > 0 && !t->long_rows)
+		return false;
 	for (uint64_t i = 0; i < (uint64_t)p->table_count * t->app_classes; i++)
 		if (!decides_or_none(t, t->long_rows[i]))
 			return false;
-	return t->lists[0].rule == FW_NO_RULE && t->lists[0].combination == 0 &&
-	       t->lists[last].rule == FW_NO_RULE && t->lists[last].combination == 0;
+	return true;
 }
 
-static bool row_ok(const struct fw_parted *p, uint32_t row)
+static bool row_ok(const struct fw_tables *t, uint32_t row)
 {
-	return row & FW_BRANCH ? (row & ~FW_BRANCH) < p->table_count : row < p->list_count;
+	const struct fw_parted *p = t->parted;
+	const uint32_t bits = p->combination_bits, one = row & ~FW_ONE;
+
+	if (row & FW_BRANCH)
+		return (row & ~FW_BRANCH) < p->table_count;
+	if (row & FW_ONE)
+		return decides_or_none(t, one >> bits) &&
+		       (one & ((UINT32_C(1) << bits) - 1)) / 64 < p->app_words;
+	return row < p->list_count;
 }
 
 /* How many numbers a side of a group has. */
@@ -189,46 +202,65 @@ static uint32_t destination_numbers(const struct fw_tables *t, const struct fw_g
 		       : t->parted->destination_parts;
 }
 
-static bool group_ok(struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
+/* A row for each pair, in a table of the group's own or in a side's records. */
+static bool find_pairs(const struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
 {
-	const struct fw_parted *p = t->parted;
+	/* Both are at most the number of classes, of which each has four bytes somewhere. */
+	const uint64_t sources = source_numbers(t, g), destinations = destination_numbers(t, g);
+	const uint64_t last = (sources - 1) * g->source_stride +
+			      (destinations - 1) * g->destination_stride;
 
-	*r = (struct fw_rows){ .kind = g->kind,
-			       .width = g->width,
-			       .block_count = g->block_count,
-			       .bucket_ways = g->bucket_ways };
-	if (g->kind >= FW_GROUP_COUNT || g->pad != 0)
+	r->rows = fw_section(t, g->rows_at, last + 1, sizeof *r->rows);
+	if (!r->rows)
 		return false;
-	if (g->width > 0) {
-		const uint64_t pairs = (uint64_t)source_numbers(t, g) * g->width;
-		if (g->width != destination_numbers(t, g))
-			return false;
-		r->rows = fw_section(t, g->rows_at, pairs, sizeof *r->rows);
-		for (uint64_t i = 0; r->rows && i < pairs; i++)
-			if (!row_ok(p, r->rows[i]))
+	for (uint64_t s = 0; s < sources; s++)
+		for (uint64_t d = 0; d < destinations; d++)
+			if (!row_ok(t, r->rows[s * g->source_stride + d * g->destination_stride]))
 				return false;
-		return r->rows != NULL;
-	}
-	if (g->bucket_ways != 4 && g->bucket_ways != 8)
-		return false;
-	const uint64_t buckets = (uint64_t)g->block_count * FW_BLOCK_BUCKETS;
-	r->buckets = fw_section(t, g->buckets_at, buckets, 16 * sizeof *r->buckets);
-	r->multipliers = fw_section(t, g->multipliers_at, g->block_count, sizeof *r->multipliers);
-	for (uint64_t i = 0; r->buckets && i < buckets; i++)
-		for (uint32_t way = 0; way < g->bucket_ways; way++)
-			if (!row_ok(p, r->buckets[16 * i + 8 + way]))
-				return false;
-	return r->buckets && r->multipliers;
+	return true;
 }
 
-static bool parts_ok(const uint32_t *parts, uint32_t count, uint32_t most)
+static bool find_buckets(const struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
 {
-	if (!parts)
+	const uint64_t buckets = (uint64_t)g->block_count * FW_BLOCK_BUCKETS;
+
+	if (g->bucket_ways != 4 && g->bucket_ways != 8)
 		return false;
-	for (uint32_t i = 0; i < count; i++)
-		if (parts[i] >= most)
-			return false;
+	r->buckets = fw_section(t, g->buckets_at, buckets, 16 * sizeof *r->buckets);
+	r->multipliers = fw_section(t, g->multipliers_at, g->block_count, sizeof *r->multipliers);
+	if (!r->buckets || !r->multipliers)
+		return false;
+	for (uint64_t i = 0; i < buckets; i++)
+		for (uint32_t way = 0; way < g->bucket_ways; way++)
+			if (!row_ok(t, r->buckets[16 * i + 8 + way]))
+				return false;
 	return true;
+}
+
+static bool find_group(const struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
+{
+	*r = (struct fw_rows){ .kind = g->kind,
+			       .source_stride = g->source_stride,
+			       .destination_stride = g->destination_stride,
+			       .block_count = g->block_count,
+			       .bucket_ways = g->bucket_ways };
+	if (g->kind >= FW_GROUP_COUNT)
+		return false;
+	return g->destination_stride > 0 ? find_pairs(t, g, r) : find_buckets(t, g, r);
+}
+
+/* The records of a side's classes: the part of each. */
+static const uint32_t *find_records(const struct fw_tables *t, uint32_t at, uint32_t width,
+				    uint32_t classes, uint32_t parts)
+{
+	const uint32_t *records = width == 0 || parts == 0 || parts > classes
+					  ? NULL
+					  : fw_section(t, at, (uint64_t)classes * width, sizeof *records);
+
+	for (uint64_t c = 1; records && c <= classes; c++)
+		if ((records[c * width - 1] & ~FW_LONE) >= parts)
+			return NULL;
+	return records;
 }
 
 static bool find_parted(struct fw_tables *t)
@@ -243,21 +275,23 @@ static bool find_parted(struct fw_tables *t)
 	    axes[1].kind != FW_AXIS_DESTINATION || axes[2].kind != FW_AXIS_SCALAR)
 		return false;
 	const struct fw_parted *p = t->parted = fw_section(t, h->parted_at, 1, sizeof *t->parted);
-	if (!p || p->group_count == 0 || p->group_count > FW_GROUP_COUNT || p->app_words == 0)
+	if (!p || p->group_count == 0 || p->group_count > FW_GROUP_COUNT || p->app_words == 0 ||
+	    p->combination_bits > 30 || p->pad != 0)
 		return false;
 	t->app_classes = axes[2].classes;
-	t->sources = fw_section(t, p->sources_at, axes[0].classes, sizeof *t->sources);
-	t->destinations = fw_section(t, p->destinations_at, axes[1].classes, sizeof *t->destinations);
+	t->sources = find_records(t, p->sources_at, p->source_width, axes[0].classes, p->source_parts);
+	t->destinations = find_records(t, p->destinations_at, p->destination_width, axes[1].classes,
+				       p->destination_parts);
 	t->app = fw_section(t, p->app_at, (uint64_t)t->app_classes * p->app_words, sizeof *t->app);
 	t->lists = fw_section(t, p->lists_at, p->list_count, sizeof *t->lists);
 	t->long_rows = fw_section(t, p->tables_at, (uint64_t)p->table_count * t->app_classes,
 			       sizeof *t->long_rows);
 	const struct fw_group *groups = fw_section(t, p->groups_at, p->group_count, sizeof *groups);
-	if (!groups || !parts_ok(t->sources, axes[0].classes, p->source_parts) ||
-	    !parts_ok(t->destinations, axes[1].classes, p->destination_parts) || !lists_ok(t, p))
+	if (!groups || !t->sources || !t->destinations || !t->app || !lists_ok(t, p) ||
+	    !long_rows_ok(t, p))
 		return false;
 	for (uint32_t i = 0; i < p->group_count; i++) {
-		if (!group_ok(t, &groups[i], &t->groups[i]) || (seen & 1u << groups[i].kind))
+		if (!find_group(t, &groups[i], &t->groups[i]) || (seen & 1u << groups[i].kind))
 			return false;
 		seen |= 1u << groups[i].kind;
 	}

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x4b54b124u
+#define FW_LAYOUT_HASH 0x11b40631u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -24,6 +24,9 @@
 #define FW_BRANCH 0x80000000u
 #define FW_LOW 0x40000000u
 #define FW_LOW_NODE_SIZE 128u
+#define FW_ONE 0x40000000u
+#define FW_LAST 0x80000000u
+#define FW_LONE 0x80000000u
 #define FW_NO_PAIR 0xffffffffu
 #define FW_PAIR_MIX 0x9e3779b1u
 #define FW_PAIR_SPREAD 0xc2b2ae35u
@@ -572,62 +575,70 @@ static_assert(offsetof(struct fw_block, pad) == 12, "fw_block.pad");
 
 /* The partitions; see parted.ts. */
 struct fw_parted {
-	uint32_t sources_at; /* u32 part of each class of the source axis */
-	uint32_t destinations_at; /* u32 part of each class of the destination axis */
-	uint32_t source_parts; /* at least 1 */
-	uint32_t destination_parts; /* at least 1 */
+	uint32_t sources_at; /* source_width u32 for each class of the source axis: rows, if its group has them there; last the part, and LONE if the class is in no bucket of pairs */
+	uint32_t destinations_at; /* the same of the destination axis */
+	uint32_t source_width; /* at least 1 */
+	uint32_t destination_width; /* at least 1 */
+	uint32_t source_parts; /* 1 to the classes */
+	uint32_t destination_parts; /* 1 to the classes */
 	uint32_t groups_at; /* `group` records */
 	uint32_t group_count; /* 1 to 4, each kind at most once */
-	uint32_t app_at; /* u64 words: for each app class a bit a combination; the first is always set */
+	uint32_t app_at; /* u64 words: for each app class a bit a combination */
 	uint32_t app_words; /* of a class, at least 1 */
-	uint32_t lists_at; /* `candidate` records: short rows, each ended by NO_RULE and combination 0 */
-	uint32_t list_count; /* at least 1; the first is an end, and so is the last */
+	uint32_t lists_at; /* `candidate` records: short rows; the first is empty, and is NO_RULE */
+	uint32_t list_count; /* at least 1 */
 	uint32_t tables_at; /* u32 rule, or NO_RULE: [long row][app class] */
 	uint32_t table_count; /* long rows */
+	uint32_t combination_bits; /* of a row of one rule, at most 30 */
+	uint32_t pad; /* 0 */
 };
-static_assert(sizeof(struct fw_parted) == 48, "fw_parted size");
+static_assert(sizeof(struct fw_parted) == 64, "fw_parted size");
 static_assert(offsetof(struct fw_parted, sources_at) == 0, "fw_parted.sources_at");
 static_assert(offsetof(struct fw_parted, destinations_at) == 4, "fw_parted.destinations_at");
-static_assert(offsetof(struct fw_parted, source_parts) == 8, "fw_parted.source_parts");
-static_assert(offsetof(struct fw_parted, destination_parts) == 12, "fw_parted.destination_parts");
-static_assert(offsetof(struct fw_parted, groups_at) == 16, "fw_parted.groups_at");
-static_assert(offsetof(struct fw_parted, group_count) == 20, "fw_parted.group_count");
-static_assert(offsetof(struct fw_parted, app_at) == 24, "fw_parted.app_at");
-static_assert(offsetof(struct fw_parted, app_words) == 28, "fw_parted.app_words");
-static_assert(offsetof(struct fw_parted, lists_at) == 32, "fw_parted.lists_at");
-static_assert(offsetof(struct fw_parted, list_count) == 36, "fw_parted.list_count");
-static_assert(offsetof(struct fw_parted, tables_at) == 40, "fw_parted.tables_at");
-static_assert(offsetof(struct fw_parted, table_count) == 44, "fw_parted.table_count");
+static_assert(offsetof(struct fw_parted, source_width) == 8, "fw_parted.source_width");
+static_assert(offsetof(struct fw_parted, destination_width) == 12, "fw_parted.destination_width");
+static_assert(offsetof(struct fw_parted, source_parts) == 16, "fw_parted.source_parts");
+static_assert(offsetof(struct fw_parted, destination_parts) == 20, "fw_parted.destination_parts");
+static_assert(offsetof(struct fw_parted, groups_at) == 24, "fw_parted.groups_at");
+static_assert(offsetof(struct fw_parted, group_count) == 28, "fw_parted.group_count");
+static_assert(offsetof(struct fw_parted, app_at) == 32, "fw_parted.app_at");
+static_assert(offsetof(struct fw_parted, app_words) == 36, "fw_parted.app_words");
+static_assert(offsetof(struct fw_parted, lists_at) == 40, "fw_parted.lists_at");
+static_assert(offsetof(struct fw_parted, list_count) == 44, "fw_parted.list_count");
+static_assert(offsetof(struct fw_parted, tables_at) == 48, "fw_parted.tables_at");
+static_assert(offsetof(struct fw_parted, table_count) == 52, "fw_parted.table_count");
+static_assert(offsetof(struct fw_parted, combination_bits) == 56, "fw_parted.combination_bits");
+static_assert(offsetof(struct fw_parted, pad) == 60, "fw_parted.pad");
 
 /* A rule of a short row, if the packet's app class has the combination. */
 struct fw_candidate {
 	uint32_t rule;
-	uint32_t combination; /* a bit of `app` */
+	uint32_t combination; /* a bit of `app`, and LAST if the row ends here */
 };
 static_assert(sizeof(struct fw_candidate) == 8, "fw_candidate size");
 static_assert(offsetof(struct fw_candidate, rule) == 0, "fw_candidate.rule");
 static_assert(offsetof(struct fw_candidate, combination) == 4, "fw_candidate.combination");
 
-/* Rows of pairs: a place in `lists`, or BRANCH and the number of a long row. */
+/* Rows of pairs: a place in `lists`; BRANCH and the number of a long row; or ONE, a rule times 2^combination_bits, and the combination that it asks. */
 struct fw_group {
 	uint32_t kind; /* enum fw_group: a narrow side's number is its class, else its part */
-	uint32_t width; /* destinations, if there is a row for each pair; else 0 */
-	uint32_t rows_at; /* width: u32 [source][destination] */
+	uint32_t source_stride; /* if there is a row for each pair: u32 from one source to the next */
+	uint32_t destination_stride; /* the same for destinations; 0 if rows are in buckets */
+	uint32_t rows_at; /* stride: u32 rows, maybe among those of a side's classes */
 	uint32_t buckets_at; /* else: cache lines of bucket_ways keys and as many u32 rows, 16 a block */
 	uint32_t block_count; /* at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD */
 	uint32_t bucket_ways; /* 8 keys: source << 16 | destination; or 4: u32 destination, source */
 	uint32_t multipliers_at; /* u32 of each block = hash * block_count >> 32; its bucket = hash * multiplier >> 28 */
-	uint32_t pad; /* 0 */
 };
 static_assert(sizeof(struct fw_group) == 32, "fw_group size");
 static_assert(offsetof(struct fw_group, kind) == 0, "fw_group.kind");
-static_assert(offsetof(struct fw_group, width) == 4, "fw_group.width");
-static_assert(offsetof(struct fw_group, rows_at) == 8, "fw_group.rows_at");
-static_assert(offsetof(struct fw_group, buckets_at) == 12, "fw_group.buckets_at");
-static_assert(offsetof(struct fw_group, block_count) == 16, "fw_group.block_count");
-static_assert(offsetof(struct fw_group, bucket_ways) == 20, "fw_group.bucket_ways");
-static_assert(offsetof(struct fw_group, multipliers_at) == 24, "fw_group.multipliers_at");
-static_assert(offsetof(struct fw_group, pad) == 28, "fw_group.pad");
+static_assert(offsetof(struct fw_group, source_stride) == 4, "fw_group.source_stride");
+static_assert(offsetof(struct fw_group, destination_stride) == 8, "fw_group.destination_stride");
+static_assert(offsetof(struct fw_group, rows_at) == 12, "fw_group.rows_at");
+static_assert(offsetof(struct fw_group, buckets_at) == 16, "fw_group.buckets_at");
+static_assert(offsetof(struct fw_group, block_count) == 20, "fw_group.block_count");
+static_assert(offsetof(struct fw_group, bucket_ways) == 24, "fw_group.bucket_ways");
+static_assert(offsetof(struct fw_group, multipliers_at) == 28, "fw_group.multipliers_at");
 
 /* Values from `hi:lo` to the next record's start are in `class`. */
 struct fw_wide {

@@ -9,11 +9,14 @@
 import { type Packet, V6_BASE } from "../policy/field.ts";
 import {
   BRANCH,
+  LAST,
   type Layout,
   LISTS,
+  LONE,
   LOW,
   LOW_NODE_SIZE,
   NO_RULE,
+  ONE,
   readRecord,
   RECORDS,
   SEPARATORS,
@@ -169,32 +172,70 @@ function groupRule(tables: Tables, group: ReadOf<"group">, classes: readonly num
   const parted = tables.parted!;
   const [s, d, app] = classes as [number, number, number];
   const kind = LISTS.group.names[group.kind]!;
+  const source = partOf(view, parted.sources_at, parted.source_width, s);
+  const destination = partOf(view, parted.destinations_at, parted.destination_width, d);
+  if (skips(group) && (source.lone || destination.lone)) return NO_RULE;
   const byClass = (side: "source" | "destination") => kind === "pair" || kind === side;
-  const source = byClass("source") ? s : view.getUint32(parted.sources_at + 4 * s, true);
-  const destination = byClass("destination")
-    ? d
-    : view.getUint32(parted.destinations_at + 4 * d, true);
-  const row = group.width > 0
-    ? view.getUint32(group.rows_at + 4 * (source * group.width + destination), true)
-    : bucketRow(view, group, source, destination);
+  const row = rowOf(
+    view,
+    group,
+    byClass("source") ? s : source.part,
+    byClass("destination") ? d : destination.part,
+  );
   if (row >= BRANCH) {
     const at = (row - BRANCH) * axes[2]!.classes + app;
     return view.getUint32(parted.tables_at + 4 * at, true);
   }
   const bits = parted.app_at + 8 * app * parted.app_words;
-  for (let i = row;; i++) {
-    const candidate = readRecord(
-      view,
-      parted.lists_at + i * RECORDS.candidate.size,
-      RECORDS.candidate,
-    );
-    const word = view.getUint32(bits + 4 * (candidate.combination >>> 5), true);
-    if (word >>> (candidate.combination & 31) & 1) return candidate.rule;
+  for (const { rule, combination } of candidates(tables, row)) {
+    const word = view.getUint32(bits + 4 * (combination >>> 5), true);
+    if (word >>> (combination & 31) & 1) return rule;
+  }
+  return NO_RULE;
+}
+
+/** Whether classes that are lone are not looked for in a group. */
+export function skips(group: ReadOf<"group">): boolean {
+  return group.destination_stride === 0 && LISTS.group.names[group.kind] === "pair";
+}
+
+/** The part of a class, and whether no pair has it. */
+export function partOf(
+  view: DataView,
+  at: number,
+  width: number,
+  cls: number,
+): { readonly part: number; readonly lone: boolean } {
+  const word = view.getUint32(at + 4 * ((cls + 1) * width - 1), true);
+  return { part: word % LONE, lone: word >= LONE };
+}
+
+/** The row of a pair of numbers. */
+export function rowOf(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
+  const { source_stride, destination_stride, rows_at } = group;
+  return destination_stride > 0
+    ? view.getUint32(rows_at + 4 * (s * source_stride + d * destination_stride), true)
+    : bucketRow(view, group, s, d);
+}
+
+/** The rules of a row that is not long, and what each asks. */
+export function candidates({ view, parted }: Tables, row: number): ReadOf<"candidate">[] {
+  if (row === 0) return [];
+  if (row >= ONE) {
+    const most = 2 ** parted!.combination_bits;
+    return [{ rule: Math.floor((row - ONE) / most), combination: row % most }];
+  }
+  const { candidate } = RECORDS;
+  const found: ReadOf<"candidate">[] = [];
+  for (let at = parted!.lists_at + row * candidate.size;; at += candidate.size) {
+    const { rule, combination } = readRecord(view, at, candidate);
+    found.push({ rule, combination: combination % LAST });
+    if (combination >= LAST) return found;
   }
 }
 
 /** The row of a pair in its bucket, the empty one if it is not there. */
-export function bucketRow(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
+function bucketRow(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
   const multiplier = (block: number) => view.getUint32(group.multipliers_at + 4 * block, true);
   const bucket = group.buckets_at + 64 * bucketOf(s, d, group.block_count, multiplier);
   for (let way = 0; way < group.bucket_ways; way++) {

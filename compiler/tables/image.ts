@@ -12,6 +12,7 @@ import {
   type Layout,
   LAYOUT_HASH,
   LISTS,
+  LONE,
   LOW_NODE_SIZE,
   MAGIC,
   NO_PAIR,
@@ -21,7 +22,7 @@ import {
   SEPARATORS,
   writeRecord,
 } from "./layout.ts";
-import type { Buckets, Parted } from "./parted.ts";
+import type { Buckets, Parted, Records, RowMap } from "./parted.ts";
 import type { Axis, Plan } from "./plan.ts";
 import type { SparseRow } from "./rows.ts";
 import type { Fold, Step } from "./scalar.ts";
@@ -316,27 +317,39 @@ function lowBytes(nodes: readonly LowNode[]): Uint8Array<ArrayBuffer> {
 }
 
 function partedRecord(out: Writer, tables: Parted): number {
-  const { sources, destinations, app, appWords, lists, groups } = tables;
+  const { sources, destinations, app, appWords, lists, groups, combinationBits } = tables;
   const appClasses = app.length / (2 * appWords);
-  const groupRecords = groups.map(({ kind, map }) => ({
-    kind: LISTS.group.names.indexOf(kind),
-    ...("rows" in map
-      ? {
-        ...{ width: map.width, rows_at: out.array(map.rows) },
-        ...{ buckets_at: 0, block_count: 0, bucket_ways: 0, multipliers_at: 0 },
-      }
-      : {
-        ...{ width: 0, rows_at: 0 },
+  const at = { source: out.array(sources.words), destination: out.array(destinations.words) };
+  const none = { source_stride: 0, destination_stride: 0, rows_at: 0 };
+  const unhashed = { buckets_at: 0, block_count: 0, bucket_ways: 0, multipliers_at: 0 };
+  const mapRecord = (map: RowMap) => {
+    if ("buckets" in map) {
+      return {
+        ...none,
         buckets_at: out.array(bucketWords(map.buckets)),
         block_count: map.buckets.multipliers.length,
         bucket_ways: map.buckets.ways,
         multipliers_at: out.array(map.buckets.multipliers),
-      }),
-    pad: 0,
+      };
+    }
+    if ("rows" in map) {
+      const rows_at = out.array(map.rows);
+      return { ...unhashed, source_stride: map.width, destination_stride: 1, rows_at };
+    }
+    const [source_stride, destination_stride] = map.side === "source"
+      ? [sources.width, 1]
+      : [1, destinations.width];
+    return { ...unhashed, source_stride, destination_stride, rows_at: at[map.side] };
+  };
+  const groupRecords = groups.map(({ kind, map }) => ({
+    kind: LISTS.group.names.indexOf(kind),
+    ...mapRecord(map),
   }));
   return out.records(RECORDS.parted, [{
-    sources_at: out.array(sources),
-    destinations_at: out.array(destinations),
+    sources_at: at.source,
+    destinations_at: at.destination,
+    source_width: sources.width,
+    destination_width: destinations.width,
     source_parts: parts(sources),
     destination_parts: parts(destinations),
     groups_at: out.records(RECORDS.group, groupRecords),
@@ -347,11 +360,15 @@ function partedRecord(out: Writer, tables: Parted): number {
     list_count: lists.length / 2,
     tables_at: out.array(tables.tables),
     table_count: tables.tables.length / appClasses,
+    combination_bits: combinationBits,
+    pad: 0,
   }]);
 }
 
-function parts(of: Uint32Array<ArrayBuffer>): number {
-  return of.reduce((most, part) => Math.max(most, part), 0) + 1;
+function parts({ width, words }: Records): number {
+  let most = 0;
+  for (let i = width - 1; i < words.length; i += width) most = Math.max(most, words[i]! % LONE);
+  return most + 1;
 }
 
 /** A cache line a bucket: keys, then rows. */

@@ -60,7 +60,7 @@ function record<F extends string>(
 }
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-export const FORMAT = 5;
+export const FORMAT = 6;
 
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
@@ -366,36 +366,48 @@ export const RECORDS = {
     pad: ["u32", "0"],
   }),
   parted: record("The partitions; see parted.ts.", {
-    sources_at: ["u32", "u32 part of each class of the source axis"],
-    destinations_at: ["u32", "u32 part of each class of the destination axis"],
-    source_parts: ["u32", "at least 1"],
-    destination_parts: ["u32", "at least 1"],
+    sources_at: [
+      "u32",
+      "source_width u32 for each class of the source axis: rows, if its group has them there; last " +
+      "the part, and LONE if the class is in no bucket of pairs",
+    ],
+    destinations_at: ["u32", "the same of the destination axis"],
+    source_width: ["u32", "at least 1"],
+    destination_width: ["u32", "at least 1"],
+    source_parts: ["u32", "1 to the classes"],
+    destination_parts: ["u32", "1 to the classes"],
     groups_at: ["u32", "`group` records"],
     group_count: ["u32", "1 to 4, each kind at most once"],
-    app_at: ["u32", "u64 words: for each app class a bit a combination; the first is always set"],
+    app_at: ["u32", "u64 words: for each app class a bit a combination"],
     app_words: ["u32", "of a class, at least 1"],
-    lists_at: ["u32", "`candidate` records: short rows, each ended by NO_RULE and combination 0"],
-    list_count: ["u32", "at least 1; the first is an end, and so is the last"],
+    lists_at: ["u32", "`candidate` records: short rows; the first is empty, and is NO_RULE"],
+    list_count: ["u32", "at least 1"],
     tables_at: ["u32", "u32 rule, or NO_RULE: [long row][app class]"],
     table_count: ["u32", "long rows"],
+    combination_bits: ["u32", "of a row of one rule, at most 30"],
+    pad: ["u32", "0"],
   }),
   candidate: record("A rule of a short row, if the packet's app class has the combination.", {
     rule: ["u32", ""],
-    combination: ["u32", "a bit of `app`"],
+    combination: ["u32", "a bit of `app`, and LAST if the row ends here"],
   }),
-  group: record("Rows of pairs: a place in `lists`, or BRANCH and the number of a long row.", {
-    kind: ["u32", "enum fw_group: a narrow side's number is its class, else its part"],
-    width: ["u32", "destinations, if there is a row for each pair; else 0"],
-    rows_at: ["u32", "width: u32 [source][destination]"],
-    buckets_at: ["u32", "else: cache lines of bucket_ways keys and as many u32 rows, 16 a block"],
-    block_count: ["u32", "at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD"],
-    bucket_ways: ["u32", "8 keys: source << 16 | destination; or 4: u32 destination, source"],
-    multipliers_at: [
-      "u32",
-      "u32 of each block = hash * block_count >> 32; its bucket = hash * multiplier >> 28",
-    ],
-    pad: ["u32", "0"],
-  }),
+  group: record(
+    "Rows of pairs: a place in `lists`; BRANCH and the number of a long row; or ONE, a rule times " +
+      "2^combination_bits, and the combination that it asks.",
+    {
+      kind: ["u32", "enum fw_group: a narrow side's number is its class, else its part"],
+      source_stride: ["u32", "if there is a row for each pair: u32 from one source to the next"],
+      destination_stride: ["u32", "the same for destinations; 0 if rows are in buckets"],
+      rows_at: ["u32", "stride: u32 rows, maybe among those of a side's classes"],
+      buckets_at: ["u32", "else: cache lines of bucket_ways keys and as many u32 rows, 16 a block"],
+      block_count: ["u32", "at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD"],
+      bucket_ways: ["u32", "8 keys: source << 16 | destination; or 4: u32 destination, source"],
+      multipliers_at: [
+        "u32",
+        "u32 of each block = hash * block_count >> 32; its bucket = hash * multiplier >> 28",
+      ],
+    },
+  ),
   wide: record("Values from `hi:lo` to the next record's start are in `class`.", {
     hi: ["u64", "high half; an address or an interface name is read as a big-endian number"],
     lo: ["u64", "low half; (hi, lo) ascending, the first is 0"],
@@ -469,6 +481,12 @@ export const BRANCH = 0x80000000;
 /** A wide tree's value that is the number of a low node, to go on with the lower 64 bits. */
 export const LOW = 0x40000000;
 
+/** A row that is one rule. */
+export const ONE = 0x40000000;
+/** The last candidate of a row. */
+export const LAST = 0x80000000;
+/** A part's bit: the class is in no bucket of group `pair`. */
+export const LONE = 0x80000000;
 /** A way of a bucket without a pair. */
 export const NO_PAIR = 0xffffffff;
 /** Golden ratio times 2^32, odd (Knuth, The Art of Computer Programming, 6.4). */

@@ -10,7 +10,9 @@
  *
  * A short row is a list of rules, each with its *combination*, what it asks besides addresses. It is
  * walked until one holds, and whether it does is a bit in the row of the packet's app class. A long
- * row is a table by app class.
+ * row is a table by app class. What stands where a packet reads is laid out by cache lines: a row of
+ * one rule says it itself, a class has its part beside its own rows, lists keep to a line, and the
+ * combinations of most entries come first.
  *
  * @module
  */
@@ -23,7 +25,18 @@ import {
   setBit,
   setsOfClass,
 } from "./classes.ts";
-import { BLOCK_BUCKETS, BRANCH, NO_PAIR, PAIR_MIX, PAIR_SPREAD } from "./layout.ts";
+import {
+  BLOCK_BUCKETS,
+  BRANCH,
+  LAST,
+  LONE,
+  NO_PAIR,
+  ONE,
+  PAIR_MIX,
+  PAIR_SPREAD,
+  RECORDS,
+  SECTION_ALIGN,
+} from "./layout.ts";
 
 /** What an entry asks for: a set of source addresses, one of destinations, and a combination. */
 export interface PartedInput {
@@ -40,18 +53,28 @@ export interface PartedInput {
 }
 
 export interface Parted {
-  /** The part of each class. */
-  readonly sources: Uint32Array<ArrayBuffer>;
-  readonly destinations: Uint32Array<ArrayBuffer>;
-  /** For each app class, a bit a combination plus one; the first bit is always set. */
+  readonly sources: Records;
+  readonly destinations: Records;
+  /** For each app class, a bit a combination, by the numbers that lists have of them. */
   readonly app: Bits;
   /** Pairs of u32 in `app` that a class has. */
   readonly appWords: number;
-  /** Rule and combination plus one, each row ended by MISSING and 0. The first row is empty. */
+  /** Rule and combination; the last of a row with LAST. The first row is MISSING. */
   readonly lists: Uint32Array<ArrayBuffer>;
   /** `[long row][app class]`: a rule, or MISSING. */
   readonly tables: Uint32Array<ArrayBuffer>;
+  /** Bits of a combination in a row that is ONE. */
+  readonly combinationBits: number;
   readonly groups: readonly Group[];
+}
+
+/**
+ * What the classes of an axis lead to, `width` numbers each: rows by the other side's part, if the
+ * group of this side has them here, and last the part, with LONE if no pair has the class.
+ */
+export interface Records {
+  readonly width: number;
+  readonly words: Uint32Array<ArrayBuffer>;
 }
 
 /** Which sides of a group are narrow. */
@@ -64,11 +87,13 @@ export interface Group {
 }
 
 /**
- * Rows of pairs. A row is a position in `lists`, or BRANCH and the number of a long row. `rows` has
- * one for each pair, source by source; `buckets` only those of pairs that have one.
+ * Rows of pairs. A row is a position in `lists`, BRANCH and the number of a long row, or ONE with a
+ * rule and its combination. `rows` has one for each pair, source by source, and `side` has them in
+ * the records of that side; `buckets` only those of pairs that have one.
  */
 export type RowMap =
   | { readonly width: number; readonly rows: Uint32Array<ArrayBuffer> }
+  | { readonly side: "source" | "destination" }
   | { readonly buckets: Buckets };
 
 export interface Buckets {
@@ -90,15 +115,19 @@ const NARROW = { limit: 64, pairs: 8 };
 /** The same where many sets would be wide, if few are then: parts make tables that pairs do not. */
 const LESS_NARROW = { limit: 256, pairs: 24 };
 const FEW_WIDE = 32;
-/**
- * A row of at most so many rules is walked, if the tables of the longer ones stay near the
- * processor; else of the last but one, and else of the last, within a larger cap.
- */
-const LENGTHS = [1, 2, 4, 8, 64];
-const NEAR_TABLES = 1 << 17;
+/** Numbers in the tables of rows that most classes lead to: they stay near the processor. */
+const NEAR_TABLES = 1 << 15;
+/** Rows of more rules than that are tables as well, within a larger cap; of the first if they can be. */
+const LONG = [8, 64];
 const MAX_TABLES = 1 << 22;
 /** Pairs of a group that others have joined, and candidates in its rows if all meet all. */
 const MAX_JOINED = { pairs: 1 << 16, candidates: 1 << 13 };
+/** Numbers in the record of a class: a cache line. */
+const MAX_RECORD = SECTION_ALIGN / 4;
+/** Rules of a list in a cache line. */
+const LINE = SECTION_ALIGN / RECORDS.candidate.size;
+/** Bits of a row that is ONE. */
+const ONE_BITS = 30;
 /** Rules of all short rows. */
 const MAX_LISTS = 1 << 22;
 /** Pairs of numbers that are looked at to make a map. */
@@ -114,7 +143,7 @@ const MOST_TRIED = 1 << 12;
 /** The partitions, or undefined if a table of theirs would be too large. */
 export function parted(input: PartedInput): Parted | undefined {
   const { source, destination, sourceSet, destinationSet, app, combinations } = input;
-  const appWords = combinations + 1 + 63 >>> 6;
+  const appWords = Math.max(1, combinations + 63 >>> 6);
   if (app.length * appWords > MAX_APP_WORDS) return undefined;
   const limit = narrowLimit(input);
   const isWide = (classes: Classes) => Uint8Array.from(classes.covers, (n) => n > limit ? 1 : 0);
@@ -128,11 +157,16 @@ export function parted(input: PartedInput): Parted | undefined {
 
   const sources = partsOf(source, wideSource);
   const destinations = partsOf(destination, wideDestination);
-  const rows = new Rows(input);
-  const sourceClasses = { setOf: sourceSet, members: setsByClass(source) };
-  const sourceParts = { setOf: sourceSet, members: sources.members };
-  const destinationClasses = { setOf: destinationSet, members: setsByClass(destination) };
-  const destinationParts = { setOf: destinationSet, members: destinations.members };
+  const number = byFrequency(input);
+  const rows = new Rows(input, number);
+  const sourceClasses = { setOf: sourceSet, members: setsByClass(source), sizes: undefined };
+  const sourceParts = { ...sources, setOf: sourceSet };
+  const destinationClasses = {
+    setOf: destinationSet,
+    members: setsByClass(destination),
+    sizes: undefined,
+  };
+  const destinationParts = { ...destinations, setOf: destinationSet };
   // Few that are wide on both sides join others: a group less to look at.
   const joined = joinable(none, bySource, sourceClasses, destinationParts)
     ? bySource
@@ -157,21 +191,68 @@ export function parted(input: PartedInput): Parted | undefined {
   const placed = rows.place();
   if (!placed) return undefined;
   const { places, lists, tables } = placed;
+  const pairs = found.find(({ kind }) => kind === "pair")?.pairs;
+  const has = (wanted: GroupKind) => found.some(({ kind }) => kind === wanted);
+  const records = {
+    source: recordsOf(sources.of, has("source") ? destinations.members.length : 0, pairs?.sources),
+    destination: recordsOf(
+      destinations.of,
+      has("destination") ? sources.members.length : 0,
+      pairs?.destinations,
+    ),
+  };
   const groups: Group[] = [];
   for (const { kind, entries, pairs } of found) {
-    const map = mapOf({ ...pairs, rows: pairs.rows.map((row) => places[row]!) });
+    const own = { ...pairs, rows: pairs.rows.map((row) => places[row]!) };
+    const side = kind === "source" || kind === "destination" ? kind : undefined;
+    const map = side && records[side].width > 1 ? inRecords(side, records[side], own) : mapOf(own);
     if (!map) return undefined;
     groups.push({ kind, entries, map });
   }
   return {
-    sources: sources.of,
-    destinations: destinations.of,
-    app: appBits(app, appWords),
+    sources: records.source,
+    destinations: records.destination,
+    app: appBits(app, appWords, number),
     appWords,
     lists,
     tables,
+    combinationBits: rows.combinationBits,
     groups,
   };
+}
+
+/** A number for each combination, the one of most entries first. */
+function byFrequency({ combination, combinations }: PartedInput): Uint32Array<ArrayBuffer> {
+  const entries = new Uint32Array(combinations);
+  for (const own of combination) entries[own]!++;
+  const order = [...entries.keys()].sort((a, b) => entries[b]! - entries[a]! || a - b);
+  const number = new Uint32Array(combinations);
+  for (const [i, own] of order.entries()) number[own] = i;
+  return number;
+}
+
+/** The records of a side's classes, with room for so many rows each if they fit a cache line. */
+function recordsOf(
+  parts: Uint32Array<ArrayBuffer>,
+  rows: number,
+  paired: readonly number[] = [],
+): Records {
+  const width = rows < MAX_RECORD ? 2 ** Math.ceil(Math.log2(rows + 1)) : 1;
+  const words = new Uint32Array(parts.length * width);
+  for (const [cls, part] of parts.entries()) words[(cls + 1) * width - 1] = part + LONE;
+  for (const cls of paired) words[(cls + 1) * width - 1] = parts[cls]!;
+  return { width, words };
+}
+
+/** A map of pairs in the records of the side that they have the classes of. */
+function inRecords(
+  side: "source" | "destination",
+  { width, words }: Records,
+  { sources, destinations, rows }: Pairs,
+): RowMap {
+  const [classes, parts] = side === "source" ? [sources, destinations] : [destinations, sources];
+  for (const [i, row] of rows.entries()) words[classes[i]! * width + parts[i]!] = row;
+  return { side };
 }
 
 /** In how many classes a set may be and still be narrow. */
@@ -212,7 +293,10 @@ function partsOf(classes: Classes, isWide: Uint8Array<ArrayBuffer>) {
     const own = classes.narrow[cls]!.filter((set) => isWide[set]);
     of[cls] = numbering.number(own.length > 0 ? [...shared, ...own] : shared);
   }
-  return { of, members: numbering.all };
+  const members = numbering.all;
+  const sizes = new Uint32Array(members.length);
+  for (const part of of) sizes[part]!++;
+  return { of, members, sizes };
 }
 
 /** The sets that hold each class. */
@@ -226,32 +310,38 @@ function joinable(entries: readonly number[], others: readonly number[], one: Si
     entries.length * others.length <= MAX_JOINED.candidates;
 }
 
-/** A bit for each combination of each app class, behind one that is always set. */
-function appBits(app: readonly Bits[], words: number): Bits {
+/** A bit for each combination of each app class. */
+function appBits(app: readonly Bits[], words: number, number: Uint32Array<ArrayBuffer>): Bits {
   const bits = new Uint32Array(app.length * words * 2);
   for (const [cls, members] of app.entries()) {
     const row = bits.subarray(cls * words * 2, (cls + 1) * words * 2);
-    setBit(row, 0);
-    for (const combination of onesOf(members)) setBit(row, combination + 1);
+    for (const combination of onesOf(members)) setBit(row, number[combination]!);
   }
   return bits;
 }
 
 /** All rows, each once; the first is empty. */
 class Rows {
+  readonly combinationBits: number;
   readonly #input: PartedInput;
+  readonly #number: Uint32Array<ArrayBuffer>;
   readonly #rows = new Numbering<readonly number[]>();
+  /** Pairs of classes that lead to each row. */
+  readonly #pairs: number[] = [];
   readonly #seen: Uint32Array<ArrayBuffer>;
   #turn = 0;
 
-  constructor(input: PartedInput) {
+  /** `number` is that of each combination in lists. */
+  constructor(input: PartedInput, number: Uint32Array<ArrayBuffer>) {
+    this.combinationBits = Math.ceil(Math.log2(Math.max(2, input.combinations)));
     this.#input = input;
+    this.#number = number;
     this.#seen = new Uint32Array(input.combinations);
-    this.#rows.number([]);
+    this.row([], 0);
   }
 
-  /** The number of the row of some entries, which ascend. */
-  row(entries: readonly number[]): number {
+  /** The number of the row of some entries, which ascend, to which so many pairs of classes lead. */
+  row(entries: readonly number[], pairs: number): number {
     // An entry with the combination of an earlier one is never first.
     this.#turn++;
     const kept: number[] = [];
@@ -261,38 +351,64 @@ class Rows {
       this.#seen[own] = this.#turn;
       kept.push(entry);
     }
-    return this.#rows.number(kept);
+    const number = this.#rows.number(kept);
+    this.#pairs[number] = (this.#pairs[number] ?? 0) + pairs;
+    return number;
+  }
+
+  /** The rows that are tables; undefined if they would be too large. */
+  #tables(): Set<number> | undefined {
+    const rows = this.#rows.all, size = this.#input.app.length;
+    const steps = (row: number) => (rows[row]!.length - 1) * this.#pairs[row]!;
+    const several = [...rows.keys()].filter((row) => rows[row]!.length > 1);
+    const near = several.sort((a, b) => steps(b) - steps(a) || a - b)
+      .slice(0, Math.floor(NEAR_TABLES / size));
+    for (const length of LONG) {
+      const found = new Set([...near, ...several.filter((row) => rows[row]!.length > length)]);
+      if (found.size * size <= MAX_TABLES) return found;
+    }
+    return undefined;
   }
 
   /** Lays out lists and tables; the place of each row. Undefined if they would be too large. */
   place() {
     const { combination, combinations, rule, app } = this.#input;
     const rows = this.#rows.all;
-    const size = (length: number) => app.length * rows.filter((row) => row.length > length).length;
-    const longest = LENGTHS.find((length, i) =>
-      size(length) <= (i < LENGTHS.length - 2 ? NEAR_TABLES : MAX_TABLES)
-    );
-    if (longest === undefined) return undefined;
+    const long = this.#tables();
+    if (!long) return undefined;
     const classesOf = transpose(app, combinations);
     const numbering = new Numbering<Uint32Array<ArrayBuffer>>();
-    const lists: number[] = [];
-    const places = rows.map((row) => {
-      if (row.length > longest) {
+    const lists = [MISSING, LAST];
+    const places = rows.map((row, i) => {
+      if (row.length === 0) return 0;
+      if (long.has(i)) {
         const table = new Uint32Array(app.length).fill(MISSING);
         for (const entry of row.toReversed()) {
           for (const cls of classesOf[combination[entry]!]!) table[cls] = rule[entry]!;
         }
         return BRANCH + numbering.number(table);
       }
+      const one = row.length === 1 ? this.#one(row[0]!) : undefined;
+      if (one !== undefined) return one;
+      while (row.length <= LINE && lists.length / 2 % LINE + row.length > LINE) {
+        lists.push(MISSING, LAST);
+      }
       const place = lists.length / 2;
-      for (const entry of row) lists.push(rule[entry]!, combination[entry]! + 1);
-      lists.push(MISSING, 0);
+      for (const entry of row) lists.push(rule[entry]!, this.#number[combination[entry]!]!);
+      lists[lists.length - 1]! += LAST;
       return place;
     });
     if (lists.length > 2 * MAX_LISTS) return undefined;
     const tables = new Uint32Array(numbering.all.length * app.length);
     for (const [i, table] of numbering.all.entries()) tables.set(table, i * app.length);
     return { places, lists: Uint32Array.from(lists), tables };
+  }
+
+  /** A row of one rule as a number, undefined if it has no room there. */
+  #one(entry: number): number | undefined {
+    const own = this.#input.rule[entry]! * 2 ** this.combinationBits;
+    const row = own + this.#number[this.#input.combination[entry]!]!;
+    return row < 2 ** ONE_BITS ? ONE + row : undefined;
   }
 }
 
@@ -307,6 +423,8 @@ function transpose(sets: readonly Bits[], members: number): number[][] {
 interface Side {
   readonly setOf: Uint32Array<ArrayBuffer>;
   readonly members: readonly (readonly number[])[];
+  /** How many classes each part has; undefined if the numbers are classes. */
+  readonly sizes: Uint32Array<ArrayBuffer> | undefined;
 }
 
 /** Pairs of a group's numbers that have a row, source by source, and how many numbers there are. */
@@ -350,7 +468,8 @@ function pairsOf(
     for (const destination of touched.sort((a, b) => a - b)) {
       result.sources.push(source);
       result.destinations.push(destination);
-      result.rows.push(rows.row(lists[destination]!));
+      const pairs = (one.sizes?.[source] ?? 1) * (other.sizes?.[destination] ?? 1);
+      result.rows.push(rows.row(lists[destination]!, pairs));
       lists[destination] = [];
     }
   }

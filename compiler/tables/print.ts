@@ -63,7 +63,9 @@ function sections({ axes, rows, parted }: Plan): (readonly [string, number])[] {
   for (const { kind, entries, map } of parted.groups) {
     const bytes = "rows" in map
       ? map.rows.byteLength
-      : 64 * BLOCK_BUCKETS * map.buckets.multipliers.length;
+      : "buckets" in map
+      ? 64 * BLOCK_BUCKETS * map.buckets.multipliers.length
+      : parted[`${map.side}s`].words.byteLength;
     list.push([`${GROUP[kind]} rows of ${entries} entries`, bytes]);
   }
   list.push(["lists of rules", parted.lists.byteLength]);

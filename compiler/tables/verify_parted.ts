@@ -13,9 +13,9 @@
  * @module
  */
 import { intersection, type Ordinals } from "../analysis/ordinals.ts";
-import { bucketRow, type ReadOf, ruleOf } from "./classify.ts";
+import { candidates, partOf as recordOf, type ReadOf, rowOf, ruleOf, skips } from "./classify.ts";
 import { eachBit, type Ground, piecesOf, shapesOf, type State } from "./ground.ts";
-import { BLOCK_BUCKETS, BRANCH, LISTS, MAX_CLASSES, NO_PAIR, NO_RULE, RECORDS } from "./layout.ts";
+import { BLOCK_BUCKETS, BRANCH, LISTS, MAX_CLASSES, NO_PAIR, NO_RULE } from "./layout.ts";
 import type { Suspect } from "./verify.ts";
 
 type Group = ReadOf<"group">;
@@ -33,12 +33,19 @@ interface Keyed extends Part {
   readonly key: number;
 }
 
+/** A row; its rules, unless it is long. */
+interface Place {
+  readonly row: number;
+  readonly pattern: number;
+  readonly rules: readonly number[];
+}
+
 /** One group: its rows as places, each of a pattern, and the app classes as columns. */
 interface View {
-  readonly places: readonly { readonly row: number; readonly pattern: number }[];
+  readonly places: readonly Place[];
   readonly columns: readonly number[];
   readonly position: (pattern: number, column: number) => number;
-  readonly rule: (at: number) => number;
+  readonly rule: (place: number, position: number) => number;
   readonly near: (entry: number) => Part;
   readonly far: (entry: number) => Keyed;
   /** The classes of addresses and of the scalar fields that come there. */
@@ -88,7 +95,7 @@ function* unsound(
     inside.clear();
     for (const p of places) {
       for (const position of positions) {
-        const rule = view.rule(view.places[p]!.row + position);
+        const rule = view.rule(p, position);
         if (rule === NO_RULE) continue;
         const sound = (byRule[rule] ?? []).some((entry) => {
           if (!view.near(entry).has(p)) return false;
@@ -121,7 +128,7 @@ function completeness({ entries }: Ground, view: View): (entry: number) => boole
   return (entry) => {
     const far = view.far(entry);
     return view.near(entry).touched.every((p) => {
-      const { row, pattern } = view.places[p]!;
+      const { pattern } = view.places[p]!;
       const key = p * 2 ** 26 + far.key;
       let most = largest.get(key);
       if (most === undefined) {
@@ -132,7 +139,7 @@ function completeness({ entries }: Ground, view: View): (entry: number) => boole
           positions.set(at, reached);
         }
         most = -1;
-        for (const position of reached) most = Math.max(most, view.rule(row + position));
+        for (const position of reached) most = Math.max(most, view.rule(p, position));
         largest.set(key, most);
       }
       return most <= entries[entry]!.rule;
@@ -147,6 +154,8 @@ const MOST = 1 << 20;
 interface Side {
   readonly classes: readonly number[];
   readonly parts: readonly number[];
+  /** Whether the class is said to be in no pair. */
+  readonly lone: (cls: number) => boolean;
   /** Undefined if there is no such class. */
   readonly piecesOf: (cls: number) => number[] | undefined;
   readonly classesOfPart: (part: number) => readonly number[];
@@ -170,13 +179,19 @@ class Half {
 
   constructor(readonly ground: Ground, family: number) {
     this.shapes = shapesOf(family);
-    const { parted, axes } = ground.tables;
+    const { view, parted, axes } = ground.tables;
     const [source, destination, app] = axes as [ReadOf<"axis">, ReadOf<"axis">, ReadOf<"axis">];
-    const parts = (at: number, { classes }: ReadOf<"axis">) =>
-      Array.from({ length: classes }, (_, cls) => ground.tables.view.getUint32(at + 4 * cls, true));
+    const parts = (at: number, width: number, { classes }: ReadOf<"axis">) =>
+      Array.from({ length: classes }, (_, cls) => recordOf(view, at, width, cls));
+    const { sources_at, source_width, destinations_at, destination_width } = parted!;
     const [shape] = this.shapes as [number];
-    this.#source = side(ground, "src", shape, parts(parted!.sources_at, source));
-    this.#destination = side(ground, "dst", shape, parts(parted!.destinations_at, destination));
+    this.#source = side(ground, "src", shape, parts(sources_at, source_width, source));
+    this.#destination = side(
+      ground,
+      "dst",
+      shape,
+      parts(destinations_at, destination_width, destination),
+    );
     this.#lists = new RowLists(ground);
     const [axis] = ground.scalars;
     this.#states = this.shapes.flatMap((shape) =>
@@ -283,19 +298,19 @@ class Half {
     const kind = LISTS.group.names[group.kind]!;
     const source = numbers(this.#source, kind === "source" || kind === "pair");
     const destination = numbers(this.#destination, kind === "destination" || kind === "pair");
-    const rowOf = (s: number, d: number) =>
-      group.width > 0
-        ? view.getUint32(group.rows_at + 4 * (s * group.width + d), true)
-        : bucketRow(view, group, s, d);
+    const skipping = skips(group);
+    const [lones, others] = [this.#source.lone, this.#destination.lone];
+    const rowAt = (s: number, d: number) =>
+      skipping && (lones(s) || others(d)) ? 0 : rowOf(view, group, s, d);
     const index = new Map([[0, 0]]);
     const pairsAt: (readonly [number, number])[][] = [[]];
-    const pairs = group.width > 0
+    const pairs = group.destination_stride > 0
       ? source.all.flatMap((s) => destination.all.map((d) => [s, d] as const))
       : bucketPairs(this.ground, group);
     for (const [s, d] of pairs) {
       // A pair that no address of this family comes to is nobody's.
       if (source.classesOf(s).length === 0 || destination.classesOf(d).length === 0) continue;
-      const row = rowOf(s, d);
+      const row = rowAt(s, d);
       if (row === 0) continue;
       let place = index.get(row);
       if (place === undefined) {
@@ -307,7 +322,7 @@ class Half {
     const near = memo((key) => {
       const s = source.partOf(Math.floor(key / 2 ** 26)), d = destination.partOf(key % 2 ** 26);
       const touched = lazily(() => {
-        const rows = s.touched.flatMap((a) => d.touched.map((b) => index.get(rowOf(a, b))!));
+        const rows = s.touched.flatMap((a) => d.touched.map((b) => index.get(rowAt(a, b))!));
         return unique(rows);
       });
       return {
@@ -320,14 +335,15 @@ class Half {
     // Whatever pair has no row of its own has the empty one.
     const lost = function* () {
       for (const s of source.all) {
-        for (const d of destination.all) if (rowOf(s, d) === 0) yield [s, d] as const;
+        for (const d of destination.all) if (rowAt(s, d) === 0) yield [s, d] as const;
       }
     };
+    const places = [...index.keys()].map((row) => this.#lists.place(row));
     return {
-      places: [...index.keys()].map((row) => this.#lists.place(row)),
+      places,
       columns: this.#apps,
       position: (pattern, app) => this.#lists.position(pattern, app),
-      rule: (at) => this.#lists.rule(at),
+      rule: (p, position) => this.#lists.rule(places[p]!, position),
       near: (entry) => near(this.#source.set(entry) * 2 ** 26 + this.#destination.set(entry)),
       far: (entry) => this.#app(entry),
       packets: function* (p, app) {
@@ -351,7 +367,7 @@ function numbers(side: Side, byClass: boolean) {
     : { all: side.parts, partOf: side.ofParts, classesOf: side.classesOfPart };
 }
 
-/** The rows of all groups: a short one's place is in the lists, a long one's behind them. */
+/** The rows of all groups. */
 class RowLists {
   readonly #ground: Ground;
   readonly #apps: number;
@@ -363,47 +379,32 @@ class RowLists {
     this.#apps = ground.tables.axes[2]!.classes;
   }
 
-  place(row: number): { row: number; pattern: number } {
-    const { parted } = this.#ground.tables;
-    if (row >= BRANCH) {
-      return { row: parted!.list_count + (row - BRANCH) * this.#apps, pattern: 0 };
-    }
-    const combinations: number[] = [];
-    do combinations.push(this.#candidate(row + combinations.length).combination); while (
-      combinations.at(-1) !== 0
-    );
+  place(row: number): Place {
+    if (row >= BRANCH) return { row, pattern: 0, rules: [] };
+    const found = candidates(this.#ground.tables, row);
+    const combinations = found.map(({ combination }) => combination);
     const text = combinations.join();
     const pattern = this.#byText.get(text) ?? this.#patterns.push(combinations) - 1;
     this.#byText.set(text, pattern);
-    return { row, pattern };
+    return { row, pattern, rules: found.map(({ rule }) => rule) };
   }
 
-  /** How far a packet's app class goes in a row; in a long one, to its own place. */
+  /** How far a packet's app class goes in a row, maybe behind it; in a long one, to its own place. */
   position(pattern: number, app: number): number {
     if (pattern === 0) return app;
     const { view, parted } = this.#ground.tables;
     const bits = parted!.app_at + 8 * app * parted!.app_words;
-    const found = this.#patterns[pattern]!.findIndex((combination) =>
+    const combinations = this.#patterns[pattern]!;
+    const found = combinations.findIndex((combination) =>
       view.getUint32(bits + 4 * (combination >>> 5), true) >>> (combination & 31) & 1
     );
-    if (found < 0) throw new RangeError("A list has no end");
-    return found;
+    return found < 0 ? combinations.length : found;
   }
 
-  rule(at: number): number {
+  rule({ row, rules }: Place, position: number): number {
+    if (row < BRANCH) return rules[position] ?? NO_RULE;
     const { view, parted } = this.#ground.tables;
-    if (at < parted!.list_count) return this.#candidate(at).rule;
-    return view.getUint32(parted!.tables_at + 4 * (at - parted!.list_count), true);
-  }
-
-  #candidate(at: number) {
-    const { view, parted } = this.#ground.tables;
-    const { size, fields } = RECORDS.candidate;
-    const from = parted!.lists_at + at * size;
-    return {
-      rule: view.getUint32(from + fields.rule.at, true),
-      combination: view.getUint32(from + fields.combination.at, true),
-    };
+    return view.getUint32(parted!.tables_at + 4 * ((row - BRANCH) * this.#apps + position), true);
   }
 }
 
@@ -414,8 +415,9 @@ function side(
   { space, lines, addresses, entries }: Ground,
   field: "src" | "dst",
   shape: number,
-  partOfClass: readonly number[],
+  records: readonly { readonly part: number; readonly lone: boolean }[],
 ): Side {
+  const partOfClass = records.map(({ part }) => part);
   const [from, to] = space.whole(shape).sets[space.fields.indexOf(field)] as [number, number];
   const classes = addresses[field]!;
   const pieces: number[][] = partOfClass.map(() => []);
@@ -437,6 +439,7 @@ function side(
   return {
     classes: present,
     parts: [...byPart.keys()],
+    lone: (cls) => records[cls]!.lone,
     piecesOf: (cls) => pieces[cls],
     classesOfPart: (part) => byPart.get(part) ?? [],
     set: (entry) => line.of[entry]!,

@@ -9,7 +9,7 @@ import type { Packet } from "../../compiler/policy/field.ts";
 import { classify, openImage } from "../../compiler/tables/classify.ts";
 import type { Piece } from "../../compiler/tables/classes.ts";
 import { image } from "../../compiler/tables/image.ts";
-import { NO_PAIR } from "../../compiler/tables/layout.ts";
+import { LONE, NO_PAIR, NO_RULE } from "../../compiler/tables/layout.ts";
 import { type BackEnd, type Plan, plan } from "../../compiler/tables/plan.ts";
 import { verify } from "../../compiler/tables/verify.ts";
 import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
@@ -115,12 +115,25 @@ const BUGS: Readonly<Record<string, { readonly in: readonly BackEnd[]; readonly 
   },
   "a pair of numbers leads to another row": {
     in: ["parted"],
-    plant: (random, { parted }) => replace(random, later(random, direct(parted))?.rows),
+    plant: (random, { parted }) => replace(random, later(random, direct(parted))),
   },
   "an address has another part": {
     in: ["parted"],
     plant: (random, { parted }) =>
-      replace(random, random.pick([parted!.sources, parted!.destinations])),
+      replaceInRecord(random, random.pick([parted!.sources, parted!.destinations]), true),
+  },
+  "an address has another row": {
+    in: ["parted"],
+    plant: (random, { parted }) =>
+      replaceInRecord(random, random.pick([parted!.sources, parted!.destinations]), false),
+  },
+  "an address is said to be in no pair, or in one": {
+    in: ["parted"],
+    plant: (random, { parted }) => {
+      const { width, words } = random.pick([parted!.sources, parted!.destinations]);
+      words[(random.below(words.length / width) + 1) * width - 1]! ^= LONE;
+      return true;
+    },
   },
   "a list has another rule": {
     in: ["parted"],
@@ -139,7 +152,7 @@ const BUGS: Readonly<Record<string, { readonly in: readonly BackEnd[]; readonly 
     plant: (random, { parted, axes }) => {
       const words = 2 * parted!.appWords;
       const app = random.below(axes[2]!.classes);
-      parted!.app[app * words]! ^= 2 << random.below(3);
+      parted!.app[app * words]! ^= 1 << random.below(3);
       return true;
     },
   },
@@ -217,18 +230,32 @@ function exchange(random: Random, pieces: Changeable<Piece>[]): boolean {
   return true;
 }
 
-/** The maps of groups with a row for each pair, and those with buckets. */
+/** The rows of groups with one for each pair, and the buckets of the others. */
 function direct(parted: Changeable<Plan>["parted"]) {
-  return parted!.groups.flatMap(({ map }) => "rows" in map ? [map] : []);
+  return parted!.groups.flatMap(({ map }) => "rows" in map ? [map.rows] : []);
+}
+
+/** Puts a part, or a row, of a record in another's place. */
+function replaceInRecord(
+  random: Random,
+  { width, words }: { readonly width: number; readonly words: Uint32Array },
+  part: boolean,
+): boolean {
+  const all = [...words.keys()].filter((i) => (i % width === width - 1) === part);
+  const other = later(random, all);
+  const places = all.filter((i) => words[i] !== words[other!]);
+  if (places.length === 0) return false;
+  words[random.pick(places)] = words[other!]!;
+  return true;
 }
 
 function hashed(parted: Changeable<Plan>["parted"]) {
   return parted!.groups.flatMap(({ map }) => "buckets" in map ? [map.buckets] : []);
 }
 
-/** Gives a rule of a list another's number (0) or combination (1); ends stay. */
+/** Gives a rule of a list another's number (0) or combination (1). */
 function replaceCandidate(random: Random, lists: Uint32Array, which: 0 | 1): boolean {
-  const rules = [...lists.keys()].filter((i) => i % 2 === 0 && lists[i + 1] !== 0);
+  const rules = [...lists.keys()].filter((i) => i % 2 === 0 && lists[i] !== NO_RULE);
   const other = later(random, rules);
   const places = rules.filter((i) => lists[i + which] !== lists[other! + which]);
   if (places.length === 0) return false;
@@ -250,13 +277,15 @@ function randomFile(random: Random): string {
 function manyHosts(random: Random): string {
   const host = (net: number) => `10.0.${net}.${random.below(HOSTS)}`;
   const wide = ["", "10.0.0.0/15", "10.0.0.0/24"];
+  // So many that not every row can be a table.
+  const port = () => `dport ${1 + random.below(400)}`;
   const rule = () => {
     const from = random.chance(2) ? host(0) : random.pick(wide);
     const to = random.chance(2) ? host(1) : random.pick(["", "10.0.1.0/24", "10.0.0.0/15"]);
     const clauses = [
       from && `from ${from}`,
       to && `to ${to}`,
-      random.pick(["", "tcp", "dport 1-3"]),
+      random.pick(["", "tcp", "dport 1-3", port(), port(), port()]),
     ];
     return `  ${random.pick(["accept", "drop", "reject"])} ${clauses.join(" ")}\n`;
   };

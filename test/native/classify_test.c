@@ -45,8 +45,8 @@ static bool common(const struct fw_tables *t, const struct fw_classes *classes, 
 
 static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t destination)
 {
-	if (g->width > 0)
-		return g->rows[source * g->width + destination];
+	if (g->destination_stride > 0)
+		return g->rows[source * g->source_stride + destination * g->destination_stride];
 	const uint32_t hash = (source * FW_PAIR_MIX + destination) * FW_PAIR_SPREAD;
 	const uint64_t block = (uint64_t)hash * g->block_count >> 32;
 	const uint32_t *line = g->buckets + 16 * (16 * block + (hash * g->multipliers[block] >> 28));
@@ -60,22 +60,38 @@ static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t d
 	return 0;
 }
 
+static bool has(const uint64_t *bits, uint32_t bit)
+{
+	return bits[bit / 64] >> bit % 64 & 1;
+}
+
 static uint32_t rule_of_group(const struct fw_tables *t, const struct fw_rows *g,
 			      const struct fw_classes *classes)
 {
 	const bool source = g->kind == FW_GROUP_SOURCE || g->kind == FW_GROUP_PAIR;
 	const bool destination = g->kind == FW_GROUP_DESTINATION || g->kind == FW_GROUP_PAIR;
 	const uint32_t app = classes->of[2];
-	const uint32_t row = row_of_pair(g, source ? classes->of[0] : t->sources[classes->of[0]],
-					 destination ? classes->of[1] : t->destinations[classes->of[1]]);
+	const struct fw_parted *p = t->parted;
+	const uint32_t from = t->sources[(classes->of[0] + 1) * p->source_width - 1];
+	const uint32_t to = t->destinations[(classes->of[1] + 1) * p->destination_width - 1];
 
+	if (g->destination_stride == 0 && g->kind == FW_GROUP_PAIR && (from | to) & FW_LONE)
+		return FW_NO_RULE;
+	const uint32_t row = row_of_pair(g, source ? classes->of[0] : from & ~FW_LONE,
+					 destination ? classes->of[1] : to & ~FW_LONE);
 	if (row & FW_BRANCH)
 		return t->long_rows[(row & ~FW_BRANCH) * t->app_classes + app];
-	const uint64_t *bits = t->app + app * t->parted->app_words;
-	const struct fw_candidate *c = &t->lists[row];
-	while (!(bits[c->combination / 64] >> c->combination % 64 & 1))
-		c++;
-	return c->rule;
+	const uint64_t *bits = t->app + app * p->app_words;
+	if (row & FW_ONE) {
+		const uint32_t combination = row & ((1u << p->combination_bits) - 1);
+		return has(bits, combination) ? (row & ~FW_ONE) >> p->combination_bits : FW_NO_RULE;
+	}
+	for (const struct fw_candidate *c = &t->lists[row];; c++) {
+		if (has(bits, c->combination & ~FW_LAST))
+			return c->rule;
+		if (c->combination & FW_LAST)
+			return FW_NO_RULE;
+	}
 }
 
 static uint32_t first_rule(const struct fw_tables *t, const struct fw_classes *classes)

@@ -494,11 +494,23 @@ static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t bef
 	return fold;
 }
 
-enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, APP_WORDS = 2 };
+enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, APP_WORDS = 2, PARTS = 4 };
 
-static uint32_t random_row(uint64_t *seed)
+/* Bits of a combination in a row of one rule. */
+enum { ONE_BITS = 7 };
+static_assert(1 << ONE_BITS == 64 * APP_WORDS, "each has a bit of an app class");
+
+static uint32_t random_row(const struct sample *s, uint64_t *seed, const uint32_t *decide)
 {
-	return random_below(seed, 3) ? random_below(seed, LISTED) : FW_BRANCH | random_below(seed, LONG_ROWS);
+	switch (random_below(seed, 4)) {
+	case 0:
+		return FW_BRANCH | random_below(seed, LONG_ROWS);
+	case 1:
+		return FW_ONE | decide[random_below(seed, s->header.decide_count)] << ONE_BITS |
+		       random_below(seed, 1 << ONE_BITS);
+	default:
+		return random_below(seed, LISTED);
+	}
 }
 
 static uint32_t put_u32(struct sample *s, uint64_t *seed, uint32_t count, uint32_t limit)
@@ -510,8 +522,21 @@ static uint32_t put_u32(struct sample *s, uint64_t *seed, uint32_t count, uint32
 	return sample_put(s, numbers, count * sizeof *numbers);
 }
 
+/* What the classes of a side lead to: rows, and last a part. */
+static uint32_t put_records(struct sample *s, uint64_t *seed, uint32_t classes, uint32_t width,
+			    uint32_t parts, const uint32_t *decide)
+{
+	uint32_t records[MOST_CLASSES * 2 * PARTS];
+
+	for (uint32_t i = 0; i < classes * width; i++)
+		records[i] = random_row(s, seed, decide);
+	for (uint32_t c = 1; c <= classes; c++)
+		records[c * width - 1] = random_below(seed, parts) | (random_below(seed, 4) ? 0 : FW_LONE);
+	return sample_put(s, records, classes * width * sizeof *records);
+}
+
 /* Buckets in which about half of the pairs of small numbers have rows. */
-static uint32_t put_buckets(struct sample *s, uint64_t *seed, uint32_t ways)
+static uint32_t put_buckets(struct sample *s, uint64_t *seed, uint32_t ways, const uint32_t *decide)
 {
 	uint32_t lines[BLOCKS * FW_BLOCK_BUCKETS * 16] = { 0 };
 
@@ -524,7 +549,7 @@ static uint32_t put_buckets(struct sample *s, uint64_t *seed, uint32_t ways)
 				lines[16 * i + 2 * way] = destination;
 				lines[16 * i + 2 * way + 1] = source;
 			}
-			lines[16 * i + 8 + way] = random_row(seed);
+			lines[16 * i + 8 + way] = random_row(s, seed, decide);
 		}
 	return sample_put(s, lines, sizeof lines);
 }
@@ -537,17 +562,27 @@ static void put_parted(struct sample *s, uint64_t *seed, const struct fw_axis *a
 	uint64_t app[MOST_CLASSES * APP_WORDS];
 	uint32_t long_rows[LONG_ROWS * MOST_CLASSES], rows[MOST_CLASSES * MOST_CLASSES];
 	struct fw_group groups[FW_GROUP_COUNT];
-	const uint32_t apps = axes[2].classes, parts = 4;
-	struct fw_parted p = { .source_parts = parts, .destination_parts = parts, .app_words = APP_WORDS };
+	const uint32_t apps = axes[2].classes;
+	const uint32_t from = axes[0].classes < PARTS ? axes[0].classes : PARTS;
+	const uint32_t to = axes[1].classes < PARTS ? axes[1].classes : PARTS;
+	struct fw_parted p = { .source_parts = from, .destination_parts = to,
+			       .source_width = PARTS + 1 + random_below(seed, PARTS),
+			       .destination_width = PARTS + 1 + random_below(seed, PARTS),
+			       .combination_bits = ONE_BITS, .app_words = APP_WORDS };
 
 	for (uint32_t i = 0; i < LISTED; i++) {
-		const bool end = i == 0 || i + 1 == LISTED || random_below(seed, 4) == 0;
 		const uint32_t rule = decide[random_below(seed, s->header.decide_count)];
-		lists[i] = (struct fw_candidate){ end ? FW_NO_RULE : rule,
-						  end ? 0 : random_below(seed, 64 * APP_WORDS) };
+		lists[i] = (struct fw_candidate){ i == 0 ? FW_NO_RULE : rule,
+						  i == 0 ? FW_LAST : random_below(seed, 64 * APP_WORDS) };
+		/* Rules of a list ascend: where one does not, the list before it ends. */
+		if (i > 1 && (lists[i - 1].rule >= rule || random_below(seed, 4) == 0))
+			lists[i - 1].combination |= FW_LAST;
 	}
+	lists[LISTED - 1].combination |= FW_LAST;
+	p.sources_at = put_records(s, seed, axes[0].classes, p.source_width, from, decide);
+	p.destinations_at = put_records(s, seed, axes[1].classes, p.destination_width, to, decide);
 	for (uint32_t i = 0; i < apps * APP_WORDS; i++)
-		app[i] = next_random(seed) | 1;
+		app[i] = next_random(seed);
 	for (uint32_t i = 0; i < LONG_ROWS * apps; i++)
 		long_rows[i] = random_below(seed, 3) ? decide[random_below(seed, s->header.decide_count)]
 						     : FW_NO_RULE;
@@ -555,23 +590,26 @@ static void put_parted(struct sample *s, uint64_t *seed, const struct fw_axis *a
 	for (uint32_t g = 0; g < p.group_count; g++) {
 		const bool source = g == FW_GROUP_SOURCE || g == FW_GROUP_PAIR;
 		const bool destination = g == FW_GROUP_DESTINATION || g == FW_GROUP_PAIR;
-		const uint32_t width = destination ? axes[1].classes : parts;
-		const uint32_t pairs = (source ? axes[0].classes : parts) * width;
+		const uint32_t width = destination ? axes[1].classes : to;
+		const uint32_t pairs = (source ? axes[0].classes : from) * width;
 		groups[g] = (struct fw_group){ .kind = g };
-		if (random_below(seed, 2)) {
+		if (source != destination && random_below(seed, 2)) {
+			groups[g].source_stride = source ? p.source_width : 1;
+			groups[g].destination_stride = source ? 1 : p.destination_width;
+			groups[g].rows_at = source ? p.sources_at : p.destinations_at;
+		} else if (random_below(seed, 2)) {
 			for (uint32_t i = 0; i < pairs; i++)
-				rows[i] = random_row(seed);
-			groups[g].width = width;
+				rows[i] = random_row(s, seed, decide);
+			groups[g].source_stride = width;
+			groups[g].destination_stride = 1;
 			groups[g].rows_at = sample_put(s, rows, pairs * sizeof *rows);
 		} else {
 			groups[g].bucket_ways = random_below(seed, 2) ? 8 : 4;
 			groups[g].block_count = BLOCKS;
 			groups[g].multipliers_at = put_u32(s, seed, BLOCKS, UINT32_MAX);
-			groups[g].buckets_at = put_buckets(s, seed, groups[g].bucket_ways);
+			groups[g].buckets_at = put_buckets(s, seed, groups[g].bucket_ways, decide);
 		}
 	}
-	p.sources_at = put_u32(s, seed, axes[0].classes, parts);
-	p.destinations_at = put_u32(s, seed, axes[1].classes, parts);
 	p.groups_at = sample_put(s, groups, p.group_count * sizeof *groups);
 	p.app_at = sample_put(s, app, apps * APP_WORDS * sizeof *app);
 	p.list_count = LISTED;
