@@ -29,7 +29,7 @@ export interface Wanted {
 }
 
 /** Packets of a rule tried before it is looked at as a whole. */
-const TRIES = 4;
+const TRIES = 16;
 /** Takers that a finding names. */
 const NAMED = 4;
 /** Rules of a cover beyond which it is not made smaller. */
