@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { count, difference, has, intersection, meet, nth, type Ordinals } from "./ordinals.ts";
+import { count, has, intersection, meet, nth, type Ordinals } from "./ordinals.ts";
 import type { Box } from "./space.ts";
 
 /** Packets tried at random: more would find little that fewer do not. */
@@ -24,16 +24,13 @@ export interface Question {
  */
 export function relevant(sets: readonly Ordinals[], cover: readonly Box[]): Question {
   for (;;) {
-    const free = Array<Ordinals | undefined>(sets.length);
-    for (const box of cover) {
-      for (const f of box.narrow) {
-        const left = free[f] ?? sets[f]!;
-        if (left.length > 0) free[f] = difference(left, box.sets[f]!);
-      }
+    const free = new Map<number, Ordinals>();
+    for (const f of fieldsOf(cover)) {
+      free.set(f, unnamed(f, sets[f]!, cover.filter(({ narrow }) => narrow.includes(f))));
     }
-    const left = cover.filter(({ narrow }) => narrow.every((f) => free[f]!.length === 0));
+    const left = cover.filter(({ narrow }) => narrow.every((f) => free.get(f)!.length === 0));
     if (left.length === cover.length) return { sets, cover };
-    sets = sets.map((set, f) => free[f]?.length ? free[f] : set);
+    sets = sets.map((set, f) => free.get(f)?.length ? free.get(f)! : set);
     cover = left;
   }
 }
@@ -121,6 +118,32 @@ function emptiest(
   boxes: readonly Box[],
   below: number,
 ): Place | undefined {
+  let best: Place | undefined;
+  let fewest = below;
+  along(f, set, boxes, (from, to, boxes) => {
+    if (boxes >= fewest || !meet([from, to], set)) return;
+    best = { from, to, boxes };
+    fewest = boxes;
+  });
+  return best;
+}
+
+/** The values of a set in field `f` that none of the boxes has. */
+function unnamed(f: number, set: Ordinals, boxes: readonly Box[]): Ordinals {
+  const free: number[] = [];
+  along(f, set, boxes, (from, to, boxes) => {
+    if (boxes === 0) free.push(from, to);
+  });
+  return intersection(free, set);
+}
+
+/** Tells how many boxes are in each stretch of field `f`, from the first value of a set to its last. */
+function along(
+  f: number,
+  set: Ordinals,
+  boxes: readonly Box[],
+  tell: (from: number, to: number, boxes: number) => void,
+): void {
   const first = set[0]!, last = set.at(-1)!;
   const changes = cleared(last - first + 2);
   for (const { sets } of boxes) {
@@ -132,19 +155,14 @@ function emptiest(
       changes[to + 1 - first]!--;
     }
   }
-  let best: Place | undefined;
-  let fewest = below, from = first, now = changes[0]!;
+  let from = first, now = changes[0]!;
   for (let at = first + 1; at <= last + 1; at++) {
     const change = changes[at - first]!;
     if (change === 0 && at <= last) continue;
-    if (now < fewest && meet([from, at - 1], set)) {
-      best = { from, to: at - 1, boxes: now };
-      fewest = now;
-    }
+    tell(from, at - 1, now);
     from = at;
     now += change;
   }
-  return best;
 }
 
 /** Zeros, in one array for all: none is looked at behind the next call. */

@@ -30,6 +30,7 @@ export interface Wanted {
 
 /** Packets of a rule tried before it is looked at as a whole. */
 const TRIES = 16;
+const FIRST_TRIES = 3;
 /** Takers that a finding names. */
 const NAMED = 4;
 /** Rules of a cover beyond which it is not made smaller. */
@@ -196,12 +197,15 @@ class Relations {
 
   /** What of a box the rules so far leave. */
   #escaping(box: Box): Answer {
-    // Most rules have packets left, and most of the others are in one rule: a packet tells.
+    const { space } = this.#rules;
+    // Most rules have packets left, as the first few tell, and most of the others are in one rule.
     for (let n = 0; n < TRIES; n++) {
       const packet = anyOf(box, n);
-      const taker = this.#taking.first(packet);
-      if (!taker) return { kind: "escapes", witness: packet };
-      if (this.#rules.space.inside(box, taker)) return { kind: "covered", by: [taker] };
+      if (!this.#taking.first(packet)) return { kind: "escapes", witness: packet };
+      const around = n === FIRST_TRIES
+        ? this.#taking.first(box, 0, Infinity, (other) => space.inside(box, other))
+        : undefined;
+      if (around) return { kind: "covered", by: [around] };
     }
     return this.#forMatch.spend((budget) => uncovered(box, this.#taking.meeting(box), budget));
   }

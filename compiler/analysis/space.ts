@@ -193,7 +193,7 @@ export class Space {
     const weights = box.sets.map((set, f) => this.#weigh(f, set));
     return (other) => {
       if (box.shape !== other.shape || !agree(box, other)) return 0;
-      let both = weight / 2 ** openTo(box, other).length;
+      let both = other.literals ? weight / 2 ** openTo(box, other).length : weight;
       for (const f of other.narrow) {
         both *= this.#weighBoth(f, box.sets[f]!, other.sets[f]!) / weights[f]!;
       }
