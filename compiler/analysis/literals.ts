@@ -40,6 +40,13 @@ export function openTo(a: Box, b: Box): readonly (readonly [number, boolean])[] 
   return b.literals ? [...b.literals].filter(([n]) => asked(a, n) === undefined) : [];
 }
 
+/** Whether two ask the same. */
+export function sameLiterals(a: Literals = NONE, b: Literals = NONE): boolean {
+  return a.size === b.size && a.entries().every(([n, holds]) => b.get(n) === holds);
+}
+
+const NONE: Literals = new Map();
+
 function asked({ literals, isPoint }: Box, n: number): boolean | undefined {
   return literals?.get(n) ?? (isPoint ? false : undefined);
 }

@@ -9,20 +9,11 @@
  * @module
  */
 import { DOMAIN, type Field, FIELDS, type Packet } from "../policy/field.ts";
-import { contains, type IntervalSet, within } from "../policy/interval.ts";
+import { type IntervalSet, within } from "../policy/interval.ts";
 import { impliedValues, type Region, SHAPES } from "../policy/region.ts";
+import { Axis, unnamed } from "./axis.ts";
 import { agree, implies, type Literals, openTo, together } from "./literals.ts";
-import {
-  difference,
-  has,
-  inside,
-  intersection,
-  meet,
-  type Ordinals,
-  ordinalsOf,
-  valuesIn,
-} from "./ordinals.ts";
-import { PREFERRED, sample } from "./sample.ts";
+import { difference, inside, intersection, meet, type Ordinals } from "./ordinals.ts";
 
 /** A set of values a field, within one shape. No field is empty. */
 export interface Box {
@@ -38,25 +29,6 @@ export interface Box {
   readonly isPoint?: true;
   /** Whose it is: the number that was given with the region. */
   readonly owner: number;
-}
-
-interface Axis {
-  /** Number of each edge that a region may name: that of the first stretch at or behind it. */
-  readonly ordinal: Places;
-  /** The piece that each stretch belongs to; without it each is one of its own. */
-  readonly pieceOf: readonly number[] | undefined;
-  /** One value that packets can have of each piece. */
-  readonly samples: readonly bigint[];
-  /** The pieces whose sample is one that a person would choose, best first. */
-  readonly preferred: readonly number[];
-  /** First value of each stretch. */
-  readonly starts: readonly bigint[];
-  /** First value behind the last one. */
-  readonly end: bigint;
-  /** First values again, three limbs each, and the end. */
-  readonly limbs: Float64Array;
-  /** Whether pieces weigh alike, however wide. */
-  readonly counted: boolean;
 }
 
 export class Space {
@@ -80,13 +52,13 @@ export class Space {
     ];
     this.#named = FIELDS.filter((field) => named.has(field)).length;
     this.#axes = this.fields.map((field) =>
-      named.has(field) ? axis(field, regions, markBits) : unnamed(field)
+      named.has(field) ? new Axis(field, regions, markBits) : unnamed(field)
     );
     const byField = this.fields.map((field, f) => {
       const known = new Map<IntervalSet, Ordinals>();
       return SHAPES.map((shape) => {
         const set = shape[field] ?? DOMAIN[field];
-        const whole = known.get(set) ?? this.#ordinals(f, set);
+        const whole = known.get(set) ?? this.#axes[f]!.ordinals(set);
         known.set(set, whole);
         return whole;
       });
@@ -104,7 +76,7 @@ export class Space {
 
   /** The pieces of a field that a set has. */
   pieces(field: Field, set: IntervalSet): Ordinals {
-    return this.#ordinals(this.fields.indexOf(field), set);
+    return this.#axes[this.fields.indexOf(field)]!.ordinals(set);
   }
 
   /** All packets of a shape. */
@@ -117,7 +89,7 @@ export class Space {
     const named: { readonly f: number; readonly set: Ordinals }[] = [];
     for (let f = 0; f < this.#named; f++) {
       const set = region[this.fields[f]!];
-      if (set) named.push({ f, set: this.#ordinals(f, set) });
+      if (set) named.push({ f, set: this.#axes[f]!.ordinals(set) });
     }
     const boxes: Box[] = [];
     for (const shape of this.#possible) {
@@ -181,8 +153,8 @@ export class Space {
       const set = box.sets[f]!, whole = this.#shapes[box.shape]![f]!;
       if (set === whole) continue;
       let all = this.#weights.get(whole);
-      if (all === undefined) this.#weights.set(whole, all = this.#weigh(f, whole));
-      weight *= this.#weigh(f, set) / all;
+      if (all === undefined) this.#weights.set(whole, all = this.#axes[f]!.weigh(whole));
+      weight *= this.#axes[f]!.weigh(set) / all;
     }
     return weight;
   }
@@ -190,12 +162,12 @@ export class Space {
   /** The weight of what another box has of this one, for very many others. */
   weightWithin(box: Box): (other: Box) => number {
     const weight = this.weight(box);
-    const weights = box.sets.map((set, f) => this.#weigh(f, set));
+    const weights = box.sets.map((set, f) => this.#axes[f]!.weigh(set));
     return (other) => {
       if (box.shape !== other.shape || !agree(box, other)) return 0;
       let both = other.literals ? weight / 2 ** openTo(box, other).length : weight;
       for (const f of other.narrow) {
-        both *= this.#weighBoth(f, box.sets[f]!, other.sets[f]!) / weights[f]!;
+        both *= this.#axes[f]!.weighBoth(box.sets[f]!, other.sets[f]!) / weights[f]!;
       }
       return both;
     };
@@ -204,7 +176,7 @@ export class Space {
   /** One cell of the box: packets that no region of the space tells apart. */
   point(box: Box): Box {
     const sets = box.sets.map((_, f) => {
-      const piece = this.#best(f, box.sets[f]!);
+      const piece = this.#axes[f]!.best(box.sets[f]!);
       return [piece, piece];
     });
     return { ...box, sets, narrow: sets.map((_, f) => f), isPoint: true };
@@ -213,10 +185,10 @@ export class Space {
   /** A packet of the box, as a person would choose it. */
   packet(box: Box): Packet {
     const whole = this.#shapes[box.shape]!;
-    const values = this.fields.map((
-      field,
-      f,
-    ) => [field, this.#sample(f, box.sets[f] ?? whole[f]!)]);
+    const values = this.fields.map((field, f) => {
+      const axis = this.#axes[f]!;
+      return [field, axis.samples[axis.best(box.sets[f] ?? whole[f]!)]];
+    });
     return Object.fromEntries(values) as Packet;
   }
 
@@ -234,7 +206,7 @@ export class Space {
     const named = this.fields.map((field, f) => ({ field, f, set: box.sets[f] ?? whole[f]! }))
       .filter(({ field, f, set }) => SHAPED.includes(field) || !inside(whole[f]!, set));
     let region: Region = Object.fromEntries(
-      named.map(({ field, f, set }) => [field, this.#intervals(f, set)]),
+      named.map(({ field, f, set }) => [field, this.#axes[f]!.intervals(set)]),
     );
     for (const { field, f, set } of named.filter(({ field }) => IMPLIED.includes(field))) {
       const { [field]: own, ...rest } = region;
@@ -242,195 +214,8 @@ export class Space {
     }
     return region;
   }
-
-  #ordinals(f: number, set: IntervalSet): Ordinals {
-    const { ordinal } = this.#axes[f]!;
-    const result: number[] = [];
-    for (const { lo, hi } of set) {
-      const from = ordinal.get(lo), to = ordinal.get(hi + 1n);
-      if (from === undefined || to === undefined) {
-        throw new Error(
-          `Cannot ask about ${this.fields[f]}: ${lo} to ${hi} is no set of this space`,
-        );
-      }
-      if (from >= to) continue;
-      // Neighbours once the pieces between them are gone.
-      if (result.length > 0 && result.at(-1) === from - 1) result[result.length - 1] = to - 1;
-      else result.push(from, to - 1);
-    }
-    const { pieceOf } = this.#axes[f]!;
-    return pieceOf ? ordinalsOf(valuesIn(result).map((stretch) => pieceOf[stretch]!)) : result;
-  }
-
-  #intervals(f: number, given: Ordinals): IntervalSet {
-    const { starts, end, pieceOf } = this.#axes[f]!;
-    const set = pieceOf
-      ? ordinalsOf([...starts.keys()].filter((stretch) => has(given, pieceOf[stretch]!)))
-      : given;
-    return Array.from({ length: set.length / 2 }, (_, i) => ({
-      lo: starts[set[2 * i]!]!,
-      hi: (starts[set[2 * i + 1]! + 1] ?? end) - 1n,
-    }));
-  }
-
-  #weigh(f: number, set: Ordinals): number {
-    const { limbs, counted } = this.#axes[f]!;
-    let weight = 0;
-    for (let i = 0; i < set.length; i += 2) {
-      const from = set[i]!, to = set[i + 1]! + 1;
-      weight += counted ? to - from : distance(limbs, from, to);
-    }
-    return weight;
-  }
-
-  /** The weight of the values that are in both. */
-  #weighBoth(f: number, a: Ordinals, b: Ordinals): number {
-    const { limbs, counted } = this.#axes[f]!;
-    let weight = 0;
-    for (let i = 0, j = 0; i < a.length && j < b.length;) {
-      const from = Math.max(a[i]!, b[j]!), to = Math.min(a[i + 1]!, b[j + 1]!) + 1;
-      if (from < to) weight += counted ? to - from : distance(limbs, from, to);
-      if (a[i + 1]! < b[j + 1]!) i += 2;
-      else j += 2;
-    }
-    return weight;
-  }
-
-  #sample(f: number, set: Ordinals): bigint {
-    return this.#axes[f]!.samples[this.#best(f, set)]!;
-  }
-
-  /** The piece of a set that a person would take an example from. */
-  #best(f: number, set: Ordinals): number {
-    return this.#axes[f]!.preferred.find((piece) => meet([piece, piece], set)) ?? set[0]!;
-  }
 }
 
 /** What tells shapes apart, and what of it other fields may imply. */
 const SHAPED: readonly Field[] = ["hook", "family", "proto", "fragment"];
 const IMPLIED: readonly Field[] = ["fragment", "family"];
-
-/** The axis of a field that no region names: always the same, and so are most of a small policy's. */
-function unnamed(field: Field): Axis {
-  const known = UNNAMED.get(field) ?? axis(field, [], 0);
-  UNNAMED.set(field, known);
-  return known;
-}
-
-const UNNAMED = new Map<Field, Axis>();
-
-function axis(field: Field, regions: readonly Region[], markBits: number): Axis {
-  const domain = DOMAIN[field][0]!;
-  const ordinal = new Places();
-  ordinal.set(domain.lo, 0);
-  const cut = (set: IntervalSet | undefined) => {
-    for (const { lo, hi } of set ?? []) {
-      ordinal.set(lo, 0);
-      ordinal.set(hi + 1n, 0);
-    }
-  };
-  for (const region of regions) cut(region[field]);
-  for (const shape of SHAPES) cut(shape[field]);
-  ordinal.set(domain.hi + 1n, 0);
-  const edges = ordinal.keys();
-  const sorted = BigInt.asUintN(64, domain.hi) === domain.hi
-    ? Array.from(BigUint64Array.from(edges).sort())
-    : edges.sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
-
-  const ofStretch: bigint[] = [], starts: bigint[] = [];
-  for (const [i, lo] of sorted.entries()) {
-    ordinal.set(lo, starts.length);
-    const next = sorted[i + 1];
-    if (next === undefined) break;
-    const value = sample(field, { lo, hi: next - 1n }, markBits);
-    if (value === undefined) continue;
-    ofStretch.push(value);
-    starts.push(lo);
-  }
-  const pieceOf = field === "flags" ? alike(field, starts, regions) : undefined;
-  const liked = PREFERRED[field] ?? [];
-  const samples: bigint[] = [];
-  for (const [stretch, value] of ofStretch.entries()) {
-    const piece = pieceOf?.[stretch] ?? stretch;
-    const known = samples[piece];
-    if (known === undefined || !liked.includes(known) && liked.includes(value)) {
-      samples[piece] = value;
-    }
-  }
-  const preferred = liked.map((value) => samples.indexOf(value)).filter((piece) => piece >= 0);
-  return {
-    ordinal,
-    pieceOf,
-    samples,
-    preferred,
-    starts,
-    end: domain.hi + 1n,
-    limbs: limbsOf([...starts, domain.hi + 1n]),
-    counted: COUNTED.has(field),
-  };
-}
-
-/** The piece of each stretch, where those that the same regions and shapes have are one. */
-function alike(field: Field, starts: readonly bigint[], regions: readonly Region[]): number[] {
-  const sets = new Map<string, IntervalSet>();
-  for (const { [field]: set } of [...regions, ...SHAPES]) {
-    if (set) sets.set(set.map(({ lo, hi }) => `${lo}-${hi}`).join(), set);
-  }
-  const numbers = new Map<string, number>();
-  return starts.map((value) => {
-    const key = [...sets.values()].map((set) => contains(set, value) ? 1 : 0).join("");
-    const number = numbers.get(key) ?? numbers.size;
-    numbers.set(key, number);
-    return number;
-  });
-}
-
-/**
- * Numbers by big numbers. In two steps, because V8 hashes the low 64 bits of a bigint only, and in
- * those all networks of IPv6 are alike.
- */
-class Places {
-  readonly #byHigh = new Map<bigint, Map<bigint, number>>();
-
-  get(value: bigint): number | undefined {
-    return this.#byHigh.get(value >> 64n)?.get(BigInt.asUintN(64, value));
-  }
-
-  set(value: bigint, place: number): void {
-    const high = value >> 64n;
-    let byLow = this.#byHigh.get(high);
-    if (!byLow) this.#byHigh.set(high, byLow = new Map());
-    byLow.set(BigInt.asUintN(64, value), place);
-  }
-
-  keys(): bigint[] {
-    return [...this.#byHigh].flatMap(([high, byLow]) =>
-      [...byLow.keys()].map((low) => high << 64n | low)
-    );
-  }
-}
-
-/** Bits of a limb: few enough for a double to hold it exactly. */
-const LIMB = 48n;
-
-function limbsOf(values: readonly bigint[]): Float64Array {
-  return Float64Array.from(
-    values.flatMap((value) =>
-      [2n * LIMB, LIMB, 0n].map((shift) => Number(BigInt.asUintN(Number(LIMB), value >> shift)))
-    ),
-  );
-}
-
-/**
- * The distance of two values, rounded only after the difference: next to the width of IPv6 a
- * network is nothing.
- */
-function distance(limbs: Float64Array, from: number, to: number): number {
-  const limb = 2 ** Number(LIMB);
-  const [a, b] = [3 * from, 3 * to];
-  return ((limbs[b]! - limbs[a]!) * limb + (limbs[b + 1]! - limbs[a + 1]!)) * limb +
-    (limbs[b + 2]! - limbs[a + 2]!);
-}
-
-/** Fields whose values weigh by the pieces, however wide, that the rules tell apart. */
-const COUNTED: ReadonlySet<Field> = new Set(["in", "out", "mark", "flags", "state"]);
