@@ -35,8 +35,6 @@ export { WrongTables } from "./tables/ground.ts";
 export { type RuleShare, ruleShares } from "./analysis/share.ts";
 export { percent, verdictText } from "./analysis/verdict.ts";
 export { type Family, type Inexpressible, type Matchable, settled } from "./kernel/cases.ts";
-export { IPTABLES_ODD, iptablesMatches } from "./kernel/iptables.ts";
-export { NFT_ODD, nftMatches } from "./kernel/nft.ts";
 export type { Exported, Loss } from "./port/export.ts";
 export { exportIptables } from "./port/export_iptables.ts";
 export { exportNft } from "./port/export_nft.ts";
@@ -49,7 +47,7 @@ export { addressText, readPrefix } from "./policy/address.ts";
 export { type Carry, carry } from "./policy/carry.ts";
 export { durationNs } from "./policy/dynamic.ts";
 export { PacketError, packetText, readPacket } from "./policy/packet.ts";
-export { fieldWord, regionText } from "./policy/text.ts";
+export { regionText } from "./policy/text.ts";
 export { runTests, type Tested, type TestReport } from "./analysis/expect.ts";
 export { checkRelations, type Wanted };
 export {

@@ -87,29 +87,6 @@ export function readCapture(file: Uint8Array<ArrayBuffer>): Capture {
   return { header: file.subarray(0, HEADER_SIZE), frames, damage };
 }
 
-/** The header of a new little-endian capture of raw IP packets. */
-export function rawIpHeader(): Uint8Array<ArrayBuffer> {
-  const view = new DataView(new ArrayBuffer(HEADER_SIZE));
-  view.setUint32(0, 0xa1b2c3d4, true);
-  view.setUint16(4, 2, true);
-  view.setUint16(6, 4, true);
-  view.setUint32(16, MAX_FRAME, true);
-  view.setUint32(20, 101, true);
-  return new Uint8Array(view.buffer);
-}
-
-/** A packet as a record of such a capture. `seconds` is its time since 1970. */
-export function rawIpRecord(packet: Uint8Array, seconds: number): Uint8Array<ArrayBuffer> {
-  const record = new Uint8Array(RECORD_SIZE + packet.length);
-  const view = new DataView(record.buffer);
-  view.setUint32(0, Math.floor(seconds), true);
-  view.setUint32(4, Math.floor(seconds % 1 * 1e6), true);
-  view.setUint32(8, packet.length, true);
-  view.setUint32(12, packet.length, true);
-  record.set(packet, RECORD_SIZE);
-  return record;
-}
-
 /** Whether the file is little-endian. */
 function byteOrder(view: DataView): boolean {
   const magic = view.byteLength >= 4 ? view.getUint32(0, true) : undefined;

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Diagnostic } from "../diagnostic.ts";
+import { readV4 } from "../policy/address.ts";
 import {
   DOMAIN,
   FRAGMENT,
@@ -19,7 +20,7 @@ import {
   PROTO,
   STATES,
 } from "../policy/field.ts";
-import { intersect, setOf, span, subtract, within } from "../policy/interval.ts";
+import { intersect, type IntervalSet, setOf, span, subtract, within } from "../policy/interval.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import { both, isPossible, narrow, type Region, valuesOf } from "../policy/region.ts";
 
@@ -152,16 +153,28 @@ function familyForgotten({ hook, rules, byDefault }: Chain): Diagnostic[] {
   const only = (family: bigint, rule: Rule) =>
     families(rule).every((set) => within(set, span(family)));
   // `drop ipv4` and ICMP are for IPv4 by what they are; a rule with addresses by what it names.
-  const addressed = rules.filter(({ regions }) => regions.every(({ src, dst }) => src || dst));
-  if (!addressed.some((rule) => only(IPV4, rule))) return [];
-  if (rules.some((rule) => only(IPV6, rule))) return [];
+  const addressed = rules.filter(({ regions }) => regions.every((region) => addressOf(region)));
+  const four = addressed.find((rule) => only(IPV4, rule));
+  if (!four || rules.some((rule) => only(IPV6, rule))) return [];
+  if (addressed.some((rule) => !only(IPV4, rule))) return [];
   const becomes = byDefault.verdict.name === "accept" ? "accepted" : "denied";
   return [{
     code: "FW405",
     message: `some rules of ${hook} are for IPv4 alone, and none for IPv6, which is ${becomes}`,
     span: byDefault.span,
+    related: [{ span: four.span, message: "of IPv4 alone" }],
     help: "add the IPv6 addresses to the lists, or say `drop ipv6` if that is meant",
   }];
+}
+
+/** Addresses that are only for what IPv4 does: loopback, link-local, multicast and reserved ones. */
+const OF_IPV4 = setOf(
+  ["127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].flatMap((a) => readV4(a).set),
+);
+
+/** The addresses that a region names: not all there are, nor such as only IPv4 has. */
+function addressOf({ src, dst }: Region): IntervalSet | undefined {
+  return [src, dst].find((set) => set && !within(DOMAIN.src, set) && !within(set, OF_IPV4));
 }
 
 /** FW406 and FW407 */

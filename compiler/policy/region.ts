@@ -47,8 +47,6 @@ export type Region = { readonly [F in Field]?: IntervalSet } & {
   readonly dynamic?: ReadonlyMap<number, boolean>;
 };
 
-export const ANYTHING: Region = {};
-
 export function valuesOf(region: Region, field: Field): IntervalSet {
   return region[field] ?? DOMAIN[field];
 }

@@ -15,7 +15,6 @@ import {
   PROTO,
   TCP_FLAGS,
 } from "../../compiler/policy/field.ts";
-import { rawIpHeader, rawIpRecord } from "../../runtime/capture.ts";
 import { leastLength, packetBytes } from "./packet.ts";
 
 /** The little that matters of an IPv4 packet; TCP has SYN set. */
@@ -68,4 +67,27 @@ export function packetOf({ proto, dport, type }: Sketch): Packet {
     gid: NO_ID,
   };
   return { ...packet, length: leastLength(packet) };
+}
+
+/** The header of a new little-endian capture of raw IP packets. */
+function rawIpHeader(): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(24));
+  view.setUint32(0, 0xa1b2c3d4, true);
+  view.setUint16(4, 2, true);
+  view.setUint16(6, 4, true);
+  view.setUint32(16, 0x40000, true);
+  view.setUint32(20, 101, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** A packet as a record of such a capture. `seconds` is its time since 1970. */
+function rawIpRecord(packet: Uint8Array, seconds: number): Uint8Array<ArrayBuffer> {
+  const record = new Uint8Array(16 + packet.length);
+  const view = new DataView(record.buffer);
+  view.setUint32(0, Math.floor(seconds), true);
+  view.setUint32(4, Math.floor(seconds % 1 * 1e6), true);
+  view.setUint32(8, packet.length, true);
+  view.setUint32(12, packet.length, true);
+  record.set(packet, 16);
+  return record;
 }

@@ -67,6 +67,17 @@ Deno.test("fixes are made in the file that they are for, once if it is included 
   ]);
 });
 
+Deno.test("IPv6 is not forgotten where a list has both families, or an address is of IPv4 by nature", () => {
+  const codes = (...rules: readonly string[]) => {
+    const body = ["accept state established, related", ...rules].join("\n  ");
+    return lint("x.fw", `chain forward default drop {\n  ${body}\n}\n`).diagnostics
+      .map(({ code }) => code).filter((code) => code === "FW405");
+  };
+  assertEquals(codes("accept from 10.0.0.0/8"), ["FW405"]);
+  assertEquals(codes("accept from { 10.0.0.0/8, fd00::/8 }", "accept to 192.0.2.1"), []);
+  assertEquals(codes("drop to 169.254.169.254", "drop from 224.0.0.0/4"), []);
+});
+
 Deno.test("what is odd about the members of a set file is told once", () => {
   const text =
     'set bad : addr file "bad.txt"\nchain forward default drop {\n  accept from ! @bad\n}\n';
