@@ -302,7 +302,7 @@ Deno.test("import ends with 1 where packets may get another verdict, unless that
     lossy.stderr,
     "2 rules: 1 exact, 0 matches more, 0 matches fewer, 1 left out",
   );
-  assertStringIncludes(new TextDecoder().decode(lossy.written), 'accept in on "lo"');
+  assertStringIncludes(new TextDecoder().decode(lossy.written), "accept in on lo");
   const allowed = await run({ saved: SAVED }, ...args, "--allow-loss", "--json");
   assertEquals(allowed.code, 0);
   assertEquals(JSON.parse(allowed.stderr).summary, {
