@@ -42,6 +42,7 @@ export const CODES = {
   FW109: { severity: "warning", title: "unreachable default" },
   FW110: { severity: "warning", title: "repeated rule" },
   FW111: { severity: "info", title: "neighbours that merge" },
+  FW112: { severity: "warning", title: "jump that decides nothing" },
   FW113: { severity: "warning", title: "impossible packets" },
   FW198: { severity: "error", title: "policy too large for its tables" },
   FW199: { severity: "info", title: "not decided within the budget" },

@@ -80,6 +80,8 @@ but a reader will take it for what becomes of the rest.`,
   FW110: `The same rule stands above. \`lint --fix\` removes the second one.`,
   FW111: `The two rules differ in one list only, and one rule with both lists says the same. It is
 shorter to read; counters and labels of the two become one.`,
+  FW112: `Rules before the jump decide every packet that its subroutine would decide. From elsewhere
+the subroutine is of use, so its rules are right; the jump is not, or stands too low.`,
   FW113:
     `127.0.0.0/8 and ::1 come in on \`lo\` only: the kernel drops them elsewhere, before this rule,
 unless the sysctl route_localnet is set.`,

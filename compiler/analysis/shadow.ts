@@ -10,6 +10,7 @@ import { span, subtract } from "../policy/interval.ts";
 import { packetText } from "../policy/packet.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
+import { idleJumps } from "./jump.ts";
 import { sameLiterals } from "./literals.ts";
 import { mergeable } from "./merge.ts";
 import { decides, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
@@ -96,7 +97,7 @@ class Relations {
         found.push(finding);
       }
     }
-    return [...found, ...mergeable(rules, new Set(dead.keys()))]
+    return [...found, ...idleJumps(rules, never), ...mergeable(rules, new Set(dead.keys()))]
       .sort((a, b) => a.span.start - b.span.start);
   }
 

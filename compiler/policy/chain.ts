@@ -31,6 +31,8 @@ const ABSENT: Readonly<Record<Hook, readonly Field[]>> = {
 /** One run through a chain or a subroutine. */
 interface Frame {
   readonly chain: Ast.Chain;
+  /** The jumps that lead here, the outermost first. */
+  readonly via?: readonly Span[];
   /** The packets that come to the next statement, before the `when`s around it. */
   reach: readonly Region[];
 }
@@ -183,12 +185,13 @@ class Walk {
         ...(mark && { mark }),
         ...(log && { log }),
         span: rule.span,
+        ...(frame.via && { via: frame.via }),
       });
     switch (rule.verb.kind) {
       case "jump": {
         const chain = this.chains.target(rule);
         if (noted) add({ name: "next" });
-        if (chain) this.#jump(rule, chain, regions, path);
+        if (chain) this.#jump(rule, chain, regions, frame, path);
         return;
       }
       case "return":
@@ -209,6 +212,7 @@ class Walk {
     rule: Ast.Rule,
     chain: Ast.Chain,
     reach: readonly Region[],
+    from: Frame,
     path: readonly string[],
   ): void {
     const name = chain.name.text;
@@ -224,7 +228,8 @@ class Walk {
     }
     // No packet comes here, so nothing in there could be reached.
     if (reach.length === 0) return;
-    this.body(chain.body, [], { chain, reach }, [...path, name]);
+    const via = [...from.via ?? [], rule.span];
+    this.body(chain.body, [], { chain, reach, via }, [...path, name]);
   }
 
   /** The packets that come to a rule and match it; undefined if that was too much to say. */

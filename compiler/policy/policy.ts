@@ -106,6 +106,8 @@ export interface Rule {
    * come first.
    */
   readonly regions: readonly Region[];
+  /** The jumps that lead to it, the outermost first; absent in a hook's own chain. */
+  readonly via?: readonly Span[];
   /** How it changes the mark of a packet that it matches. Rules test marks as packets came. */
   readonly mark?: MarkChange;
   readonly log?: Log;

@@ -50,7 +50,18 @@ Deno.test("a rule in a subroutine is dead only if it is behind every jump", () =
     "chain web { accept tcp dport 80 }\n";
   const codes = (rule: string) =>
     checkRelations(check("t.fw", text(rule)).policy!).map(({ code }) => code);
-  assertEquals(codes("reject tcp dport 80"), []);
+  assertEquals(codes("reject tcp dport 80"), ["FW112"], "it is the jump that is idle");
+});
+
+Deno.test("of idle jumps in each other the outermost is named, and a jump that counts is not idle", () => {
+  const idle = (subroutine: string) => {
+    const text = "chain input default drop {\n  accept tcp\n  jump outer udp dport 1-5\n" +
+      `  jump outer tcp\n}\nchain outer { jump inner }\nchain inner { ${subroutine} }\n`;
+    return checkRelations(check("t.fw", text).policy!).filter(({ code }) => code === "FW112")
+      .map(({ span }) => text.slice(span.start, span.end));
+  };
+  assertEquals(idle("accept dport 1-9"), ["jump outer tcp"]);
+  assertEquals(idle("match\n accept dport 1-9"), []);
 });
 
 Deno.test("a rule is needed while it keeps packets from a subroutine that others come to", () => {
@@ -63,7 +74,7 @@ Deno.test("a rule is needed while it keeps packets from a subroutine that others
      }
      chain web { drop tcp }`,
   );
-  assertEquals(checkRelations(policy!).map(({ code }) => code), []);
+  assertEquals(checkRelations(policy!).map(({ code }) => code), ["FW112"]);
 });
 
 Deno.test("a rule that could not be decided may still take packets", () => {
