@@ -54,74 +54,80 @@ INLINE uint32_t next_64(const void *level, uint32_t place, fw_sought key)
 	return place * FW_WAYS + 8 * fw_answer_64((const char *)level + 8 * (size_t)place, key);
 }
 
-/* Key by key, with the number of levels as a constant. */
-INLINE void search_levels(const struct fw_search *s, uint32_t kind, uint32_t levels, const void *keys,
-			  size_t stride, uint32_t n, uint32_t *values)
+/* With the number of levels as a constant. */
+INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void *keys, size_t stride,
+			  uint32_t n, uint32_t *values)
 {
 	const struct fw_search local = *s;
 
 	for (uint32_t i = 0; i < n; i++) {
+		const fw_sought key = fw_sought_32(number_32(keys, stride, i));
 		uint32_t place = 0;
-		if (kind == FW_TREE_WIDE) {
-			const fw_sought key = fw_sought_64(number_64(keys, stride, i));
-			for (uint32_t l = 0; l < levels; l++)
-				place = next_64(local.level[l], place, key);
-			values[i] = local.values[place / 8];
-		} else {
-			const fw_sought key = fw_sought_32(number_32(keys, stride, i));
-			for (uint32_t l = 0; l < levels; l++)
-				place = next_32(local.level[l], place, key);
-			values[i] = local.values[place / 4];
-		}
+		for (uint32_t l = 0; l < levels; l++)
+			place = next_32(local.level[l], place, key);
+		values[i] = local.values[place / 4];
+	}
+}
+
+/* The class of each key in a narrow tree. */
+INLINE void search(const struct fw_search *s, const void *keys, size_t stride, uint32_t n,
+		   uint32_t *values)
+{
+	switch (s->levels) {
+	case 1:
+		search_levels(s, 1, keys, stride, n, values);
+		break;
+	case 2:
+		search_levels(s, 2, keys, stride, n, values);
+		break;
+	case 3:
+		search_levels(s, 3, keys, stride, n, values);
+		break;
+	case 4:
+		search_levels(s, 4, keys, stride, n, values);
+		break;
+	case 5:
+		search_levels(s, 5, keys, stride, n, values);
+		break;
+	default:
+		search_levels(s, s->levels, keys, stride, n, values);
+		break;
 	}
 }
 
 /*
- * Level by level. A level of 64 bits takes long enough for a processor to run out of room for what
- * it has begun: so more searches are under way at once.
+ * The places of leaves of a wide tree. A level of 64 bits takes long enough for a processor to run
+ * out of room for what it has begun: a group goes level by level, so that more is under way at once.
  */
-INLINE void search_wide_group(const struct fw_search *s, const void *keys, size_t stride, uint32_t n,
-			      uint32_t *values)
+INLINE void find_leaves(const struct fw_search *s, const void *hi, size_t stride, uint32_t n,
+			uint32_t *places)
 {
 	const struct fw_search local = *s;
-	lanes places = { 0 };
 
+	for (uint32_t i = 0; i < n; i++)
+		places[i] = 0;
+	if (n < FW_GROUP / 4) {
+		for (uint32_t i = 0; i < n; i++) {
+			const fw_sought key = fw_sought_64(number_64(hi, stride, i));
+			for (uint32_t l = 0; l < local.levels; l++)
+				places[i] = next_64(local.level[l], places[i], key);
+		}
+		return;
+	}
 	for (uint32_t l = 0; l < local.levels; l++)
 		for (uint32_t i = 0; i < n; i++)
 			places[i] = next_64(local.level[l], places[i],
-					    fw_sought_64(number_64(keys, stride, i)));
-	for (uint32_t i = 0; i < n; i++)
-		values[i] = local.values[places[i] / 8];
+					    fw_sought_64(number_64(hi, stride, i)));
 }
 
-/* The value of each key in a tree: a class, or what a wide tree says of the lower half. */
-INLINE void search(const struct fw_search *s, uint32_t kind, const void *keys, size_t stride, uint32_t n,
-		   uint32_t *values)
+/* What a lower half leads to from a leaf. A branch would go either way as often. */
+INLINE uint32_t leaf_value(const struct fw_search *s, uint32_t place, uint64_t lo)
 {
-	if (kind == FW_TREE_WIDE && n >= FW_GROUP / 4 && s->levels > 1) {
-		search_wide_group(s, keys, stride, n, values);
-		return;
-	}
-	switch (s->levels) {
-	case 1:
-		search_levels(s, kind, 1, keys, stride, n, values);
-		break;
-	case 2:
-		search_levels(s, kind, 2, keys, stride, n, values);
-		break;
-	case 3:
-		search_levels(s, kind, 3, keys, stride, n, values);
-		break;
-	case 4:
-		search_levels(s, kind, 4, keys, stride, n, values);
-		break;
-	case 5:
-		search_levels(s, kind, 5, keys, stride, n, values);
-		break;
-	default:
-		search_levels(s, kind, s->levels, keys, stride, n, values);
-		break;
-	}
+	const struct fw_leaf *leaf = &s->leaves[place / 8];
+	const char *values = (const char *)leaf + offsetof(struct fw_leaf, own);
+
+	static_assert(offsetof(struct fw_leaf, other) == offsetof(struct fw_leaf, own) + 4, "in a row");
+	return number_32(values, 4, leaf->lo != lo);
 }
 
 INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
@@ -143,13 +149,16 @@ INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uin
 	return left;
 }
 
-/* The class of each address: by the upper halves, and by the lower where those do not suffice. */
+/* The class of each address: by its leaf, and by nodes for the lower half where that does not suffice. */
 INLINE void search_halves(const struct fw_search *s, const void *hi, const void *lo, size_t stride,
 			  uint32_t n, uint32_t *values)
 {
 	uint8_t open[FW_GROUP];
+	lanes places;
 
-	search(s, FW_TREE_WIDE, hi, stride, n, values);
+	find_leaves(s, hi, stride, n, places);
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = leaf_value(s, places[i], number_64(lo, stride, i));
 	if (!s->low)
 		return;
 	const uint32_t left = lanes_with(FW_LOW, values, n, open);
@@ -184,7 +193,7 @@ INLINE void find_mixed(const struct fw_classifier *axis, const struct fw_key *ke
 
 	for (uint32_t j = 0; j < v4->count; j++)
 		narrow[j] = (uint32_t)address(axis, &keys[v4->lane[j]])->lo;
-	search(axis->v4, FW_TREE_NARROW, narrow, sizeof *narrow, v4->count, found);
+	search(axis->v4, narrow, sizeof *narrow, v4->count, found);
 	for (uint32_t j = 0; j < v4->count; j++)
 		classes[v4->lane[j]] = found[j];
 	for (uint32_t j = 0; j < v6->count; j++) {
@@ -204,7 +213,7 @@ INLINE void find_addresses(const struct fw_classifier *axis, const struct fw_key
 	const struct fw_address *first = address(axis, keys);
 
 	if (v6->count == 0)
-		search(axis->v4, FW_TREE_NARROW, &first->lo, sizeof *keys, n, classes);
+		search(axis->v4, &first->lo, sizeof *keys, n, classes);
 	else if (v4->count == 0)
 		search_halves(axis->v6, &first->hi, &first->lo, sizeof *keys, n, classes);
 	else
@@ -265,7 +274,7 @@ static void add_search(const struct fw_lookup *step, const struct fw_key *keys, 
 			wide[i] = keys[i].scalar[step->field];
 		search_halves(step->search, zero, wide, sizeof *wide, n, classes);
 	} else {
-		search(step->search, FW_TREE_NARROW, &keys->scalar[step->field], sizeof *keys, n, classes);
+		search(step->search, &keys->scalar[step->field], sizeof *keys, n, classes);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		index[i] += step->stride * classes[i];

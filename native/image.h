@@ -27,9 +27,10 @@ struct fw_search {
 	uint32_t kind; /* FW_TREE_... */
 	uint32_t levels;
 	const void *level[FW_MAX_LEVELS]; /* nodes of FW_SEPARATORS int32_t or int64_t */
-	const uint32_t *values;
+	const uint32_t *values; /* narrow */
+	const struct fw_leaf *leaves; /* wide */
 	const struct fw_low *lows;
-	bool low; /* some value leads to the lower half */
+	bool low; /* some leaf leads to a low node */
 	bool deep; /* some value there leads on */
 };
 

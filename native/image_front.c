@@ -179,15 +179,22 @@ static bool lows_ok(struct fw_search *s, const struct fw_tree *tree)
 	return true;
 }
 
+/* A class, or a low node that there is. */
+static bool value_ok(struct fw_search *s, const struct fw_tree *tree, uint32_t value)
+{
+	s->low |= (value & FW_LOW) != 0;
+	return value & FW_LOW ? (value & ~FW_LOW) < tree->low_count : value < tree->classes;
+}
+
 static bool values_ok(struct fw_search *s, const struct fw_tree *tree)
 {
-	for (uint32_t i = 0; i < tree->value_count; i++) {
-		const uint32_t value = s->values[i];
-		if (value & FW_LOW ? (value & ~FW_LOW) >= tree->low_count : value >= tree->classes)
+	for (uint32_t i = 0; s->values && i < tree->value_count; i++)
+		if (s->values[i] >= tree->classes)
 			return false;
-		s->low |= (value & FW_LOW) != 0;
-	}
-	return true;
+	for (uint32_t i = 0; s->leaves && i < tree->value_count; i++)
+		if (!value_ok(s, tree, s->leaves[i].own) || !value_ok(s, tree, s->leaves[i].other))
+			return false;
+	return s->values || s->leaves;
 }
 
 /* A level's separators; one that would lead to a node that is not there is above all. */
@@ -244,9 +251,12 @@ static bool find_tree(struct fw_tables *t, const struct fw_tree *tree, struct fw
 	s->kind = tree->kind;
 	const void *keys = fw_section(t, tree->keys_at, tree->key_count,
 				   wide ? sizeof(int64_t) : sizeof(int32_t));
-	s->values = fw_section(t, tree->values_at, tree->value_count, sizeof *s->values);
+	if (wide)
+		s->leaves = fw_section(t, tree->values_at, tree->value_count, sizeof *s->leaves);
+	else
+		s->values = fw_section(t, tree->values_at, tree->value_count, sizeof *s->values);
 	s->lows = fw_section(t, tree->lows_at, tree->low_count, sizeof *s->lows);
-	return keys && s->values && (tree->low_count == 0 || (wide && s->lows)) &&
+	return keys && (tree->low_count == 0 || (wide && s->lows)) &&
 	       levels_ok(s, tree, keys) && values_ok(s, tree) && lows_ok(s, tree);
 }
 

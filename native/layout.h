@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x11b40631u
+#define FW_LAYOUT_HASH 0x6e3b93eeu
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -536,7 +536,7 @@ struct fw_tree {
 	uint32_t classes; /* values that are not LOW or BRANCH are below */
 	uint32_t keys_at; /* nodes of SEPARATORS i32 or i64: each 2^31 or 2^63 less than it is */
 	uint32_t key_count; /* separators of all levels, the root first */
-	uint32_t values_at; /* u32 class of each answer of the last level, or LOW and a low node */
+	uint32_t values_at; /* narrow: u32 class of each answer of the last level; wide: `leaf` records */
 	uint32_t value_count; /* WAYS for each node of the last level, at least those */
 	uint32_t lows_at; /* wide: low nodes: SEPARATORS i64 as above, WAYS u32 values, 0 up to LOW_NODE_SIZE */
 	uint32_t low_count; /* those a value leads to stand behind its own */
@@ -550,6 +550,17 @@ static_assert(offsetof(struct fw_tree, values_at) == 16, "fw_tree.values_at");
 static_assert(offsetof(struct fw_tree, value_count) == 20, "fw_tree.value_count");
 static_assert(offsetof(struct fw_tree, lows_at) == 24, "fw_tree.lows_at");
 static_assert(offsetof(struct fw_tree, low_count) == 28, "fw_tree.low_count");
+
+/* What the upper half of a wide key leads to: a class, or LOW and a low node. */
+struct fw_leaf {
+	uint64_t lo; /* the lower half that is apart */
+	uint32_t own; /* what that leads to */
+	uint32_t other; /* what all others lead to */
+};
+static_assert(sizeof(struct fw_leaf) == 16, "fw_leaf size");
+static_assert(offsetof(struct fw_leaf, lo) == 0, "fw_leaf.lo");
+static_assert(offsetof(struct fw_leaf, own) == 8, "fw_leaf.own");
+static_assert(offsetof(struct fw_leaf, other) == 12, "fw_leaf.other");
 
 /* A sparse row: a bit a block of 4096, and the blocks in order. */
 struct fw_row {

@@ -24,6 +24,7 @@ import {
 } from "./layout.ts";
 import { bucketOf } from "./parted.ts";
 import { denseWords } from "./rows.ts";
+import type { Leaf } from "./tree.ts";
 
 type Read<L> = L extends Layout<infer F> ? Record<F, number> : never;
 export type ReadOf<K extends keyof typeof RECORDS> = Read<(typeof RECORDS)[K]>;
@@ -300,18 +301,33 @@ export function stepClass(tables: Tables, step: ReadOf<"step">, packet: Packet):
 
 function searchTree({ view, trees }: Tables, number: number, value: bigint): number {
   const tree = trees[number]!;
-  const wide = LISTS.tree.names[tree.kind] === "wide";
-  let found = searchLevels(view, tree, wide ? value >> 64n : value);
-  if (!wide || found < LOW) return found;
+  if (LISTS.tree.names[tree.kind] === "narrow") {
+    return view.getUint32(tree.values_at + 4 * searchLevels(view, tree, value), true);
+  }
+  const lo = value & 0xffffffffffffffffn;
+  const leaf = leafAt(view, tree, searchLevels(view, tree, value >> 64n));
+  let found = lo === leaf.lo ? leaf.own : leaf.other;
+  if (found < LOW) return found;
   for (found -= LOW;; found -= BRANCH) {
     const node = tree.lows_at + found * LOW_NODE_SIZE;
-    const low = answer(view, node, 8, value & 0xffffffffffffffffn);
+    const low = answer(view, node, 8, lo);
     found = view.getUint32(node + 8 * SEPARATORS + 4 * low, true);
     if (found < BRANCH) return found;
   }
 }
 
-/** What the levels of a tree lead to: of a wide one by the upper half. */
+/** The leaf at a position of a wide tree. */
+export function leafAt(view: DataView, tree: ReadOf<"tree">, position: number): Leaf {
+  const { size, fields: { lo, own, other } } = RECORDS.leaf;
+  const at = tree.values_at + size * position;
+  return {
+    lo: view.getBigUint64(at + lo.at, true),
+    own: view.getUint32(at + own.at, true),
+    other: view.getUint32(at + other.at, true),
+  };
+}
+
+/** The position that the levels of a tree lead to: of a wide one by the upper half. */
 export function searchLevels(view: DataView, tree: ReadOf<"tree">, key: bigint): number {
   const size = LISTS.tree.names[tree.kind] === "wide" ? 8 : 4;
   let nodes = [tree.value_count / WAYS];
@@ -321,7 +337,7 @@ export function searchLevels(view: DataView, tree: ReadOf<"tree">, key: bigint):
     position = position * WAYS + answer(view, at + position * SEPARATORS * size, size, key);
     at += count * SEPARATORS * size;
   }
-  return view.getUint32(tree.values_at + 4 * position, true);
+  return position;
 }
 
 /** How many of a node's separators are below a key. */

@@ -6,7 +6,7 @@
  */
 import { DOMAIN, type Field, V6_BASE } from "../policy/field.ts";
 import type { IntervalSet } from "../policy/interval.ts";
-import { type ReadOf, searchLevels, separatorAt, type Tables } from "./classify.ts";
+import { leafAt, type ReadOf, searchLevels, separatorAt, type Tables } from "./classify.ts";
 import { BRANCH, LISTS, LOW, LOW_NODE_SIZE, RECORDS, SEPARATORS, WAYS } from "./layout.ts";
 
 /** A field's domain cut at the edges of all its tables, as intervals side by side. */
@@ -87,21 +87,29 @@ function treeEdges({ view, trees }: Tables, number: number): bigint[] {
   );
   if (!wide) return edges;
   return [0n, ...edges].flatMap((upper) => {
-    const found = upper < 1n << 64n ? searchLevels(view, tree, upper) : 0;
-    if (found < LOW) return [upper << 64n];
-    // A node for the lower half is of one upper half only, or the tree is wrong; the next shows it.
+    if (upper === 1n << 64n) return [upper << 64n];
+    const position = searchLevels(view, tree, upper);
+    const low = leafEdges(view, tree, position);
+    // A leaf that asks for the lower half is of one upper half only, or the tree is wrong; the next
+    // shows it.
     const next = upper + 1n;
-    const again = next < 1n << 64n && searchLevels(view, tree, next) === found;
-    const low = lowEdges(view, tree, found - LOW);
+    const again = low.length > 0 && next < 1n << 64n && searchLevels(view, tree, next) === position;
     return (again ? [upper, next] : [upper]).flatMap((half) =>
-      low.map((edge) => (half << 64n) + edge)
+      [0n, ...low].map((edge) => (half << 64n) + edge)
     );
   });
 }
 
-/** The edges in the lower half of an address. */
+/** The edges in the lower half of an address, none if the leaf does not look at it. */
+function leafEdges(view: DataView, tree: ReadOf<"tree">, position: number): bigint[] {
+  const { lo, own, other } = leafAt(view, tree, position);
+  if (own === other && other < LOW) return [];
+  const nodes = [own, other].filter((value) => value >= LOW).map((value) => value - LOW);
+  return [lo, lo + 1n, 1n << 64n, ...new Set(nodes.flatMap((node) => lowEdges(view, tree, node)))];
+}
+
 function lowEdges(view: DataView, tree: ReadOf<"tree">, root: number): bigint[] {
-  const edges = [0n, 1n << 64n];
+  const edges: bigint[] = [];
   const open = [root];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     const at = tree.lows_at + node * LOW_NODE_SIZE;

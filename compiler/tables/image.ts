@@ -282,8 +282,10 @@ function pagedTable(direct: Uint16Array<ArrayBuffer>) {
   return { pages: Uint16Array.from(pages), table: Uint16Array.from(table) };
 }
 
-function treeRecord(out: Writer, { kind, keys, values, lows }: Tree, classes: number) {
+function treeRecord(out: Writer, tree: Tree, classes: number) {
+  const { kind, keys, values } = tree;
   const key = kind === "narrow" ? 4 : 8;
+  const lows = kind === "narrow" ? [] : tree.lows;
   const view = new DataView(new ArrayBuffer(keys.length * key));
   for (const [i, k] of keys.entries()) writeKey(view, i * key, key, k);
   return {
@@ -291,7 +293,9 @@ function treeRecord(out: Writer, { kind, keys, values, lows }: Tree, classes: nu
     classes,
     keys_at: out.bytes(new Uint8Array(view.buffer)),
     key_count: keys.length,
-    values_at: out.array(Uint32Array.from(values)),
+    values_at: kind === "narrow"
+      ? out.array(Uint32Array.from(tree.values))
+      : out.records(RECORDS.leaf, tree.values),
     value_count: values.length,
     lows_at: lows.length > 0 ? out.bytes(lowBytes(lows)) : 0,
     low_count: lows.length,

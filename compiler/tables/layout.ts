@@ -347,13 +347,18 @@ export const RECORDS = {
     classes: ["u32", "values that are not LOW or BRANCH are below"],
     keys_at: ["u32", "nodes of SEPARATORS i32 or i64: each 2^31 or 2^63 less than it is"],
     key_count: ["u32", "separators of all levels, the root first"],
-    values_at: ["u32", "u32 class of each answer of the last level, or LOW and a low node"],
+    values_at: ["u32", "narrow: u32 class of each answer of the last level; wide: `leaf` records"],
     value_count: ["u32", "WAYS for each node of the last level, at least those"],
     lows_at: [
       "u32",
       "wide: low nodes: SEPARATORS i64 as above, WAYS u32 values, 0 up to LOW_NODE_SIZE",
     ],
     low_count: ["u32", "those a value leads to stand behind its own"],
+  }),
+  leaf: record("What the upper half of a wide key leads to: a class, or LOW and a low node.", {
+    lo: ["u64", "the lower half that is apart"],
+    own: ["u32", "what that leads to"],
+    other: ["u32", "what all others lead to"],
   }),
   row: record("A sparse row: a bit a block of 4096, and the blocks in order.", {
     top: ["u64", ""],

@@ -2,14 +2,14 @@
  * Bugs planted in what the builder makes: each must be caught, by a packet that shows it, wherever
  * it makes a difference. And tables that are right must pass.
  */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { check, type Policy, type Rule, WrongTables } from "../../compiler/mod.ts";
 import { decide } from "../../compiler/policy/decide.ts";
 import type { Packet } from "../../compiler/policy/field.ts";
 import { classify, openImage } from "../../compiler/tables/classify.ts";
 import type { Piece } from "../../compiler/tables/classes.ts";
 import { image } from "../../compiler/tables/image.ts";
-import { LONE, NO_PAIR, NO_RULE } from "../../compiler/tables/layout.ts";
+import { LISTS, LONE, NO_PAIR, NO_RULE, RECORDS } from "../../compiler/tables/layout.ts";
 import { type BackEnd, type Plan, plan } from "../../compiler/tables/plan.ts";
 import { verify } from "../../compiler/tables/verify.ts";
 import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
@@ -418,5 +418,26 @@ Deno.test("tables pass at every width of a row of bits, and beyond", () => {
       const { policy } = check("rules.fw", `chain input default drop {\n${lines.join("")}}\n`);
       verify(policy!, image(policy!, plan(policy!)));
     }
+  }
+});
+
+Deno.test("a leaf that sets another host apart, or calls it another class, is shown by a packet", () => {
+  const hosts = ["fd00::1", "fd00:0:0:1::", "fd00:0:0:2:ffff:ffff:ffff:ffff"];
+  const rules = hosts.map((host, i) => `  accept from ${host} dport ${i + 1}\n`);
+  const { policy } = check("rules.fw", `chain input default drop {\n${rules.join("")}}\n`);
+  const good = image(policy!, plan(policy!));
+  const { view, axes, trees } = openImage(good);
+  const tree = trees[axes.find(({ kind }) => LISTS.axis.names[kind] === "source")!.v6_tree]!;
+  const { size, fields: { lo, own, other } } = RECORDS.leaf;
+  const apart = Array.from({ length: tree.value_count }, (_, n) => tree.values_at + n * size)
+    .filter((at) => view.getUint32(at + own.at, true) !== view.getUint32(at + other.at, true));
+  assertEquals(apart.map((at) => view.getBigUint64(at + lo.at, true)), [1n, 0n, 2n ** 64n - 1n]);
+  for (const at of apart) {
+    const moved = good.slice();
+    new DataView(moved.buffer).setBigUint64(at + lo.at, 5n, true);
+    assert(faultOf(policy!, moved)?.packet);
+    const none = good.slice();
+    new DataView(none.buffer).setUint32(at + own.at, view.getUint32(at + other.at, true), true);
+    assert(faultOf(policy!, none)?.packet);
   }
 });

@@ -93,7 +93,7 @@ static void each_rule_of_the_format_is_held(struct sample *s)
 	struct fw_fold *fold = (struct fw_fold *)(void *)(s->bytes + good.folds_at);
 	struct fw_tree *trees = (struct fw_tree *)(void *)(s->bytes + good.trees_at);
 	uint32_t *ports = (uint32_t *)(void *)(s->bytes + trees[0].values_at);
-	uint32_t *v6 = (uint32_t *)(void *)(s->bytes + trees[2].values_at);
+	struct fw_leaf *v6 = (struct fw_leaf *)(void *)(s->bytes + trees[2].values_at);
 	struct fw_low *low = (struct fw_low *)(void *)(s->bytes + trees[2].lows_at);
 	struct fw_row *effects = (struct fw_row *)(void *)(s->bytes + axes[0].effect_at);
 	struct fw_block *blocks = (struct fw_block *)(void *)(s->bytes + good.blocks_at);
@@ -223,8 +223,10 @@ static void each_rule_of_the_format_is_held(struct sample *s)
 	REFUSED(ports[5], 4);
 	REFUSED(ports[5], FW_LOW);
 	REFUSED(ports[5], FW_BRANCH);
-	REFUSED(v6[0], FW_LOW | 1);
-	REFUSED(v6[8], 2);
+	REFUSED(v6[0].own, FW_LOW | 1);
+	REFUSED(v6[0].other, FW_LOW | 1);
+	REFUSED(v6[8].own, 2);
+	REFUSED(v6[8].other, 2);
 	REFUSED(low->value[0], 2);
 	REFUSED(low->value[8], FW_LOW);
 	REFUSED(low->value[8], FW_BRANCH);

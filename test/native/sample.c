@@ -93,6 +93,13 @@ static void wide_node(const struct branch *branches, uint32_t count, int64_t *ke
 	}
 }
 
+/* Leaves that do not look at the lower half. */
+static void plain_leaves(const uint32_t *values, uint32_t count, struct fw_leaf *leaves)
+{
+	for (uint32_t i = 0; i < count; i++)
+		leaves[i] = (struct fw_leaf){ .own = values[i], .other = values[i] };
+}
+
 /* A tree of one level. */
 static struct fw_tree put_narrow(struct sample *s, const struct branch *branches, uint32_t count,
 				 uint32_t classes)
@@ -164,9 +171,11 @@ static void put_trees(struct sample *s)
 	const struct branch low[] = { { 0, 0 }, { 1, 1 }, { 2, 0 } };
 	int64_t high_keys[FW_SEPARATORS];
 	uint32_t high_values[FW_WAYS];
+	struct fw_leaf leaves[FW_WAYS];
 	struct fw_low low_node = { .pad = { 0 } };
 
 	wide_node(high, 2, high_keys, high_values);
+	plain_leaves(high_values, FW_WAYS, leaves);
 	wide_node(low, 3, low_node.key, low_node.value);
 	const struct fw_tree trees[TREES] = {
 		[PORT_TREE] = put_narrow(s, port, 6, PORTS),
@@ -175,7 +184,7 @@ static void put_trees(struct sample *s)
 			      .classes = 2,
 			      .keys_at = sample_put(s, high_keys, sizeof high_keys),
 			      .key_count = FW_SEPARATORS,
-			      .values_at = sample_put(s, high_values, sizeof high_values),
+			      .values_at = sample_put(s, leaves, sizeof leaves),
 			      .value_count = FW_WAYS,
 			      .lows_at = sample_put(s, &low_node, sizeof low_node),
 			      .low_count = 1 },
@@ -342,7 +351,14 @@ static uint32_t add_tree(struct sample *s, uint64_t *seed, struct fw_tree *trees
 		else
 			narrow_node(branches, count, narrow + n * FW_SEPARATORS, to);
 	}
-	const uint32_t keys = (roots + leaves) * FW_SEPARATORS;
+	const uint32_t keys = (roots + leaves) * FW_SEPARATORS, ends = leaves * FW_WAYS;
+	struct fw_leaf apart[MOST_NODES * FW_WAYS];
+	plain_leaves(values, ends, apart);
+	for (uint32_t i = 0; i < ends; i++)
+		if (random_below(seed, 2))
+			apart[i] = (struct fw_leaf){ .lo = random_below(seed, 9),
+						     .own = random_below(seed, classes),
+						     .other = apart[i].other };
 	random_lows(seed, classes, lows);
 	trees[number] = (struct fw_tree){
 		.kind = wide ? FW_TREE_WIDE : FW_TREE_NARROW,
@@ -350,8 +366,9 @@ static uint32_t add_tree(struct sample *s, uint64_t *seed, struct fw_tree *trees
 		.keys_at = wide ? sample_put(s, wides, keys * sizeof *wides)
 				: sample_put(s, narrow, keys * sizeof *narrow),
 		.key_count = keys,
-		.values_at = sample_put(s, values, leaves * FW_WAYS * sizeof *values),
-		.value_count = leaves * FW_WAYS,
+		.values_at = wide ? sample_put(s, apart, ends * sizeof *apart)
+				  : sample_put(s, values, ends * sizeof *values),
+		.value_count = ends,
 		.lows_at = wide ? sample_put(s, lows, sizeof lows) : 0,
 		.low_count = wide ? LOWS : 0,
 	};
