@@ -145,7 +145,10 @@ static bool decides_or_none(const struct fw_tables *t, uint32_t rule)
 				      t->rules[rule].verdict != FW_VERDICT_NEXT);
 }
 
-/* Every list ends, and ascends up to there, so that one may stop at a rule that is too late. */
+/*
+ * Every list ends, and no rule of it is before another, so that one may stop at a rule that is too
+ * late. A rule of several regions may stand there more than once.
+ */
 static bool lists_ok(const struct fw_tables *t, const struct fw_parted *p)
 {
 	if (!t->lists || t->lists[0].rule != FW_NO_RULE || t->lists[0].combination != FW_LAST)
@@ -155,7 +158,7 @@ static bool lists_ok(const struct fw_tables *t, const struct fw_parted *p)
 		const bool last = c->combination & FW_LAST;
 		if (!decides_or_none(t, c->rule) || (c->combination & ~FW_LAST) / 64 >= p->app_words)
 			return false;
-		if (!last && (i + 1 == p->list_count || c->rule >= c[1].rule))
+		if (!last && (i + 1 == p->list_count || c->rule > c[1].rule))
 			return false;
 	}
 	return true;
