@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x6e3b93eeu
+#define FW_LAYOUT_HASH 0x5f62ce5u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
