@@ -11,7 +11,6 @@ import { packetText } from "../policy/packet.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import type { Region } from "../policy/region.ts";
 import { idleJumps } from "./jump.ts";
-import { sameLiterals } from "./literals.ts";
 import { mergeable } from "./merge.ts";
 import { decides, Ruleset, sameEffect, spaceOf } from "./ruleset.ts";
 import type { Box } from "./space.ts";
@@ -142,14 +141,14 @@ class Relations {
     if (isDefault(rule)) {
       return this.#finding("FW109", rule, "the rules leave nothing for the default", { related });
     }
+    const twin = this.#takers.twin(i);
+    if (twin !== undefined) {
+      return this.#finding("FW110", rule, `this rule repeats \`${rules[twin]!.name}\``, {
+        related: [this.#related(twin, "first here")],
+        help: "remove it",
+      });
+    }
     if (otherwise.length === 0) {
-      const twin = takers.find(({ owner }) => sameBoxes(this.#rules.boxes[owner]!, boxes));
-      if (twin) {
-        return this.#finding("FW110", rule, `this rule repeats \`${rules[twin.owner]!.name}\``, {
-          related: [this.#related(twin.owner, "first here")],
-          help: "remove it",
-        });
-      }
       return this.#finding("FW102", rule, "this rule is not needed", {
         label: "every packet it describes is decided earlier, in the same way",
         related,
@@ -163,7 +162,9 @@ class Relations {
       label: "every packet it describes is decided earlier",
       related,
       note: `\`${packet}\` ${meets(by)} by \`${by.name}\`, not ${done(rule)}`,
-      help: `move it above \`${by.name}\`, or remove it`,
+      help: this.#takers.isRepeated(i)
+        ? `remove it: what \`${by.name}\` leaves of it, other rules decide in the same way`
+        : `move it above \`${by.name}\`, or remove it`,
     });
   }
 
@@ -297,17 +298,6 @@ const POSSIBLE: ReadonlySet<Code> = new Set(["FW113", "FW199"]);
 function named(takers: readonly Taker[], must: Taker | undefined): readonly Taker[] {
   const first = takers.slice(0, NAMED);
   return !must || first.includes(must) ? first : [...first.slice(0, -1), must];
-}
-
-function sameBoxes(a: readonly Box[], b: readonly Box[]): boolean {
-  return a.length === b.length &&
-    a.every((box, i) =>
-      box.shape === b[i]!.shape && sameLiterals(box.literals, b[i]!.literals) &&
-      box.sets.every((set, f) =>
-        set === b[i]!.sets[f] ||
-        set.length === b[i]!.sets[f]!.length && set.every((n, k) => n === b[i]!.sets[f]![k])
-      )
-    );
 }
 
 /** Loopback addresses anywhere but on `lo`. */

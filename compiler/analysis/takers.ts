@@ -5,6 +5,7 @@
  */
 import { anyOf } from "./hunt.ts";
 import { Layers } from "./layers.ts";
+import { sameLiterals } from "./literals.ts";
 import { carve, type Ruleset } from "./ruleset.ts";
 import type { Box } from "./space.ts";
 import { type Answer, BUDGET, type Budget, uncovered } from "./uncovered.ts";
@@ -112,6 +113,24 @@ export class Takers {
     return much ? this.#first(i, this.#forPartly) : undefined;
   }
 
+  /** The first rule of the same effect and packets as rule `i`, of those that take some; if there is one. */
+  twin(i: number): number | undefined {
+    const { boxes } = this.#rules;
+    const isTwin = ({ owner }: Box) =>
+      this.#rules.sameEffect(owner, i) && sameBoxes(boxes[owner]!, boxes[i]!);
+    return this.#taking.first(boxes[i]![0]!, 0, i, isTwin)?.owner;
+  }
+
+  /** Whether rules of the same effect have all packets of rule `i`, whoever takes these first. */
+  isRepeated(i: number): boolean {
+    const alike = ({ owner }: Box) => this.#rules.sameEffect(owner, i);
+    return this.#forMatch.spend((budget) =>
+      this.#rules.boxes[i]!.every((box) =>
+        uncovered(box, this.#taking.meeting(box, 0, i).filter(alike), budget).kind === "covered"
+      )
+    );
+  }
+
   /** Whether some packet that rule `i` decides would meet another effect without it and the `unneeded`. */
   isMissed(i: number, unneeded: ReadonlySet<number>): boolean {
     const { space, boxes, deciding } = this.#rules;
@@ -182,6 +201,17 @@ export class Takers {
     }
     return needed;
   }
+}
+
+function sameBoxes(a: readonly Box[], b: readonly Box[]): boolean {
+  return a.length === b.length &&
+    a.every((box, i) =>
+      box.shape === b[i]!.shape && sameLiterals(box.literals, b[i]!.literals) &&
+      box.sets.every((set, f) =>
+        set === b[i]!.sets[f] ||
+        set.length === b[i]!.sets[f]!.length && set.every((n, k) => n === b[i]!.sets[f]![k])
+      )
+    );
 }
 
 export function sum(numbers: readonly number[]): number {

@@ -34,6 +34,25 @@ Deno.test("a rule repeated word for word names the first", () => {
   assertEquals(oddities("accept tcp dport 22", "accept tcp dport 22"), ["FW110 2"]);
 });
 
+Deno.test("a rule is repeated, or not needed, whatever `drop state invalid` takes of it before", () => {
+  const { policy } = check(
+    "t.fw",
+    `chain input default drop {
+       drop state invalid label invalid
+       accept udp dport { 53, 123 } label first
+       accept udp dport { 53, 123 }
+       accept udp dport 53
+       drop udp dport 53
+     }`,
+  );
+  const found = checkRelations(policy!).map(({ code, help }) => `${code} ${help}`);
+  assertEquals(found, [
+    "FW110 remove it",
+    "FW101 remove it: what `invalid` leaves of it, other rules decide in the same way",
+    "FW101 move it above `first`, or remove it",
+  ]);
+});
+
 Deno.test("neighbours that differ in one field could be one rule", () => {
   assertEquals(oddities("accept tcp dport 22", "accept tcp dport 80"), ["FW111 1"]);
 });
