@@ -13,7 +13,11 @@ export function idleJumps(rules: readonly Rule[], dead: ReadonlySet<number>): Di
   /** The rules that each jump leads to; of nested jumps each has them. */
   const led = new Map<Span, number[]>();
   for (const [i, { via = [] }] of rules.entries()) {
-    for (const jump of via) led.set(jump, [...led.get(jump) ?? [], i]);
+    for (const jump of via) {
+      const own = led.get(jump);
+      if (own) own.push(i);
+      else led.set(jump, [i]);
+    }
   }
   const idle = [...led].filter(([, all]) =>
     all.every((i) => dead.has(i)) && all.some((i) => alive.has(rules[i]!.span))

@@ -87,14 +87,15 @@ class Relations {
         this.#catchAll.set(rule.hook, i);
       }
     }
+    const mended = new Set(found.flatMap(({ fix, span }) => fix ? copies.get(span)! : []));
     for (const i of [...rules.keys()].reverse()) {
       this.#progress?.(1 - i / rules.length / 2);
       if (dead.has(i) || copies.get(rules[i]!.span)!.length > 1) continue;
-      const finding = this.#redundantDownward(i, unneeded);
-      if (finding) {
-        unneeded.add(i);
-        found.push(finding);
-      }
+      const finding = this.#redundantDownward(i, unneeded, mended);
+      if (!finding) continue;
+      unneeded.add(i);
+      if (finding.fix) mended.add(i);
+      found.push(finding);
     }
     return [...found, ...idleJumps(rules, never), ...mergeable(rules, new Set(dead.keys()))]
       .sort((a, b) => a.span.start - b.span.start);
@@ -146,6 +147,7 @@ class Relations {
       return this.#finding("FW110", rule, `this rule repeats \`${rules[twin]!.name}\``, {
         related: [this.#related(twin, "first here")],
         help: "remove it",
+        ...this.#removal(rule),
       });
     }
     if (otherwise.length === 0) {
@@ -153,6 +155,7 @@ class Relations {
         label: "every packet it describes is decided earlier, in the same way",
         related,
         help: "remove it",
+        ...this.#removal(rule),
       });
     }
     const worst = otherwise[0]!;
@@ -212,9 +215,14 @@ class Relations {
 
   /**
    * FW103: without the rule, later ones would do the same with all that it decides; also once
-   * those in `unneeded` are gone, so that all findings can be followed together.
+   * those in `unneeded` are gone, so that all findings can be followed together. Its fix goes only
+   * with those in `mended`: what can never match as long as this rule stands may take its place.
    */
-  #redundantDownward(i: number, unneeded: ReadonlySet<number>): Diagnostic | undefined {
+  #redundantDownward(
+    i: number,
+    unneeded: ReadonlySet<number>,
+    mended: ReadonlySet<number>,
+  ): Diagnostic | undefined {
     const rule = this.policy.rules[i]!;
     if (!decides(rule) || isDefault(rule)) return undefined;
     // Most rules are needed, and one packet of theirs shows it.
@@ -226,6 +234,8 @@ class Relations {
     return this.#finding("FW103", rule, "later rules would do the same without this one", {
       related: next ? [this.#related(next.owner, "takes packets of it then")] : [],
       help: "remove it, unless it counts or stands for a reader",
+      ...(!isLabelled(rule) && !rule.log && !this.#takers.isMissed(i, mended) &&
+        this.#removal(rule)),
     });
   }
 
@@ -273,6 +283,12 @@ class Relations {
     });
   }
 
+  /** The edit that takes out a rule which decides nothing by itself, unless a test names it. */
+  #removal({ name, span }: Rule): Pick<Diagnostic, "fix"> {
+    const isNamed = this.policy.expectations?.some(({ by }) => by === name);
+    return isNamed ? {} : { fix: [{ span, text: "" }] };
+  }
+
   #related(owner: number, message: string): { span: Diagnostic["span"]; message: string } {
     return { span: this.policy.rules[owner]!.span, message };
   }
@@ -285,6 +301,11 @@ class Relations {
   ): Diagnostic {
     return { code, message, span: rule.span, ...more };
   }
+}
+
+/** Whether a rule has a name of its own, and not that of its place: `chain:line`. */
+function isLabelled({ name }: Rule): boolean {
+  return !/:\d+$/.test(name);
 }
 
 function isDefault(rule: Rule): boolean {

@@ -25,6 +25,7 @@ Deno.test("what lint says of rules is what trying every packet says", () => {
       repeated.some((i) => text === `${i} FW102`) ? text.replace("FW102", "FW101") : text
     );
     assertEquals(exact.sort(), tried.sort(), `seed ${s}`);
+    assert(isMended(small, found), `seed ${s}: the fixes change what is decided`);
     for (const d of found) {
       seen.set(d.code, (seen.get(d.code) ?? 0) + 1);
       checkExample(small, d, `seed ${s}, ${d.code}`);
@@ -39,6 +40,18 @@ function isRepeated({ policy: { rules }, matched }: SmallPolicy, i: number): boo
   return rules.slice(0, i).some((rule, j) =>
     alike(rule, rules[i]!) && own.symmetricDifference(matched[j]!).size === 0
   );
+}
+
+/** Whether without the rules that the fixes take out every packet is decided as with them. */
+function isMended({ policy: { rules }, matched, packets }: SmallPolicy, found: Diagnostic[]) {
+  const out = new Set(found.flatMap(({ fix = [] }) => fix.map(({ span }) => span.start / 100)));
+  if (out.size === 0) return true;
+  const deciding = [...rules.keys()].filter((i) => rules[i]!.verdict.name !== "next");
+  const left = deciding.filter((i) => !out.has(i));
+  return packets.keys().every((p) => {
+    const [before, after] = [deciding, left].map((own) => own.find((i) => matched[i]!.has(p)));
+    return alike(rules[before!]!, rules[after!] ?? NONE);
+  });
 }
 
 /** The findings, by looking at what happens to every packet. */

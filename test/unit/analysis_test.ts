@@ -1,5 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { check, checkRelations, diff, regionText, runTests } from "../../compiler/mod.ts";
+import {
+  check,
+  checkRelations,
+  diff,
+  fixed,
+  lint,
+  regionText,
+  runTests,
+} from "../../compiler/mod.ts";
 import { PacketError, readPacket } from "../../compiler/policy/packet.ts";
 import { span } from "../../compiler/policy/interval.ts";
 import { sample } from "../../compiler/analysis/sample.ts";
@@ -81,6 +89,48 @@ Deno.test("of idle jumps in each other the outermost is named", () => {
   };
   assertEquals(idle("accept dport 1-9"), ["jump outer tcp"]);
   assertEquals(idle("accept dport 1-9\n drop sctp"), ["jump outer tcp"]);
+});
+
+Deno.test("lint --fix takes out rules that are not needed, but none that a test or a reader knows", () => {
+  const text = `chain input default drop {
+  accept tcp dport 22
+  accept tcp dport { 22, 23 } from 10.0.0.0/8
+  accept tcp dport 22
+  accept tcp dport 22 from 10.0.0.1 label admin
+  accept tcp dport 22 from 10.0.0.2 label other
+  drop udp dport 53
+  drop udp dport 54 log every 5s
+  drop udp dport 55 label dns
+}
+test "t" { expect some input accept by admin tcp dport 22 }
+`;
+  const { sources, diagnostics } = lint("t.fw", text, { correlated: true });
+  assertEquals(
+    fixed(sources, diagnostics)[0]!.text,
+    `chain input default drop {
+  accept tcp dport 22
+  accept tcp dport { 22, 23 } from 10.0.0.0/8
+  accept tcp dport 22 from 10.0.0.1 label admin
+  drop udp dport 54 log every 5s
+  drop udp dport 55 label dns
+}
+test "t" { expect some input accept by admin tcp dport 22 }
+`,
+  );
+});
+
+Deno.test("lint --fix leaves a rule that keeps a dead one from deciding", () => {
+  const text = `chain output default accept {
+  accept udp
+  drop udp dport 53
+}
+`;
+  const { diagnostics } = lint("t.fw", text, { correlated: true });
+  const found = diagnostics.filter(({ code }) => code === "FW101" || code === "FW103");
+  assertEquals(found.map(({ code, fix }) => [code, fix]), [["FW103", undefined], [
+    "FW101",
+    undefined,
+  ]]);
 });
 
 Deno.test("a rule is needed while it keeps packets from a subroutine that others come to", () => {
