@@ -1,5 +1,8 @@
 #include "coalesce.h"
 
+#include <errno.h>
+#include <time.h>
+
 #include "layout.h"
 
 void fw_coalesce_init(struct fw_coalesce *c, uint32_t setting)
@@ -12,9 +15,25 @@ void fw_coalesce_init(struct fw_coalesce *c, uint32_t setting)
 	};
 }
 
+int fw_coalesce_receive(const struct fw_coalesce *c, struct fw_nfq *q, struct fw_queued *packets)
+{
+	const struct timespec pause = { .tv_nsec = (long)c->sleep_us * 1000 };
+	int n = -EAGAIN;
+
+	if (fw_coalesce_wanted(c)) {
+		/* What came while others were answered waits no longer. */
+		if (!c->flood)
+			n = fw_nfq_receive(q, false, packets);
+		if (n != -EAGAIN)
+			return n;
+		nanosleep(&pause, NULL);
+	}
+	return fw_nfq_receive(q, true, packets);
+}
+
 bool fw_coalesce_saw(struct fw_coalesce *c, uint32_t n, uint32_t batch, uint64_t now_ns)
 {
-	if (c->sleep_us == 0 || c->always)
+	if (c->sleep_us == 0)
 		return false;
 	c->seen += n;
 	c->full = n == batch;
@@ -25,7 +44,8 @@ void fw_coalesce_turn(struct fw_coalesce *c, uint64_t now_ns, uint64_t cpu_ns)
 {
 	const uint64_t elapsed = now_ns - c->window_ns;
 	/* A long wait makes a long window: what counts is packets a time. */
-	const bool busy = (uint64_t)c->seen * FW_COALESCE_WINDOW_NS > FW_COALESCE_BUSY * elapsed;
+	const uint64_t rate = (uint64_t)c->seen * FW_COALESCE_WINDOW_NS;
+	const bool busy = rate > FW_COALESCE_BUSY * elapsed;
 	double *cost = &c->cost_ns[c->sleeps];
 
 	if (busy) {
@@ -37,6 +57,7 @@ void fw_coalesce_turn(struct fw_coalesce *c, uint64_t now_ns, uint64_t cpu_ns)
 	} else {
 		c->sleeps = false;
 	}
+	c->flood = rate > FW_COALESCE_FLOOD * elapsed;
 	c->window_ns = now_ns;
 	c->window_cpu_ns = cpu_ns;
 	c->seen = 0;

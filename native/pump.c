@@ -146,13 +146,6 @@ static int pass(struct fw_pump *p, uint32_t n, uint64_t received_ns)
 	return 0;
 }
 
-static void gather(const struct fw_pump *p)
-{
-	const struct timespec pause = { .tv_nsec = (long)p->coalesce.sleep_us * 1000 };
-
-	nanosleep(&pause, NULL);
-}
-
 void fw_pump_offer(struct fw_pump *p, struct fw_decider *other)
 {
 	/* Release: pairs with the acquire in fw_pump_take(). */
@@ -192,9 +185,8 @@ static int turn(struct fw_pump *p, bool wait)
 {
 	const uint64_t errors_before = p->nfq.verdict_errors;
 
-	if (wait && fw_coalesce_wanted(&p->coalesce))
-		gather(p);
-	const int n = fw_nfq_receive(&p->nfq, wait, p->queued);
+	const int n = wait ? fw_coalesce_receive(&p->coalesce, &p->nfq, p->queued)
+			   : fw_nfq_receive(&p->nfq, false, p->queued);
 
 	/* What was received is decided by the tables that are in force now. */
 	fw_pump_take(p);

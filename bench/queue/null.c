@@ -51,11 +51,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1000);
 	ready();
 	while (n >= 0 || n == -EAGAIN || n == -ENOBUFS) {
-		if (fw_coalesce_wanted(&coalesce)) {
-			const struct timespec pause = { .tv_nsec = (long)coalesce.sleep_us * 1000 };
-			nanosleep(&pause, NULL);
-		}
-		n = fw_nfq_receive(&queue, true, queued);
+		n = fw_coalesce_receive(&coalesce, &queue, queued);
 		if (n <= 0)
 			continue;
 		const uint64_t now = clock_ns(CLOCK_MONOTONIC);

@@ -44,7 +44,13 @@ int main(void)
 	CHECK(pauses(&c, 50000, 1, AWAKE_NS * 2) <= 6); /* tried, and found dear */
 	CHECK(pauses(&c, 50000, 1, AWAKE_NS / 2) >= 80); /* it has become cheap */
 	fw_coalesce_init(&c, FW_COALESCE_AUTO);
+	CHECK(!c.flood); /* what waits is received at once */
 	CHECK(pauses(&c, 500000, BATCH, AWAKE_NS / 2) == 0); /* full batches need no help */
+	CHECK(c.flood);
+	CHECK(pauses(&c, 500000, BATCH / 2, AWAKE_NS / 2) >= 94);
+	CHECK(c.flood);
+	CHECK(pauses(&c, 50000, 2, AWAKE_NS / 2) >= 80);
+	CHECK(!c.flood);
 
 	/* After a flow has ended, the next packet may find a pause, the one after it none. */
 	fw_coalesce_init(&c, FW_COALESCE_AUTO);
