@@ -52,7 +52,7 @@ export function casesOf(sizes: readonly number[], seed: number): Case[] {
         prepare: () => compiled(size, seed, true),
       },
     ]),
-    ...[1000, 2000].map((size): Case => ({
+    ...[1000, 2000, 10_000].map((size): Case => ({
       name: `relations of ${size} rules over 14 fields and literals`,
       limit: Infinity,
       prepare: () => relations(manyFields(size, seed)),

@@ -9,7 +9,7 @@ import { overlap } from "./uncovered.ts";
 /** As many boxes are looked at one by one. */
 const FEW = 32;
 /** Fields by which boxes are looked up. */
-const KEYS = 4;
+const KEYS = 12;
 /** Stretches that a key field is divided into at most: a power of two. */
 const STRETCHES = 256;
 
@@ -82,12 +82,14 @@ class Layer {
     to: number,
     wanted: (other: Box) => boolean,
   ): Box | undefined {
-    const { boxes, keys } = this.index;
+    const { boxes } = this.index;
     const added = this.#added;
     const first = lowerBound(boxes, from);
     const end = Math.min(lowerBound(boxes, to), this.#next + 1);
     if (first >= end) return undefined;
     const isPlain = this.index.isPlain(box);
+    // In all other fields it meets every box.
+    const keys = this.index.keys.filter(({ field }) => box.narrow.includes(field));
     const stretches = keys.map((key) => key.stretches(box));
     for (let w = first >> 5; w << 5 < end; w++) {
       let bits = added[w]!;
@@ -97,7 +99,7 @@ class Layer {
         const i = (w << 5) + 31 - Math.clz32(bits & -bits);
         if (i >= end) break;
         // The rows tell most apart, the ends nearly all others.
-        if (this.index.isApart(i, box)) continue;
+        if (isApart(keys, i, box)) continue;
         const other = boxes[i]!;
         if (!(isPlain && this.index.plain[i]) && !overlap(box, other)) continue;
         if (wanted(other)) return other;
@@ -126,15 +128,15 @@ class Index {
   isPlain({ narrow, sets }: Box): boolean {
     return narrow.every((f) => sets[f]!.length === 2 && this.keys.some(({ field }) => field === f));
   }
+}
 
-  /** Whether box number `i` ends before another begins in a key field, or begins behind its end. */
-  isApart(i: number, { sets }: Box): boolean {
-    for (const { field, lo, hi } of this.keys) {
-      const set = sets[field]!;
-      if (hi[i]! < set[0]! || lo[i]! > set[set.length - 1]!) return true;
-    }
-    return false;
+/** Whether box number `i` ends before another begins in some key field, or begins behind its end. */
+function isApart(keys: readonly Key[], i: number, { sets }: Box): boolean {
+  for (const { field, lo, hi } of keys) {
+    const set = sets[field]!;
+    if (hi[i]! < set[0]! || lo[i]! > set[set.length - 1]!) return true;
   }
+  return false;
 }
 
 /** The fields that most boxes narrow part them best. */
