@@ -54,7 +54,7 @@ INLINE uint32_t next_64(const void *level, uint32_t place, fw_sought key)
 	return place * FW_WAYS + 8 * fw_answer_64((const char *)level + 8 * (size_t)place, key);
 }
 
-/* With the number of levels as a constant. */
+/* Key by key, with the number of levels as a constant. */
 INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void *keys, size_t stride,
 			  uint32_t n, uint32_t *values)
 {
@@ -69,10 +69,40 @@ INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void
 	}
 }
 
+/*
+ * Level by level. Where a search takes long, a processor runs out of room for what it has begun
+ * after a few of them; so it has one step each of many under way.
+ */
+INLINE void find_places(const struct fw_search *s, uint32_t kind, const void *keys, size_t stride,
+			uint32_t n, uint32_t *places)
+{
+	const struct fw_search local = *s;
+
+	for (uint32_t i = 0; i < n; i++)
+		places[i] = 0;
+	for (uint32_t l = 0; l < local.levels; l++)
+		for (uint32_t i = 0; i < n; i++)
+			places[i] = kind == FW_TREE_WIDE
+					    ? next_64(local.level[l], places[i],
+						      fw_sought_64(number_64(keys, stride, i)))
+					    : next_32(local.level[l], places[i],
+						      fw_sought_32(number_32(keys, stride, i)));
+}
+
+/* So few are no group: they go key by key. */
+enum { FEW = FW_GROUP / 4 };
+
 /* The class of each key in a narrow tree. */
 INLINE void search(const struct fw_search *s, const void *keys, size_t stride, uint32_t n,
 		   uint32_t *values)
 {
+	if (s->levels > 4 && n >= FEW) {
+		lanes places;
+		find_places(s, FW_TREE_NARROW, keys, stride, n, places);
+		for (uint32_t i = 0; i < n; i++)
+			values[i] = s->values[places[i] / 4];
+		return;
+	}
 	switch (s->levels) {
 	case 1:
 		search_levels(s, 1, keys, stride, n, values);
@@ -95,29 +125,20 @@ INLINE void search(const struct fw_search *s, const void *keys, size_t stride, u
 	}
 }
 
-/*
- * The places of leaves of a wide tree. A level of 64 bits takes long enough for a processor to run
- * out of room for what it has begun: a group goes level by level, so that more is under way at once.
- */
+/* The places of leaves of a wide tree. */
 INLINE void find_leaves(const struct fw_search *s, const void *hi, size_t stride, uint32_t n,
 			uint32_t *places)
 {
-	const struct fw_search local = *s;
-
-	for (uint32_t i = 0; i < n; i++)
-		places[i] = 0;
-	if (n < FW_GROUP / 4) {
-		for (uint32_t i = 0; i < n; i++) {
-			const fw_sought key = fw_sought_64(number_64(hi, stride, i));
-			for (uint32_t l = 0; l < local.levels; l++)
-				places[i] = next_64(local.level[l], places[i], key);
-		}
+	if (n >= FEW) {
+		find_places(s, FW_TREE_WIDE, hi, stride, n, places);
 		return;
 	}
-	for (uint32_t l = 0; l < local.levels; l++)
-		for (uint32_t i = 0; i < n; i++)
-			places[i] = next_64(local.level[l], places[i],
-					    fw_sought_64(number_64(hi, stride, i)));
+	for (uint32_t i = 0; i < n; i++) {
+		const fw_sought key = fw_sought_64(number_64(hi, stride, i));
+		places[i] = 0;
+		for (uint32_t l = 0; l < s->levels; l++)
+			places[i] = next_64(s->level[l], places[i], key);
+	}
 }
 
 /* What a lower half leads to from a leaf. A branch would go either way as often. */
