@@ -33,6 +33,26 @@ Deno.test("readCapture() skips Ethernet headers and VLAN tags, and keeps the len
   assertEquals(readCapture(tagged).frames[0]!.ip, { at: 62, captured: 1, length: 7 });
 });
 
+Deno.test("readCapture() finds the packet behind the header of each link type", () => {
+  const cooked = (size: number, typeAt: number) => {
+    const header = Array<number>(size).fill(0);
+    header[typeAt] = 0x08;
+    return header;
+  };
+  const headers: [link: number, header: number[]][] = [
+    ...[12, 14, 101, 228, 229].map((link): [number, number[]] => [link, []]),
+    ...[0, 108].map((link): [number, number[]] => [link, [2, 0, 0, 0]]),
+    [113, cooked(16, 14)],
+    [276, cooked(20, 0)],
+  ];
+  for (const [link, header] of headers) {
+    const [frame] = readCapture(captureOf([...header, 0x45, 0], link)).frames;
+    assertEquals(frame!.ip?.at, 40 + header.length, `link type ${link}`);
+  }
+  assertEquals(readCapture(captureOf(cooked(16, 0), 113)).frames[0]!.ip, undefined);
+  assertEquals(readCapture(captureOf(cooked(20, 0).slice(1), 276)).frames[0]!.ip, undefined);
+});
+
 Deno.test("readCapture() says which frames are not IP", () => {
   const arp = captureOf([...MACS, 0x08, 0x06, 1, 2], 1);
   assertEquals(readCapture(arp).frames[0]!.ip, undefined);

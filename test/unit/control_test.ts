@@ -56,6 +56,21 @@ Deno.test("what goes wrong in a handler, or was no request, is an error for the 
   });
 });
 
+Deno.test("where nobody answers, it is said whether nobody ever did", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/sock`;
+    assertStringIncludes(await complaint(path, { action: "stats" }), "is it running?");
+    // A socket whose owner was killed stays behind; of one that is closed, another name does.
+    const listener = Deno.listen({ transport: "unix", path: `${path}.own` });
+    await Deno.link(`${path}.own`, path);
+    listener.close();
+    assertStringIncludes(await complaint(path, { action: "stats" }), "whoever opened it is gone");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("an asker that goes away ends the stream that it was given", async () => {
   const ended = Promise.withResolvers<void>();
   async function* count() {

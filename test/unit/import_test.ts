@@ -133,6 +133,36 @@ Deno.test("base chains that are empty and accept leave no trace, unless a family
   assertEquals(verdict(one, "input tcp [2001:db8::1]:9 > [2001:db8::2]:22"), "accept");
 });
 
+Deno.test("a dotted mask is a prefix, and one with a gap is left out", () => {
+  const imported = iptables(
+    ":INPUT DROP [0:0]",
+    "-A INPUT -s 10.1.0.0/255.255.0.0 -j ACCEPT",
+    "-A INPUT -s 10.2.0.0/255.0.255.0 -j ACCEPT",
+  );
+  const from = (address: string) => verdict(imported, `input tcp ${address}:9 > 192.0.2.2:9`);
+  assertEquals(["10.1.9.9", "10.9.0.1", "10.2.0.1"].map(from), ["accept", "drop", "drop"]);
+  assertStringIncludes(imported.text, "is not an address that a prefix can say");
+});
+
+Deno.test("of nft's address types, fragments and extension headers, what can be said is", () => {
+  const match = (left: unknown, right: unknown) => ({ match: { op: "==", left, right } });
+  const offset = { payload: { protocol: "ip", field: "frag-off" } };
+  const imported = nft(
+    base("in", 0, "drop"),
+    rule("in", match({ fib: { result: "type", flags: ["daddr"] } }, "multicast"), { accept: null }),
+    rule("in", match({ "&": [offset, 0x3fff] }, 0), port(22), { accept: null }),
+    rule("in", match({ exthdr: { name: "rt" } }, true), { reject: null }),
+    rule("in", match({ fib: { result: "oif", flags: ["saddr"] } }, false), { drop: null }),
+  );
+  const of = (packet: string) => verdict(imported, `input ${packet}`);
+  assertEquals(of("udp 192.0.2.1:9 > 224.0.0.251:5353"), "accept");
+  assertEquals(of("udp 192.0.2.1:9 > 192.0.2.2:5353"), "drop");
+  assertEquals(of("tcp 192.0.2.1:9 > 192.0.2.2:22"), "accept");
+  assertEquals(of("tcp 192.0.2.1 > 192.0.2.2 fragment later"), "drop");
+  assertEquals(of("tcp [2001:db8::1]:9 > [2001:db8::2]:9 exthdr rt"), "reject");
+  assertStringIncludes(imported.text, "what the routing table says cannot be asked for");
+});
+
 Deno.test("families of different policies keep each its own", () => {
   const files = [["iptables-save", "DROP"], ["ip6tables-save", "ACCEPT"]].map(([tool, policy]) => ({
     name: tool!,
