@@ -16,7 +16,7 @@ export class Ruleset {
   /** The boxes of the rules that decide, and not only count. */
   readonly deciding: Layers;
   /** What each rule does with a packet, as a number: the same for those of the same effect. */
-  readonly #effects: readonly number[];
+  readonly effects: readonly number[];
 
   /** `space` must know the sets of all rules. */
   constructor(readonly policy: Policy, space?: Space) {
@@ -28,7 +28,7 @@ export class Ruleset {
       this.boxes.flatMap((boxes, i) => decides(policy.rules[i]!) ? boxes : []),
     );
     const effects: Rule[] = [];
-    this.#effects = policy.rules.map((rule) => {
+    this.effects = policy.rules.map((rule) => {
       const known = effects.findIndex((other) => sameEffect(rule, other));
       return known < 0 ? effects.push(rule) - 1 : known;
     });
@@ -36,7 +36,7 @@ export class Ruleset {
 
   /** Whether two rules, by their numbers, do the same with a packet. */
   sameEffect(i: number, j: number): boolean {
-    return this.#effects[i] === this.#effects[j];
+    return this.effects[i] === this.effects[j];
   }
 
   /** The boxes of deciding rules before rule `i` that meet each of its boxes, in file order. */

@@ -5,7 +5,6 @@
  */
 import { anyOf } from "./hunt.ts";
 import { Layers } from "./layers.ts";
-import { sameLiterals } from "./literals.ts";
 import { carve, type Ruleset } from "./ruleset.ts";
 import type { Box } from "./space.ts";
 import { type Answer, BUDGET, type Budget, uncovered } from "./uncovered.ts";
@@ -54,6 +53,8 @@ export class Takers {
    * have, the others have.
    */
   readonly #taking: Layers;
+  /** The first rule of each meaning. */
+  readonly #known = new Map<string, number>();
 
   /** No rule has come yet. `budget`: comparisons that the question whether one can match may cost. */
   constructor(rules: Ruleset, budget: number) {
@@ -65,6 +66,8 @@ export class Takers {
   /** Rule `i` comes, and decides. */
   add(i: number): void {
     this.#taking.add(this.#rules.boxes[i]!);
+    const meaning = this.#meaning(i);
+    if (!this.#known.has(meaning)) this.#known.set(meaning, i);
   }
 
   /** What of a box the rules so far leave. */
@@ -113,12 +116,9 @@ export class Takers {
     return much ? this.#first(i, this.#forPartly) : undefined;
   }
 
-  /** The first rule of the same effect and packets as rule `i`, of those that take some; if there is one. */
+  /** The first of the rules so far with the effect and the packets of rule `i`; if there is one. */
   twin(i: number): number | undefined {
-    const { boxes } = this.#rules;
-    const isTwin = ({ owner }: Box) =>
-      this.#rules.sameEffect(owner, i) && sameBoxes(boxes[owner]!, boxes[i]!);
-    return this.#taking.first(boxes[i]![0]!, 0, i, isTwin)?.owner;
+    return this.#known.get(this.#meaning(i));
   }
 
   /** Whether rules of the same effect have all packets of rule `i`, whoever takes these first. */
@@ -129,6 +129,14 @@ export class Takers {
         uncovered(box, this.#taking.meeting(box, 0, i).filter(alike), budget).kind === "covered"
       )
     );
+  }
+
+  /** The same text for rules that do the same with the same packets, if they are written alike. */
+  #meaning(i: number): string {
+    const boxes = this.#rules.boxes[i]!.map(({ shape, narrow, sets, literals = [] }) =>
+      [shape, ...narrow.map((f) => `${f} ${sets[f]}`), ...literals].join()
+    );
+    return [this.#rules.effects[i], ...boxes].join(";");
   }
 
   /** Whether some packet that rule `i` decides would meet another effect without it and the `unneeded`. */
@@ -201,17 +209,6 @@ export class Takers {
     }
     return needed;
   }
-}
-
-function sameBoxes(a: readonly Box[], b: readonly Box[]): boolean {
-  return a.length === b.length &&
-    a.every((box, i) =>
-      box.shape === b[i]!.shape && sameLiterals(box.literals, b[i]!.literals) &&
-      box.sets.every((set, f) =>
-        set === b[i]!.sets[f] ||
-        set.length === b[i]!.sets[f]!.length && set.every((n, k) => n === b[i]!.sets[f]![k])
-      )
-    );
 }
 
 export function sum(numbers: readonly number[]): number {
