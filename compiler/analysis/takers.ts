@@ -5,6 +5,7 @@
  */
 import { anyOf } from "./hunt.ts";
 import { Layers } from "./layers.ts";
+import { sameLiterals } from "./literals.ts";
 import { carve, type Ruleset } from "./ruleset.ts";
 import type { Box } from "./space.ts";
 import { type Answer, BUDGET, type Budget, uncovered } from "./uncovered.ts";
@@ -53,8 +54,8 @@ export class Takers {
    * have, the others have.
    */
   readonly #taking: Layers;
-  /** The first rule of each meaning. */
-  readonly #known = new Map<string, number>();
+  /** The rules of each outline. */
+  readonly #known = new Map<string, number[]>();
 
   /** No rule has come yet. `budget`: comparisons that the question whether one can match may cost. */
   constructor(rules: Ruleset, budget: number) {
@@ -66,8 +67,9 @@ export class Takers {
   /** Rule `i` comes, and decides. */
   add(i: number): void {
     this.#taking.add(this.#rules.boxes[i]!);
-    const meaning = this.#meaning(i);
-    if (!this.#known.has(meaning)) this.#known.set(meaning, i);
+    const outline = this.#outline(i), known = this.#known.get(outline);
+    if (known) known.push(i);
+    else this.#known.set(outline, [i]);
   }
 
   /** What of a box the rules so far leave. */
@@ -118,7 +120,8 @@ export class Takers {
 
   /** The first of the rules so far with the effect and the packets of rule `i`; if there is one. */
   twin(i: number): number | undefined {
-    return this.#known.get(this.#meaning(i));
+    const { boxes } = this.#rules;
+    return this.#known.get(this.#outline(i))?.find((other) => sameBoxes(boxes[i]!, boxes[other]!));
   }
 
   /** Whether rules of the same effect have all packets of rule `i`, whoever takes these first. */
@@ -131,11 +134,14 @@ export class Takers {
     );
   }
 
-  /** The same text for rules that do the same with the same packets, if they are written alike. */
-  #meaning(i: number): string {
-    const boxes = this.#rules.boxes[i]!.map(({ shape, narrow, sets, literals = [] }) =>
-      [shape, ...narrow.map((f) => `${f} ${sets[f]}`), ...literals].join()
-    );
+  /** A short text, the same for rules that do the same with the same packets. */
+  #outline(i: number): string {
+    const boxes = this.#rules.boxes[i]!.map((
+      { shape, narrow, sets },
+    ) => [
+      shape,
+      ...narrow.map((f) => `${f} ${sets[f]!.length} ${sets[f]![0]} ${sets[f]!.at(-1)}`),
+    ]);
     return [this.#rules.effects[i], ...boxes].join(";");
   }
 
@@ -209,6 +215,13 @@ export class Takers {
     }
     return needed;
   }
+}
+
+function sameBoxes(a: readonly Box[], b: readonly Box[]): boolean {
+  return a.every((box, k) =>
+    sameLiterals(box.literals, b[k]!.literals) &&
+    box.narrow.every((f) => box.sets[f]!.every((n, at) => n === b[k]!.sets[f]![at]))
+  );
 }
 
 export function sum(numbers: readonly number[]): number {
