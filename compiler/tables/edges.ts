@@ -104,8 +104,9 @@ function treeEdges({ view, trees }: Tables, number: number): bigint[] {
 function leafEdges(view: DataView, tree: ReadOf<"tree">, position: number): bigint[] {
   const { lo, own, other } = leafAt(view, tree, position);
   if (own === other && other < LOW) return [];
-  const nodes = [own, other].filter((value) => value >= LOW).map((value) => value - LOW);
-  return [lo, lo + 1n, 1n << 64n, ...new Set(nodes.flatMap((node) => lowEdges(view, tree, node)))];
+  const nodes = [...new Set([own, other])].filter((value) => value >= LOW);
+  const low = nodes.flatMap((value) => lowEdges(view, tree, value - LOW));
+  return [lo, lo + 1n, 1n << 64n, ...low];
 }
 
 function lowEdges(view: DataView, tree: ReadOf<"tree">, root: number): bigint[] {
