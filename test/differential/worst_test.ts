@@ -26,11 +26,11 @@ function worst(
   count: number,
   backEnd: BackEnd,
   most: number,
-  region: (random: Random, i: number) => Region,
+  regions: (random: Random, i: number) => Region | readonly Region[],
 ): void {
   Deno.test(`${name}: ${backEnd} tables within ${most >> 20} MB, and exact`, async () => {
     const random = new Random(1);
-    const policy = policyOf(Array.from({ length: count }, (_, i) => region(random, i)));
+    const policy = policyOf(Array.from({ length: count }, (_, i) => [regions(random, i)].flat()));
     const tables = plan(policy);
     const bytes = image(policy, tables);
     assertEquals(tables.backEnd, backEnd);
@@ -46,16 +46,16 @@ function worst(
   });
 }
 
-function policyOf(regions: readonly Region[]): Policy {
-  const rule = (region: Region, i: number): Rule => ({
+function policyOf(rules: readonly (readonly Region[])[]): Policy {
+  const rule = (regions: readonly Region[], i: number): Rule => ({
     name: `input:${i + 1}`,
     hook: "input",
     verdict: { name: i % 2 ? "accept" : "drop" },
-    regions: [{ hook: span(0), ...region }],
+    regions: regions.map((region) => ({ hook: span(0), ...region })),
     span: { start: 0, end: 0 },
   });
   return {
-    rules: [...regions, {}].map(rule),
+    rules: [...rules, [{}]].map(rule),
     hooks: ["input"],
     markBits: 0xffffffff,
     literals: [],
@@ -66,9 +66,9 @@ function policyOf(regions: readonly Region[]): Policy {
 
 /** In a random rule, or just outside one of its fields. */
 function packetNear(random: Random, policy: Policy): Packet {
-  const [region] = random.pick(policy.rules).regions;
+  const region = random.pick(random.pick(policy.rules).regions);
   const value = (field: Field): bigint => {
-    const { lo, hi } = random.pick(region![field] ?? [ANY[field]]);
+    const { lo, hi } = random.pick(region[field] ?? [ANY[field]]);
     const wide = hi - lo;
     const inside = lo + (wide > 0n ? BigInt(random.below(0x7fffffff)) % (wide + 1n) : 0n);
     const edge = random.pick([lo, hi, inside, inside, hi + 1n]);
@@ -113,6 +113,11 @@ worst("one host with two thousand rules", 2000, "parted", 16 << 20, (random, i) 
   proto: span(random.pick([6, 17])),
   dport: span(i),
 }));
+
+worst("rules of several regions, some to each host", 2000, "parted", 16 << 20, (random, i) => [
+  { src: span(0x0a000000 + i % 500), proto: span(6), dport: span(random.below(300)) },
+  { src: span(0x0a000000 + i % 500), proto: span(17), dport: span(random.below(300)) },
+]);
 
 worst("all rules wide on both sides", 2000, "parted", 16 << 20, (random) => ({
   src: network(random, 6),
