@@ -19,8 +19,8 @@ export interface Question {
 
 /**
  * The same question without the boxes that cannot matter. Where those that name a field leave a
- * value of it free, a packet with that value escapes them all and is alike to the others: so a
- * literal that one rule asks, or one side of a network, needs no thought.
+ * value of it free, a packet with that value escapes them all and is alike to the others: so one
+ * side of a network needs no thought.
  */
 export function relevant(sets: readonly Ordinals[], cover: readonly Box[]): Question {
   for (;;) {
