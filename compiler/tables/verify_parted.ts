@@ -16,17 +16,10 @@ import { intersection, type Ordinals } from "../analysis/ordinals.ts";
 import { candidates, partOf as recordOf, type ReadOf, rowOf, ruleOf, skips } from "./classify.ts";
 import { eachBit, type Ground, piecesOf, shapesOf, type State } from "./ground.ts";
 import { BLOCK_BUCKETS, BRANCH, LISTS, MAX_CLASSES, NO_PAIR, NO_RULE } from "./layout.ts";
+import { memo, numbersOf, type Part, partOf, type Side, side } from "./verify_sides.ts";
 import type { Suspect } from "./verify.ts";
 
 type Group = ReadOf<"group">;
-
-/** What an entry has of some small numbers. */
-interface Part {
-  /** Those of which it has something. */
-  readonly touched: readonly number[];
-  /** Whether it has all of one. */
-  readonly has: (n: number) => boolean;
-}
 
 /** The same for all entries with the key. */
 interface Keyed extends Part {
@@ -149,23 +142,6 @@ function completeness({ entries }: Ground, view: View): (entry: number) => boole
 
 /** Classes of an entry that are gone through one by one, where no group alone has all of it. */
 const MOST = 1 << 20;
-
-/** One side's addresses of one family. */
-interface Side {
-  readonly classes: readonly number[];
-  readonly parts: readonly number[];
-  /** Whether the class is said to be in no pair. */
-  readonly lone: (cls: number) => boolean;
-  /** Undefined if there is no such class. */
-  readonly piecesOf: (cls: number) => number[] | undefined;
-  readonly classesOfPart: (part: number) => readonly number[];
-  /** Of an entry. */
-  readonly set: (entry: number) => number;
-  readonly partOf: (set: number) => Part;
-  readonly ofParts: (set: number) => Part;
-  /** Whether the set has all of each part that it has something of. */
-  readonly exact: (set: number) => boolean;
-}
 
 /** The packets of one family, and what entries have of the classes that they can have. */
 class Half {
@@ -296,8 +272,8 @@ class Half {
   view(group: Group): View {
     const { view } = this.ground.tables;
     const kind = LISTS.group.names[group.kind]!;
-    const source = numbers(this.#source, kind === "source" || kind === "pair");
-    const destination = numbers(this.#destination, kind === "destination" || kind === "pair");
+    const source = numbersOf(this.#source, kind === "source" || kind === "pair");
+    const destination = numbersOf(this.#destination, kind === "destination" || kind === "pair");
     const skipping = skips(group);
     const [lones, others] = [this.#source.lone, this.#destination.lone];
     const rowAt = (s: number, d: number) =>
@@ -355,18 +331,6 @@ class Half {
   }
 }
 
-/** A side's classes, or its parts, as the numbers of a group. */
-function numbers(side: Side, byClass: boolean) {
-  const none: readonly number[] = [];
-  return byClass
-    ? {
-      all: side.classes,
-      partOf: side.partOf,
-      classesOf: (cls: number) => side.piecesOf(cls)?.length ? [cls] : none,
-    }
-    : { all: side.parts, partOf: side.ofParts, classesOf: side.classesOfPart };
-}
-
 /** The rows of all groups. */
 class RowLists {
   readonly #ground: Ground;
@@ -411,78 +375,6 @@ class RowLists {
 /** The pattern of a long row. */
 const LONG: readonly number[] = [];
 
-function side(
-  { space, lines, addresses, entries }: Ground,
-  field: "src" | "dst",
-  shape: number,
-  records: readonly { readonly part: number; readonly lone: boolean }[],
-): Side {
-  const partOfClass = records.map(({ part }) => part);
-  const [from, to] = space.whole(shape).sets[space.fields.indexOf(field)] as [number, number];
-  const classes = addresses[field]!;
-  const pieces: number[][] = partOfClass.map(() => []);
-  for (let piece = from; piece <= to; piece++) pieces[classes[piece]!]!.push(piece);
-  const present = [...partOfClass.keys()].filter((cls) => pieces[cls]!.length > 0);
-  const byPart = Map.groupBy(present, (cls) => partOfClass[cls]!);
-  const line = lines.get(field) ?? { sets: [[from, to]], of: new Uint32Array(entries.length) };
-  const classPart = memo((set) => {
-    const counts = new Map<number, number>();
-    for (let i = 0; i < line.sets[set]!.length; i += 2) {
-      const [first, last] = [line.sets[set]![i]!, line.sets[set]![i + 1]!];
-      for (let piece = Math.max(first, from); piece <= Math.min(last, to); piece++) {
-        counts.set(classes[piece]!, (counts.get(classes[piece]!) ?? 0) + 1);
-      }
-    }
-    return partOf(counts, (cls) => pieces[cls]!.length, partOfClass.length);
-  });
-  const ofParts = memo((set) => grouped(classPart(set), byPart, (cls) => partOfClass[cls]!));
-  return {
-    classes: present,
-    parts: [...byPart.keys()],
-    lone: (cls) => records[cls]!.lone,
-    piecesOf: (cls) => pieces[cls],
-    classesOfPart: (part) => byPart.get(part) ?? [],
-    set: (entry) => line.of[entry]!,
-    partOf: classPart,
-    ofParts,
-    exact: memo((set) => {
-      const { touched, has } = ofParts(set);
-      return touched.every(has);
-    }),
-  };
-}
-
-/** What a set has of groups of numbers, from what it has of the numbers. */
-function grouped(
-  { touched, has }: Part,
-  groups: ReadonlyMap<number, readonly number[]>,
-  groupOf: (n: number) => number,
-): Part {
-  const found = new Map<number, number>();
-  for (const n of touched) {
-    const group = groupOf(n);
-    found.set(group, (found.get(group) ?? 0) + (has(n) ? 1 : 0));
-  }
-  return partOf(found, (group) => groups.get(group)!.length, groups.size);
-}
-
-/** The part that has what is counted, all of those (out of about `size`) where the count is whole. */
-function partOf(
-  counts: ReadonlyMap<number, number>,
-  whole: (n: number) => number,
-  size: number,
-): Part {
-  const touched = [...counts.keys()];
-  const full = touched.filter((n) => counts.get(n) === whole(n));
-  if (32 * full.length < size) {
-    const few = new Set(full);
-    return { touched, has: (n) => few.has(n) };
-  }
-  const bits = new Uint8Array(full.reduce((most, n) => Math.max(most, n), 0) + 1);
-  for (const n of full) bits[n] = 1;
-  return { touched, has: (n) => bits[n] === 1 };
-}
-
 function unique(numbers: readonly number[]): number[] {
   return [...new Set(numbers)];
 }
@@ -495,15 +387,6 @@ function merged(pieces: readonly number[]): Ordinals {
     else set.push(piece, piece);
   }
   return set;
-}
-
-function memo<T>(work: (n: number) => T): (n: number) => T {
-  const known = new Map<number, T>();
-  return (n) => {
-    let result = known.get(n);
-    if (result === undefined) known.set(n, result = work(n));
-    return result;
-  };
 }
 
 function lazily<T>(work: () => T): () => T {
