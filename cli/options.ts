@@ -16,7 +16,7 @@ export const POLICY_OPTIONS: readonly OptionSpec[] = [
   { name: "spread", value: "flows|cores", summary: "what chooses the queue of a packet" },
   { name: "batch", value: "N", summary: "packets answered at once, 1 to 1024" },
   ...SHARING,
-  { name: "copy", value: "BYTES", summary: "bytes of each packet to look at, 64 to 65535" },
+  { name: "copy", value: "BYTES", summary: "bytes of each packet to look at first, 64 to 65535" },
   { name: "coalesce", value: "auto|off|US", summary: "let packets gather under load" },
   { name: "gro", value: "on|off", summary: "let the kernel put datagrams of a flow together" },
   { name: "flow-cache", value: "off|N", summary: "flows that each queue remembers" },

@@ -85,6 +85,11 @@ export function metricsText(snapshot: Snapshot): string {
       "Packets that could not be parsed, by reason.",
       Object.entries(malformed).map(([reason, n]) => [{ reason }, n]),
     ),
+    counter(
+      "queued_again_packets_total",
+      "Packets that came a second time, with more of their headers.",
+      one(totals.queuedAgain),
+    ),
     counter("verdict_errors_total", "Refused verdicts.", one(totals.verdictErrors)),
     counter("socket_overruns_total", "Times that a socket was full.", one(totals.overruns)),
     counter("log_lines_lost_total", "Lines of the log that were lost.", one(totals.logsLost)),

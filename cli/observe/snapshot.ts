@@ -59,6 +59,8 @@ export interface Snapshot {
     readonly accepted: number;
     readonly dropped: number;
     readonly rejected: number;
+    /** Packets that were queued again, to come with more of their headers. */
+    readonly queuedAgain: number;
     /** Verdicts that the kernel refused. */
     readonly verdictErrors: number;
     /** Packets that were lost because a queue or its socket was full. */
@@ -126,6 +128,7 @@ export function figures(
       accepted: Number(stats.accepted),
       dropped: Number(stats.dropped),
       rejected: Number(stats.rejected),
+      queuedAgain: Number(stats.queued_again),
       verdictErrors: Number(stats.verdict_errors),
       kernelDropped: Number(stats.kernel_dropped),
       userDropped: Number(stats.user_dropped),

@@ -19,7 +19,7 @@ export interface Options {
   readonly workers: number;
   /** What each of those threads gets a part of. */
   readonly split: "packets" | "rules";
-  /** Bytes of each packet that the kernel hands over. */
+  /** Bytes of each packet that the kernel hands over; more of one whose headers are longer. */
   readonly copy: number;
   /** Microseconds to let packets gather before they are received; 0 is off. */
   readonly coalesce: number | "auto";

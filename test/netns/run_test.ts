@@ -298,6 +298,25 @@ rootTest("a million packets get a million verdicts, stop under traffic included"
   assertEquals([totals.kernel_waiting, totals.verdict_errors], [0, 0]);
 });
 
+rootTest("a packet is decided by its ports, however long the headers before them", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  await serve(server, 80, 81);
+  await using barrage = await Barrage.start(
+    server,
+    `chain input default drop {
+       ${NEIGHBOURS}
+       accept udp dport 80 label open
+       drop udp dport 81 label shut
+     }`,
+  );
+  assertEquals((await traffic(client, "udp-echo-long", server.v6, 80)).result, "answered");
+  assertEquals((await traffic(client, "udp-echo-long", server.v6, 81)).result, "timeout");
+  const summary = await barrage.stop();
+  assertEquals([packetsOf(summary, "open"), packetsOf(summary, "shut")], [1, 1]);
+  assertEquals(summary.totals.queued_again, 2);
+});
+
 rootTest("a dry run decides and counts, says so, and lets every packet through", async () => {
   await using net = await Network.create("client", "server");
   const [client, server] = [net.host("client"), net.host("server")];
