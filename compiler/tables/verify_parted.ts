@@ -335,12 +335,21 @@ class Half {
 class RowLists {
   readonly #ground: Ground;
   readonly #apps: number;
+  /** The words of each app class's bits. */
+  readonly #bits: Uint32Array;
+  readonly #words: number;
   readonly #patterns: (readonly number[])[] = [LONG];
   readonly #byText = new Map<string, number>();
 
   constructor(ground: Ground) {
     this.#ground = ground;
-    this.#apps = ground.tables.axes[2]!.classes;
+    const { view, parted, axes } = ground.tables;
+    this.#apps = axes[2]!.classes;
+    this.#words = 2 * parted!.app_words;
+    this.#bits = Uint32Array.from(
+      { length: this.#apps * this.#words },
+      (_, i) => view.getUint32(parted!.app_at + 4 * i, true),
+    );
   }
 
   place(row: number): Place {
@@ -356,13 +365,12 @@ class RowLists {
   /** How far a packet's app class goes in a row, maybe behind it; in a long one, to its own place. */
   position(pattern: number, app: number): number {
     if (pattern === 0) return app;
-    const { view, parted } = this.#ground.tables;
-    const bits = parted!.app_at + 8 * app * parted!.app_words;
-    const combinations = this.#patterns[pattern]!;
-    const found = combinations.findIndex((combination) =>
-      view.getUint32(bits + 4 * (combination >>> 5), true) >>> (combination & 31) & 1
-    );
-    return found < 0 ? combinations.length : found;
+    const combinations = this.#patterns[pattern]!, bits = this.#bits, from = app * this.#words;
+    for (let i = 0; i < combinations.length; i++) {
+      const combination = combinations[i]!;
+      if (bits[from + (combination >>> 5)]! >>> (combination & 31) & 1) return i;
+    }
+    return combinations.length;
   }
 
   rule({ row, rules }: Place, position: number): number {
