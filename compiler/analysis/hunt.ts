@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { count, has, intersection, meet, nth, type Ordinals } from "./ordinals.ts";
+import { count, difference, has, intersection, meet, nth, type Ordinals } from "./ordinals.ts";
 import type { Box } from "./space.ts";
 
 /** Packets tried at random: more would find little that fewer do not. */
@@ -24,13 +24,10 @@ export interface Question {
  */
 export function relevant(sets: readonly Ordinals[], cover: readonly Box[]): Question {
   for (;;) {
-    const free = new Map<number, Ordinals>();
-    for (const f of fieldsOf(cover)) {
-      free.set(f, unnamed(f, sets[f]!, cover.filter(({ narrow }) => narrow.includes(f))));
-    }
-    const left = cover.filter(({ narrow }) => narrow.every((f) => free.get(f)!.length === 0));
+    const free = unnamed(sets, cover);
+    const left = cover.filter(({ narrow }) => narrow.every((f) => free[f]!.length === 0));
     if (left.length === cover.length) return { sets, cover };
-    sets = sets.map((set, f) => free.get(f)?.length ? free.get(f)! : set);
+    sets = sets.map((set, f) => free[f]?.length ? free[f] : set);
     cover = left;
   }
 }
@@ -128,8 +125,28 @@ function emptiest(
   return best;
 }
 
+/** Stretches that are left of a field, beyond which it is quicker to count than to take away. */
+const MANY = 16;
+
+/** For each field that a box narrows, the values of its set that none of these boxes has. */
+function unnamed(sets: readonly Ordinals[], boxes: readonly Box[]): (Ordinals | undefined)[] {
+  const left = Array<Ordinals | undefined>(sets.length), counted = new Set<number>();
+  for (const { narrow, sets: own } of boxes) {
+    for (const f of narrow) {
+      const now = left[f] ?? sets[f]!;
+      if (now.length === 0 || counted.has(f)) continue;
+      if (now.length <= 2 * MANY) left[f] = difference(now, own[f]!);
+      else {
+        left[f] = uncounted(f, sets[f]!, boxes.filter(({ narrow }) => narrow.includes(f)));
+        counted.add(f);
+      }
+    }
+  }
+  return left;
+}
+
 /** The values of a set in field `f` that none of the boxes has. */
-function unnamed(f: number, set: Ordinals, boxes: readonly Box[]): Ordinals {
+function uncounted(f: number, set: Ordinals, boxes: readonly Box[]): Ordinals {
   const free: number[] = [];
   along(f, set, boxes, (from, to, boxes) => {
     if (boxes === 0) free.push(from, to);
