@@ -11,6 +11,9 @@ import type { Region } from "../../compiler/policy/region.ts";
 
 type Name = keyof Packet;
 
+/** What a later fragment has no value of, or one of its own. */
+const TELL_LATER: readonly Name[] = ["fragment", "sport", "dport", "flags", "type", "code"];
+
 /** Packets of one hook that together meet every cell of the regions. `fields` are those they use. */
 export function everyPacket(
   hook: "input" | "forward" | "output",
@@ -21,7 +24,7 @@ export function everyPacket(
   let packets: Packet[] = [false, true].flatMap((six) =>
     [6, 17, 132, six ? 58 : 1, six ? 1 : 58, 47].map((proto) => base(hook, six, BigInt(proto)))
   );
-  if (used.has("fragment") || used.has("sport") || used.has("dport") || used.has("flags")) {
+  if (TELL_LATER.some((field) => used.has(field))) {
     packets = packets.flatMap((p) => [p, { ...p, fragment: 1n }, later(p)]);
   }
   for (const field of used) {
