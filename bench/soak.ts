@@ -4,8 +4,9 @@
  * be read, of both families, at a modest rate. Every few seconds a hangup puts the other of two
  * policies in force, members of run-time sets come and go, somebody watches and asks for metrics, and
  * once a minute the log is rotated. Samples say how much memory, how many descriptors and threads
- * there are, also while nothing is changed for a moment. At the end what was sent is compared with what was counted, and with what came out:
- * the kernel's own counters, before and behind Barrage, are the witness.
+ * there are, also while nothing is changed for a moment. At the end what was sent is compared with
+ * what was counted, and with what came out: the kernel's own counters, before and behind Barrage, are
+ * the witness.
  *
  * Options: --minutes N (120), --pace PACKETS a second (3000), --every SECONDS between reloads (3).
  * Ends with an error if anything was lost or has grown.
