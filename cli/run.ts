@@ -80,10 +80,10 @@ async function filter(
   });
   parts.defer(() => changes.stop());
   const reload = () => void managed.reload(changes.reload);
-  const gathering = first.policy.options.gro ? await gather(alarm) : undefined;
-  parts.defer(() => gathering?.stop());
   Deno.addSignalListener("SIGHUP", reload);
   parts.defer(() => Deno.removeSignalListener("SIGHUP", reload));
+  const gathering = first.policy.options.gro ? await gather(alarm) : undefined;
+  parts.defer(() => gathering?.stop());
   if (args.options.watch) {
     const watched = watchFiles(changes.files, changes.reload);
     parts.defer(() => watched.stop());
