@@ -230,9 +230,24 @@ const connections: Scenario["measure"] = async (stage, hook, _, windowMs, signal
 };
 
 const ALL = ["none", "nft", "iptables", "canonical", "null", "barrage"];
-const GATHERING = ["none", "canonical", "null", "nullgro", "barrage", "barragegro"];
 const QUEUES = ["canonical", "null", "barrage"];
 const COMMON = { hook: "input", rules: [1000], pinned: false, state: false } as const;
+/** What travels together as it was sent. */
+const IN_TRAINS = {
+  ...COMMON,
+  contestants: ALL,
+  against: ["canonical", "null"],
+  pinned: true,
+  columns: TRAINS,
+  measure: delivery({ trains: true }),
+};
+/** What the kernel may put together on its way. */
+const GATHERED = {
+  ...IN_TRAINS,
+  contestants: ["none", "canonical", "null", "nullgro", "barrage", "barragegro"],
+  against: ["canonical", "nullgro"],
+  measure: delivery({ trains: false }),
+};
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   input: {
@@ -256,52 +271,28 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     measure: load(),
   },
   trains: {
-    ...COMMON,
+    ...IN_TRAINS,
     title: "INPUT, all that can be sent, in trains of eight datagrams",
     rules: [24, 1000],
-    contestants: ALL,
-    against: ["canonical", "null"],
-    pinned: true,
-    columns: TRAINS,
-    measure: delivery({ trains: true }),
   },
   forwardtrains: {
-    ...COMMON,
+    ...IN_TRAINS,
     title: "FORWARD, all that can be sent, in trains of eight datagrams",
     hook: "forward",
-    contestants: ALL,
-    against: ["canonical", "null"],
-    pinned: true,
-    columns: TRAINS,
-    measure: delivery({ trains: true }),
   },
   gro: {
-    ...COMMON,
+    ...GATHERED,
     title: "INPUT, all that can be sent, datagram by datagram, which the kernel may put together",
     rules: [24, 1000, 10_000],
-    contestants: GATHERING,
-    against: ["canonical", "nullgro"],
-    pinned: true,
-    columns: TRAINS,
-    measure: delivery({ trains: false }),
   },
   forwardgro: {
-    ...COMMON,
+    ...GATHERED,
     title: "FORWARD, all that can be sent, datagram by datagram, which the kernel may put together",
     hook: "forward",
-    contestants: GATHERING,
-    against: ["canonical", "nullgro"],
-    pinned: true,
-    columns: TRAINS,
-    measure: delivery({ trains: false }),
   },
   scattered: {
-    ...COMMON,
+    ...GATHERED,
     title: "INPUT, all that can be sent, no two datagrams of a flow one after the other",
-    contestants: GATHERING,
-    against: ["canonical", "nullgro"],
-    pinned: true,
-    columns: TRAINS,
     measure: delivery({ rate: Infinity }),
   },
   ...Object.fromEntries([10, 50, 100].map((kpps) => [`paced${kpps}`, {
