@@ -4,9 +4,8 @@
  * be read, of both families, at a modest rate. Every few seconds a hangup puts the other of two
  * policies in force, members of run-time sets come and go, somebody watches and asks for metrics, and
  * once a minute the log is rotated. Samples say how much memory, how many descriptors and threads
- * there are, also while nothing is changed for a moment. At the end what was sent is compared with
- * what was counted, and with what came out: the kernel's own counters, before and behind Barrage, are
- * the witness.
+ * there are. At the end what was sent is compared with what was counted, and with what came out: the
+ * kernel's own counters, before and behind Barrage, are the witness.
  *
  * Options: --minutes N (120), --pace PACKETS a second (3000), --every SECONDS between reloads (3).
  * Ends with an error if anything was lost or has grown.
@@ -27,8 +26,6 @@ import type { Talked } from "./soak/talk.ts";
 const MIX = new URL("queue/build/mix", import.meta.url).pathname;
 const TALK = new URL("soak/talk.ts", import.meta.url).pathname;
 const SAMPLE_MS = 10_000, ROTATE_MS = 60_000, SETTLE_MS = 1000;
-/** After so long of reloads none for a while, in which their thread, and its heap, are given back. */
-const REST_AFTER_MS = 240_000, REST_MS = 15_000;
 
 /**
  * V8 collects what is not used any more when room runs short, and on a large machine it has room for
@@ -105,13 +102,7 @@ async function soak(
   const samples: Sample[] = [];
   const rotation = new Rotation(log);
   const started = performance.now(), end = started + minutes * 60_000;
-  let reloads = 0, sampled = started, rotated = started, rested = started, changes = 0;
-  const sample = async () => {
-    sampled = performance.now();
-    const sample = await watch.sample((sampled - started) / 60_000, barrage, rotation);
-    samples.push(sample);
-    console.log(JSON.stringify({ bench: "soak", ...sample }));
-  };
+  let reloads = 0, sampled = started, rotated = started, changes = 0;
   for (let next = started + everyMs; performance.now() < end; next += everyMs) {
     await changeSets(barrage, reloads);
     changes++;
@@ -125,11 +116,11 @@ async function soak(
     await reloaded(barrage, reloads, signal);
     await rotation.finish();
     for await (const _ of barrage.follow("watch")) break;
-    if (performance.now() - sampled >= SAMPLE_MS) await sample();
-    if (performance.now() - rested >= REST_AFTER_MS) {
-      await elapse(REST_MS, signal);
-      await sample();
-      rested = next = performance.now();
+    if (performance.now() - sampled >= SAMPLE_MS) {
+      sampled = performance.now();
+      const sample = await watch.sample((sampled - started) / 60_000, barrage, rotation);
+      samples.push(sample);
+      console.log(JSON.stringify({ bench: "soak", ...sample }));
     }
     await elapse(Math.max(0, Math.min(next, end) - performance.now()), signal);
   }

@@ -12,7 +12,7 @@ import type { Candidate, Refused } from "./candidate.ts";
 import type { Arguments } from "./command.ts";
 import { differenceText } from "./diff.ts";
 import { hookPlan } from "./plan.ts";
-import { startPreparer } from "./preparer.ts";
+import { prepare } from "./prepare.ts";
 import type { Running } from "./running.ts";
 import { sessionHere } from "./session.ts";
 
@@ -48,8 +48,7 @@ export function acceptChanges(
 ): Changes {
   let inForce = first;
   let trial: Trial | undefined;
-  let stopped = false;
-  const preparer = startPreparer();
+  const ending = new AbortController();
   let last: Promise<unknown> = Promise.resolve();
   /** One change at a time. */
   const inTurn = <T>(change: () => Promise<T>): Promise<T> => {
@@ -58,14 +57,14 @@ export function acceptChanges(
     return result;
   };
 
-  const prepare = async (file: string, request: Request): Promise<Candidate> => {
-    if (stopped) throw new Error("it is about to end");
+  const ready = async (file: string, request: Request): Promise<Candidate> => {
+    ending.signal.throwIfAborted();
     if (trial) throw new Error(`${trial.file} waits to be confirmed; \`confirm\` it first`);
     const { options } = running.policy;
     const held = Object.fromEntries(HELD.map((name) => [name, options[name]])) as Partial<Options>;
     const asked = typeof request.session === "string" ? readSession(request.session) : undefined;
     const wanted = { held, session: asked ?? sessionHere(), force: request.force === true };
-    const next = await preparer.prepare(args, file, wanted);
+    const next = await prepare(args, file, wanted, ending.signal);
     if (!isRefused(next)) return next;
     throw new Error(`${file} is not put in force, ${running.file} stays: ${next.refused}`);
   };
@@ -87,7 +86,7 @@ export function acceptChanges(
 
   const reload = (request: Request) =>
     inTurn(async () => {
-      const next = await prepare(running.file, request);
+      const next = await ready(running.file, request);
       await put(next);
       return { file: next.file, said: next.said };
     });
@@ -100,7 +99,7 @@ export function acceptChanges(
       if (confirm !== undefined && !patience) {
         throw new Error(`\`${confirm}\` is not a duration, as 60s is`);
       }
-      const next = await prepare(file, request);
+      const next = await ready(file, request);
       const difference = differenceText(running.policy, next.policy);
       const before = inForce, sets = setsOf(running);
       await put(next);
@@ -136,8 +135,7 @@ export function acceptChanges(
     reload: () =>
       reload({}).then(({ said }) => said.forEach((text) => console.error(text)), complain),
     async stop() {
-      stopped = true;
-      preparer.stop();
+      ending.abort(new Error("it is about to end"));
       if (trial) clearTimeout(trial.timer);
       await last;
     },

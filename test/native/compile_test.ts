@@ -24,7 +24,7 @@ Deno.test({
       };
       // As the task `compile` has it.
       const included = ["native/build/libbarrage.so", "native/build/barrage-guard"]
-        .concat("cli/preparer_worker.ts").flatMap((path) => ["--include", `${ROOT}${path}`]);
+        .concat("cli/prepare_worker.ts").flatMap((path) => ["--include", `${ROOT}${path}`]);
       const options = ["--quiet", "-A", ...included, "--config", `${ROOT}deno.json`];
       const output = ["--output", `${folder}/barrage`];
       await run(Deno.execPath(), "compile", ...options, ...output, `${ROOT}fw.ts`);

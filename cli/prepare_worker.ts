@@ -1,10 +1,10 @@
 /**
- * The thread of a preparer.
+ * The thread of prepare().
  *
  * @module
  */
 import { candidate } from "./candidate.ts";
-import type { Asked, Made } from "./preparer.ts";
+import type { Asked, Made } from "./prepare.ts";
 
 /** Whoever has started us: the two ends have the same face. */
 const owner = self as unknown as Worker;
