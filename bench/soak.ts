@@ -27,13 +27,6 @@ const MIX = new URL("queue/build/mix", import.meta.url).pathname;
 const TALK = new URL("soak/talk.ts", import.meta.url).pathname;
 const SAMPLE_MS = 10_000, ROTATE_MS = 60_000, SETTLE_MS = 1000;
 
-/**
- * V8 collects what is not used any more when room runs short, and on a large machine it has room for
- * hundreds of reloads. With little, the memory there is, is held by somebody; with less than this it
- * does nothing but collect for minutes.
- */
-const LITTLE_ROOM = "--max-old-space-size=128";
-
 /** Runs for as long as is asked, and prints samples, checks and a verdict. Throws if one fails. */
 export async function bench(options: Options, signal: AbortSignal): Promise<void> {
   if (!isRoot) throw new Error("this bench needs root: it makes network namespaces");
@@ -81,7 +74,6 @@ async function soak(
   await router.run(["nft", "-f", "-"], WITNESS);
   const log = `${folder}/log.jsonl`;
   const policy = (turn: number) => policyOf(turn, log, router.v4);
-  Deno.env.set("DENO_V8_FLAGS", LITTLE_ROOM);
   await using barrage = await Barrage.start(router, policy(0));
   const { pid } = await barrage.ask("stats");
   const watch = watchProcess(Number(pid));

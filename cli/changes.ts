@@ -11,6 +11,7 @@ import type { Handler, Member, Past, Request } from "../runtime/mod.ts";
 import type { Candidate, Refused } from "./candidate.ts";
 import type { Arguments } from "./command.ts";
 import { differenceText } from "./diff.ts";
+import { collectGarbage } from "./garbage.ts";
 import { hookPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import type { Running } from "./running.ts";
@@ -81,6 +82,7 @@ export function acceptChanges(
       swapped(past);
     });
     inForce = next;
+    collectGarbage();
     console.error(`barrage: ${next.file} is in force (reload ${running.reloads})`);
   };
 

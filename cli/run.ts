@@ -12,6 +12,7 @@ import {
 import type { Arguments } from "./command.ts";
 import { type Candidate, candidate } from "./candidate.ts";
 import { acceptChanges, type Changes } from "./changes.ts";
+import { collectGarbage } from "./garbage.ts";
 import { type RunLog, startLog } from "./log.ts";
 import { manage } from "./managed.ts";
 import { observe, type Observer } from "./observe/observer.ts";
@@ -45,6 +46,7 @@ export async function run(args: Arguments): Promise<number> {
     const service = await startService(serviceConfig(first.policy, first.image));
     await using _ = service.engine;
     const running = new Running(first.file, first.policy, service);
+    collectGarbage();
     await filter(args, running, first, interrupted.promise);
     await running.refresh();
     console.log(summary(running));
