@@ -6,8 +6,9 @@
  *     [--data FOLDER] [--flows 65536] [--fields five|all] [--acl no]
  *
  * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
- * goes to standard output, a table to standard error. Ratios are to rte_acl's quickest path, round
- * by round, and the median of them counts. `barrage + flows` is the engine behind a flow cache of so
+ * goes to standard output, a table to standard error. Ratios are to the quickest of rte_acl's scalar,
+ * SSE and AVX2 paths, round by round, and the median of them counts; a second one (`ratioOfAll`) is
+ * to the quickest of all its paths, those for AVX-512 too. `barrage + flows` is the engine behind a flow cache of so
  * many flows. With all fields, some rules ask for others than the five as well, which all packets have;
  * only the engine is told. The build in TypeScript includes the verification of the
  * tables, and is in CPU time: it does not depend on what else the machine does.
@@ -128,9 +129,16 @@ function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 }
 
-/** How many times quicker than rte_acl's best path of the same round. */
-function ratioTo(line: Line, lines: readonly Line[]): number | undefined {
-  const paths = lines.filter((l) => l.contestant.startsWith("rte_acl") && l.batch === line.batch);
+/** rte_acl's paths for processors without AVX-512. */
+const COMMON_PATHS = ["rte_acl scalar", "rte_acl sse", "rte_acl avx2"];
+
+/** How many times quicker than the best of some of rte_acl's paths in the same round. */
+function ratioTo(
+  isPath: (contestant: string) => boolean,
+  line: Line,
+  lines: readonly Line[],
+): number | undefined {
+  const paths = lines.filter((l) => !l.failed && isPath(l.contestant) && l.batch === line.batch);
   if (paths.length === 0) return undefined;
   return median(line.rounds.map((ns, r) => Math.min(...paths.map((p) => p.rounds[r]!)) / ns));
 }
@@ -143,8 +151,8 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
   try {
     const { harness, acl } = buildHarness(folder, options.acl === "yes");
     console.error(
-      "set           rules trace   batch contestant     ns/packet  (best-worst)    x rte_acl" +
-        "   KB     build ms  load ms",
+      "set           rules trace   batch contestant        ns/packet  (best-worst)    x rte_acl" +
+        "  of all   KB     build ms  load ms",
     );
     const summary = new Map<string, number[]>();
     for await (const set of ruleSets(options)) {
@@ -172,19 +180,23 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
             console.error(`${set.name}: ${line.contestant} could not take these rules`);
             continue;
           }
-          const ratio = ratioTo(line, lines);
+          const ratio = ratioTo((name) => COMMON_PATHS.includes(name), line, lines);
+          const ratioOfAll = ratioTo((name) => name.startsWith("rte_acl"), line, lines);
           const own = line.contestant === "barrage";
-          console.log(JSON.stringify({ ...about, ...line, ratio, ...own && { buildMs } }));
+          console.log(
+            JSON.stringify({ ...about, ...line, ratio, ratioOfAll, ...own && { buildMs } }),
+          );
           console.error(
             [
               set.name.padEnd(13),
               String(about.rules).padStart(5),
               trace.padEnd(7),
               String(line.batch).padStart(5),
-              line.contestant.padEnd(15),
+              line.contestant.padEnd(18),
               line.ns.toFixed(1).padStart(9),
               `(${line.best.toFixed(1)}-${line.worst.toFixed(1)})`.padStart(16),
               ratio?.toFixed(2).padStart(8) ?? "",
+              ratioOfAll?.toFixed(2).padStart(8) ?? "",
               (line.bytes / 1024).toFixed(0).padStart(8),
               own ? buildMs.toFixed(0).padStart(9) : "".padStart(9),
               line.loadMs.toFixed(1).padStart(9),

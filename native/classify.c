@@ -4,9 +4,9 @@
 
 const struct fw_evaluator *fw_evaluator_best(void)
 {
-	const struct fw_evaluator *avx2 = fw_evaluator_avx2();
+	const struct fw_evaluator *avx512 = fw_evaluator_avx512(), *avx2 = fw_evaluator_avx2();
 
-	return avx2 ? avx2 : &fw_evaluator_portable;
+	return avx512 ? avx512 : avx2 ? avx2 : &fw_evaluator_portable;
 }
 
 void fw_classify(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, uint32_t *rules,

@@ -35,8 +35,10 @@ struct fw_evaluator {
 };
 
 extern const struct fw_evaluator fw_evaluator_portable;
-/* NULL if this is no processor that has AVX2. */
+/* NULL unless the processor and the system have AVX2. */
 const struct fw_evaluator *fw_evaluator_avx2(void);
+/* NULL unless they have AVX-512 with bytes, words and short vectors, as all have that have much of it. */
+const struct fw_evaluator *fw_evaluator_avx512(void);
 /* What fw_tables_new() takes. */
 const struct fw_evaluator *fw_evaluator_best(void);
 

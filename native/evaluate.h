@@ -1,6 +1,6 @@
 /*
- * evaluate.h - the classifier's inner loops, written once and compiled twice: classify_portable.c
- * and classify_avx2.c include it. This half finds the rule; front.h the classes before it.
+ * evaluate.h - the classifier's inner loops, written once and compiled three times: by
+ * classify_portable.c, classify_avx2.c and classify_avx512.c. This half finds the rule; front.h the classes before it.
  *
  * Packets go through in groups of FW_GROUP, stage by stage: each stage is a loop over the group
  * whose turns do not wait for each other, so that the loads of many packets are under way at once.
@@ -18,8 +18,10 @@ INLINE void dense(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_
 {
 	for (uint32_t i = 0; i < n; i++) {
 		const uint64_t *rows[FW_MAX_AXES];
-		for (uint32_t a = 0; a < axes; a++)
+		uint32_t a = 0;
+		do /* there is one at least */
 			rows[a] = t->axes[a].dense + (uint64_t)classes[a][i] * words;
+		while (++a < axes);
 		const uint32_t bit = fw_first_common(rows, axes, from, end);
 		rules[i] = bit < end * 64 ? smaller(rules[i], t->decide[bit]) : rules[i];
 	}

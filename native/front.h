@@ -14,6 +14,8 @@
 #include "search.h"
 
 #define INLINE static inline __attribute__((always_inline))
+/* Long as it is made of so much that is inlined: once is enough. */
+#define OUTLINE static __attribute__((noinline))
 
 /* A number for each packet of a group. */
 typedef uint32_t lanes[FW_GROUP];
@@ -40,109 +42,33 @@ INLINE uint64_t number_64(const void *numbers, size_t stride, uint32_t i)
 	return number;
 }
 
+/* A key as nodes compare it: 2^31 or 2^63 less than it is. */
+INLINE int32_t narrow_key(uint32_t key)
+{
+	return (int32_t)(key ^ UINT32_C(1) << 31);
+}
+
+INLINE int64_t wide_key(uint64_t key)
+{
+	return (int64_t)(key ^ UINT64_C(1) << 63);
+}
+
 /*
  * A level of a search: from the place of a node to that of the next. Places count eighths of a
  * node's bytes, which is what a processor multiplies by as it loads.
  */
-INLINE uint32_t next_32(const void *level, uint32_t place, fw_sought key)
+INLINE uint64_t next_32(const void *level, uint64_t place, int32_t key)
 {
-	return place * FW_WAYS + 4 * fw_answer_32((const char *)level + 8 * (size_t)place, key);
+	return place * FW_WAYS + UINT64_C(4) * fw_answer_32((const int32_t *)level + 2 * place, key);
 }
 
-INLINE uint32_t next_64(const void *level, uint32_t place, fw_sought key)
+INLINE uint64_t next_64(const void *level, uint64_t place, int64_t key)
 {
-	return place * FW_WAYS + 8 * fw_answer_64((const char *)level + 8 * (size_t)place, key);
-}
-
-/* Key by key, with the number of levels as a constant. */
-INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void *keys, size_t stride,
-			  uint32_t n, uint32_t *values)
-{
-	const struct fw_search local = *s;
-
-	for (uint32_t i = 0; i < n; i++) {
-		const fw_sought key = fw_sought_32(number_32(keys, stride, i));
-		uint32_t place = 0;
-		for (uint32_t l = 0; l < levels; l++)
-			place = next_32(local.level[l], place, key);
-		values[i] = local.values[place / 4];
-	}
-}
-
-/*
- * Level by level. Where a search takes long, a processor runs out of room for what it has begun
- * after a few of them; so it has one step each of many under way.
- */
-INLINE void find_places(const struct fw_search *s, uint32_t kind, const void *keys, size_t stride,
-			uint32_t n, uint32_t *places)
-{
-	const struct fw_search local = *s;
-
-	for (uint32_t i = 0; i < n; i++)
-		places[i] = 0;
-	for (uint32_t l = 0; l < local.levels; l++)
-		for (uint32_t i = 0; i < n; i++)
-			places[i] = kind == FW_TREE_WIDE
-					    ? next_64(local.level[l], places[i],
-						      fw_sought_64(number_64(keys, stride, i)))
-					    : next_32(local.level[l], places[i],
-						      fw_sought_32(number_32(keys, stride, i)));
-}
-
-/* So few are no group: they go key by key. */
-enum { FEW = FW_GROUP / 4 };
-
-/* The class of each key in a narrow tree. */
-INLINE void search(const struct fw_search *s, const void *keys, size_t stride, uint32_t n,
-		   uint32_t *values)
-{
-	if (s->levels > 4 && n >= FEW) {
-		lanes places;
-		find_places(s, FW_TREE_NARROW, keys, stride, n, places);
-		for (uint32_t i = 0; i < n; i++)
-			values[i] = s->values[places[i] / 4];
-		return;
-	}
-	switch (s->levels) {
-	case 1:
-		search_levels(s, 1, keys, stride, n, values);
-		break;
-	case 2:
-		search_levels(s, 2, keys, stride, n, values);
-		break;
-	case 3:
-		search_levels(s, 3, keys, stride, n, values);
-		break;
-	case 4:
-		search_levels(s, 4, keys, stride, n, values);
-		break;
-	case 5:
-		search_levels(s, 5, keys, stride, n, values);
-		break;
-	default:
-		search_levels(s, s->levels, keys, stride, n, values);
-		break;
-	}
-}
-
-/* The places of leaves of a wide tree. */
-INLINE void find_leaves(const struct fw_search *s, const void *hi, size_t stride, uint32_t n,
-			uint32_t *places)
-{
-	if (n >= FEW) {
-		find_places(s, FW_TREE_WIDE, hi, stride, n, places);
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		const fw_sought key = fw_sought_64(number_64(hi, stride, i));
-		places[i] = 0;
-		for (uint32_t l = 0; l < s->levels; l++)
-			places[i] = next_64(s->level[l], places[i], key);
-	}
+	return place * FW_WAYS + UINT64_C(8) * fw_answer_64((const int64_t *)level + place, key);
 }
 
 /* What a lower half leads to from a leaf. A branch would go either way as often. */
-INLINE uint32_t leaf_value(const struct fw_search *s, uint32_t place, uint64_t lo)
+INLINE uint32_t leaf_value(const struct fw_search *s, uint64_t place, uint64_t lo)
 {
 	const struct fw_leaf *leaf = &s->leaves[place / 8];
 	const char *values = (const char *)leaf + offsetof(struct fw_leaf, own);
@@ -151,11 +77,107 @@ INLINE uint32_t leaf_value(const struct fw_search *s, uint32_t place, uint64_t l
 	return number_32(values, 4, leaf->lo != lo);
 }
 
+/*
+ * The steps of one search wait for each other, and a processor has no room to begin more than a few
+ * of them, if there are more than two. So many take each step together: their keys and places are
+ * still in registers.
+ */
+#ifdef __AVX2__
+enum { ABREAST = 8 };
+#else
+enum { ABREAST = 1 };
+#endif
+
+/* From the i-th on. */
+INLINE void narrow_abreast(const struct fw_search *s, uint32_t levels, const void *keys, size_t stride,
+			   uint32_t i, uint32_t abreast, uint32_t *classes)
+{
+	uint64_t places[ABREAST] = { 0 };
+
+#pragma GCC unroll 8
+	for (uint32_t l = 0; l < levels; l++)
+#pragma GCC unroll 8
+		for (uint32_t j = 0; j < abreast; j++)
+			places[j] = next_32(s->level[l], places[j],
+					    narrow_key(number_32(keys, stride, i + j)));
+#pragma GCC unroll 8
+	for (uint32_t j = 0; j < abreast; j++)
+		classes[i + j] = s->values[places[j] / 4];
+}
+
+INLINE void wide_abreast(const struct fw_search *s, uint32_t levels, const void *hi, const void *lo,
+			 size_t stride, uint32_t i, uint32_t abreast, uint32_t *values)
+{
+	uint64_t places[ABREAST] = { 0 };
+
+#pragma GCC unroll 8
+	for (uint32_t l = 0; l < levels; l++)
+#pragma GCC unroll 8
+		for (uint32_t j = 0; j < abreast; j++)
+			places[j] = next_64(s->level[l], places[j],
+					    wide_key(number_64(hi, stride, i + j)));
+#pragma GCC unroll 8
+	for (uint32_t j = 0; j < abreast; j++)
+		values[i + j] = leaf_value(s, places[j], number_64(lo, stride, i + j));
+}
+
+/* `lo` is NULL for a narrow tree; with the number of levels as a constant. */
+INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void *keys, const void *lo,
+			  size_t stride, uint32_t n, uint32_t *values)
+{
+	const struct fw_search local = *s;
+	uint32_t i = 0;
+
+	for (; levels > 2 && i + ABREAST <= n; i += ABREAST)
+		if (lo)
+			wide_abreast(&local, levels, keys, lo, stride, i, ABREAST, values);
+		else
+			narrow_abreast(&local, levels, keys, stride, i, ABREAST, values);
+	for (; i < n; i++)
+		if (lo)
+			wide_abreast(&local, levels, keys, lo, stride, i, 1, values);
+		else
+			narrow_abreast(&local, levels, keys, stride, i, 1, values);
+}
+
+static_assert(FW_MAX_LEVELS == 8, "those of search_tree()");
+
+INLINE void search_tree(const struct fw_search *s, const void *keys, const void *lo, size_t stride,
+			uint32_t n, uint32_t *values)
+{
+	switch (s->levels) {
+	case 1:
+		search_levels(s, 1, keys, lo, stride, n, values);
+		break;
+	case 2:
+		search_levels(s, 2, keys, lo, stride, n, values);
+		break;
+	case 3:
+		search_levels(s, 3, keys, lo, stride, n, values);
+		break;
+	case 4:
+		search_levels(s, 4, keys, lo, stride, n, values);
+		break;
+	case 5:
+		search_levels(s, 5, keys, lo, stride, n, values);
+		break;
+	case 6:
+		search_levels(s, 6, keys, lo, stride, n, values);
+		break;
+	case 7:
+		search_levels(s, 7, keys, lo, stride, n, values);
+		break;
+	default:
+		search_levels(s, 8, keys, lo, stride, n, values);
+		break;
+	}
+}
+
 INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
 {
 	const struct fw_low *low = &s->lows[node];
 
-	return low->value[fw_answer_64(low->key, fw_sought_64(lo))];
+	return low->value[fw_answer_64(low->key, wide_key(lo))];
 }
 
 /* The lanes whose value has the bit, in `open`; their number. */
@@ -175,11 +197,8 @@ INLINE void search_halves(const struct fw_search *s, const void *hi, const void 
 			  uint32_t n, uint32_t *values)
 {
 	uint8_t open[FW_GROUP];
-	lanes places;
 
-	find_leaves(s, hi, stride, n, places);
-	for (uint32_t i = 0; i < n; i++)
-		values[i] = leaf_value(s, places[i], number_64(lo, stride, i));
+	search_tree(s, hi, lo, stride, n, values);
 	if (!s->low)
 		return;
 	const uint32_t left = lanes_with(FW_LOW, values, n, open);
@@ -192,6 +211,19 @@ INLINE void search_halves(const struct fw_search *s, const void *hi, const void 
 		while (values[i] & FW_BRANCH)
 			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(lo, stride, i));
 	}
+}
+
+/* The class of each number, or of each pair of halves, that lie in a row. */
+OUTLINE void search_numbers(const struct fw_search *s, const uint32_t *numbers, uint32_t n,
+			    uint32_t *classes)
+{
+	search_tree(s, numbers, NULL, sizeof *numbers, n, classes);
+}
+
+OUTLINE void search_pairs(const struct fw_search *s, const uint64_t *hi, const uint64_t *lo, uint32_t n,
+			  uint32_t *classes)
+{
+	search_halves(s, hi, lo, sizeof *hi, n, classes);
 }
 
 /* The addresses of a group, IPv4 and IPv6 apart. */
@@ -214,7 +246,7 @@ INLINE void find_mixed(const struct fw_classifier *axis, const struct fw_key *ke
 
 	for (uint32_t j = 0; j < v4->count; j++)
 		narrow[j] = (uint32_t)address(axis, &keys[v4->lane[j]])->lo;
-	search(axis->v4, narrow, sizeof *narrow, v4->count, found);
+	search_numbers(axis->v4, narrow, v4->count, found);
 	for (uint32_t j = 0; j < v4->count; j++)
 		classes[v4->lane[j]] = found[j];
 	for (uint32_t j = 0; j < v6->count; j++) {
@@ -222,19 +254,19 @@ INLINE void find_mixed(const struct fw_classifier *axis, const struct fw_key *ke
 		hi[j] = a->hi;
 		lo[j] = a->lo;
 	}
-	search_halves(axis->v6, hi, lo, sizeof *hi, v6->count, found);
+	search_pairs(axis->v6, hi, lo, v6->count, found);
 	for (uint32_t j = 0; j < v6->count; j++)
 		classes[v6->lane[j]] = found[j];
 }
 
-INLINE void find_addresses(const struct fw_classifier *axis, const struct fw_key *keys,
+OUTLINE void find_addresses(const struct fw_classifier *axis, const struct fw_key *keys,
 			   const struct family *v4, const struct family *v6, uint32_t n,
 			   uint32_t *classes)
 {
 	const struct fw_address *first = address(axis, keys);
 
 	if (v6->count == 0)
-		search(axis->v4, &first->lo, sizeof *keys, n, classes);
+		search_tree(axis->v4, &first->lo, NULL, sizeof *keys, n, classes);
 	else if (v4->count == 0)
 		search_halves(axis->v6, &first->hi, &first->lo, sizeof *keys, n, classes);
 	else
@@ -288,15 +320,14 @@ static void add_search(const struct fw_lookup *step, const struct fw_key *keys, 
 {
 	const uint64_t zero[FW_GROUP] = { 0 };
 	uint64_t wide[FW_GROUP];
-	lanes classes;
+	lanes narrow, classes;
 
-	if (step->search->kind == FW_TREE_WIDE) {
-		for (uint32_t i = 0; i < n; i++)
-			wide[i] = keys[i].scalar[step->field];
-		search_halves(step->search, zero, wide, sizeof *wide, n, classes);
-	} else {
-		search(step->search, &keys->scalar[step->field], sizeof *keys, n, classes);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		wide[i] = narrow[i] = keys[i].scalar[step->field];
+	if (step->search->kind == FW_TREE_WIDE)
+		search_pairs(step->search, zero, wide, n, classes);
+	else
+		search_numbers(step->search, narrow, n, classes);
 	for (uint32_t i = 0; i < n; i++)
 		index[i] += step->stride * classes[i];
 }
@@ -396,7 +427,7 @@ INLINE void split_families(const struct fw_key *keys, uint32_t n, struct family 
 	}
 }
 
-INLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
+OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
 {
 	struct family v4, v6;
 

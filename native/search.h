@@ -1,6 +1,6 @@
 /*
- * search.h - the smallest steps of a search, by AVX2 where this file is compiled for it and by
- * plain C where not: the answers are the same.
+ * search.h - the smallest steps of a search, by AVX-512 or AVX2 where this file is compiled for it
+ * and by plain C where not: the answers are the same.
  */
 #ifndef FW_SEARCH_H
 #define FW_SEARCH_H
@@ -38,34 +38,34 @@ static inline __m256i fw_load(const void *from)
 	return _mm256_loadu_si256(from);
 }
 
-/* A key as a node compares it: in each place, and 2^31 or 2^63 less than it is. */
-typedef __m256i fw_sought;
-
-static inline fw_sought fw_sought_32(uint32_t key)
-{
-	return _mm256_xor_si256(_mm256_set1_epi32((int)key), _mm256_set1_epi32(INT32_MIN));
-}
-
-static inline fw_sought fw_sought_64(uint64_t key)
-{
-	return _mm256_xor_si256(_mm256_set1_epi64x((long long)key), _mm256_set1_epi64x(INT64_MIN));
-}
-
 /* How many of a node's separators are below the key. */
-static inline uint32_t fw_answer_32(const void *node, fw_sought key)
+static inline uint32_t fw_answer_32(const int32_t *node, int32_t key)
 {
-	const __m256i below = _mm256_cmpgt_epi32(key, fw_load(node));
+	const __m256i keys = _mm256_set1_epi32(key);
+
+#ifdef __AVX512VL__
+	return (uint32_t)__builtin_popcount(_mm256_cmpgt_epi32_mask(keys, fw_load(node)));
+#else
+	const __m256i below = _mm256_cmpgt_epi32(keys, fw_load(node));
 
 	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(below)));
+#endif
 }
 
-static inline uint32_t fw_answer_64(const void *node, fw_sought key)
+static inline uint32_t fw_answer_64(const int64_t *node, int64_t key)
 {
-	const __m256 a = _mm256_castsi256_ps(_mm256_cmpgt_epi64(key, fw_load(node)));
-	const __m256 b = _mm256_castsi256_ps(_mm256_cmpgt_epi64(key, fw_load((const char *)node + 32)));
+#ifdef __AVX512VL__
+	const __m512i keys = _mm512_set1_epi64(key);
+
+	return (uint32_t)__builtin_popcount(_mm512_cmpgt_epi64_mask(keys, _mm512_loadu_si512(node)));
+#else
+	const __m256i keys = _mm256_set1_epi64x(key);
+	const __m256 a = _mm256_castsi256_ps(_mm256_cmpgt_epi64(keys, fw_load(node)));
+	const __m256 b = _mm256_castsi256_ps(_mm256_cmpgt_epi64(keys, fw_load(node + 4)));
 
 	/* Half of each result says it all. */
 	return (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_ps(_mm256_shuffle_ps(a, b, 0x88)));
+#endif
 }
 
 /* The row of a pair in a bucket, 0 if it is not there. */
@@ -84,6 +84,38 @@ static inline uint32_t fw_pair_4(const uint32_t *line, uint64_t pair)
 
 	return line[8 + (__builtin_ctz(mask | 8) & 3)] & -(uint32_t)(mask != 0);
 }
+
+#ifdef __AVX512VL__
+
+/* A bit for each word, of eight from `w` on, in which the rows have a bit in common. */
+static inline __attribute__((always_inline)) uint32_t
+fw_common_8(const uint64_t *const *rows, uint32_t axes, uint32_t w)
+{
+	__m512i bits = _mm512_loadu_si512(rows[0] + w);
+
+	for (uint32_t a = 1; a < axes; a++)
+		bits = _mm512_and_si512(bits, _mm512_loadu_si512(rows[a] + w));
+	return _mm512_test_epi64_mask(bits, bits);
+}
+
+/* The first of 4, 8 or 16 words in which the rows have a bit in common; `count` or more if none. */
+static inline __attribute__((always_inline)) uint32_t
+fw_first_word(const uint64_t *const *rows, uint32_t axes, uint32_t count)
+{
+	uint32_t common = UINT32_C(1) << 16;
+
+	if (count == 4) {
+		__m256i bits = fw_load(rows[0]);
+		for (uint32_t a = 1; a < axes; a++)
+			bits = _mm256_and_si256(bits, fw_load(rows[a]));
+		common |= _mm256_test_epi64_mask(bits, bits);
+	}
+	for (uint32_t w = 0; w + 8 <= count; w += 8)
+		common |= fw_common_8(rows, axes, w) << w;
+	return (uint32_t)__builtin_ctz(common);
+}
+
+#else
 
 /* All ones for each word, of four from `w` on, in which the rows have no bit in common. */
 static inline __attribute__((always_inline)) __m256i
@@ -116,6 +148,8 @@ fw_first_word(const uint64_t *const *rows, uint32_t axes, uint32_t count)
 	return (uint32_t)__builtin_ctzll(~mask) / 2;
 }
 
+#endif
+
 /* The first bit that all rows have in words `from` to `end`; 64 * end if there is none. */
 static inline __attribute__((always_inline)) uint32_t
 fw_first_common(const uint64_t *const *rows, uint32_t axes, uint32_t from, uint32_t end)
@@ -142,35 +176,21 @@ fw_first_common(const uint64_t *const *rows, uint32_t axes, uint32_t from, uint3
 
 #else
 
-typedef int64_t fw_sought;
-
-static inline fw_sought fw_sought_32(uint32_t key)
+static inline uint32_t fw_answer_32(const int32_t *node, int32_t key)
 {
-	return (int32_t)(key ^ UINT32_C(1) << 31);
-}
-
-static inline fw_sought fw_sought_64(uint64_t key)
-{
-	return (int64_t)(key ^ UINT64_C(1) << 63);
-}
-
-static inline uint32_t fw_answer_32(const void *node, fw_sought key)
-{
-	const int32_t *keys = node;
 	uint32_t below = 0;
 
 	for (uint32_t i = 0; i < FW_SEPARATORS; i++)
-		below += keys[i] < (int32_t)key;
+		below += node[i] < key;
 	return below;
 }
 
-static inline uint32_t fw_answer_64(const void *node, fw_sought key)
+static inline uint32_t fw_answer_64(const int64_t *node, int64_t key)
 {
-	const int64_t *keys = node;
 	uint32_t below = 0;
 
 	for (uint32_t i = 0; i < FW_SEPARATORS; i++)
-		below += keys[i] < key;
+		below += node[i] < key;
 	return below;
 }
 

@@ -5,6 +5,7 @@
 #include <rte_acl.h>
 #include <rte_eal.h>
 #include <rte_malloc.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,8 @@ static size_t heap(void)
 static int start(void)
 {
 	static char *arguments[] = { "bench", "--no-huge", "--no-pci", "-m", "6144", "--no-telemetry",
-				     "--no-shconf", "--log-level", "1", "-l", "0", NULL };
+				     "--no-shconf", "--log-level", "1", "-l", "0",
+				     "--force-max-simd-bitwidth=512", NULL };
 
 	return rte_eal_init((int)(sizeof arguments / sizeof *arguments) - 1, arguments);
 }
@@ -175,5 +177,29 @@ static void classify_avx2(void *built, const void *keys, uint32_t n, int32_t *an
 	classify(keys, n, answers, RTE_ACL_CLASSIFY_AVX2);
 }
 
-#define PATH(name) { "rte_acl " #name, sizeof(struct key), build, pack, classify_##name }
-const struct contestant acl_contestants[3] = { PATH(scalar), PATH(sse), PATH(avx2) };
+static void classify_avx512x16(void *built, const void *keys, uint32_t n, int32_t *answers)
+{
+	(void)built;
+	classify(keys, n, answers, RTE_ACL_CLASSIFY_AVX512X16);
+}
+
+static void classify_avx512x32(void *built, const void *keys, uint32_t n, int32_t *answers)
+{
+	(void)built;
+	classify(keys, n, answers, RTE_ACL_CLASSIFY_AVX512X32);
+}
+
+/* Those that this processor cannot run are not there. */
+static void *build_avx512(const struct rules *rules, size_t *bytes)
+{
+	const bool can = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+			 __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vl");
+
+	return can ? build(rules, bytes) : NULL;
+}
+
+#define PATH(name, build) { "rte_acl " #name, sizeof(struct key), build, pack, classify_##name }
+const struct contestant acl_contestants[ACL_CONTESTANTS] = {
+	PATH(scalar, build),		PATH(sse, build),		 PATH(avx2, build),
+	PATH(avx512x16, build_avx512), PATH(avx512x32, build_avx512),
+};

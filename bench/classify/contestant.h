@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NO_MATCH = -1 };
+enum { NO_MATCH = -1, ACL_CONTESTANTS = 5 };
 
 /* As bench/classify/rules.ts writes it. An IPv4 address is the first word; words in host order. */
 struct rule {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "check.h"
+#include "evaluators.h"
 #include "sample.h"
 
 enum { IMAGES = 200, KEYS = 400 };
@@ -138,18 +139,18 @@ static struct fw_key random_key(uint64_t *seed)
 }
 
 /* Any batch, one key at a time, part by part, and by each set of instructions: one answer. */
-static void check_image(const struct sample *s, const struct fw_key *keys, uint32_t n)
+static void check_image(const struct sample *s, const struct evaluators *evaluators,
+			const struct fw_key *keys, uint32_t n)
 {
-	const struct fw_evaluator *evaluators[] = { &fw_evaluator_portable, fw_evaluator_avx2() };
 	struct fw_classes first[KEYS];
 	struct fw_tables *t;
 
 	CHECK(fw_tables_new(s->bytes, s->size, &t) == 0);
-	for (size_t e = 0; e < 2 && evaluators[e]; e++) {
+	for (size_t e = 0; e < evaluators->count; e++) {
 		uint32_t rules[KEYS], merged[KEYS], alone;
 		struct fw_classes classes[KEYS];
 
-		t->evaluator = evaluators[e];
+		t->evaluator = evaluators->of[e];
 		fw_classify(t, keys, n, rules, classes);
 		fw_find_classes(t, keys, n, classes);
 		for (uint32_t i = 0; i < n; i++)
@@ -179,6 +180,7 @@ static void check_image(const struct sample *s, const struct fw_key *keys, uint3
 
 int main(void)
 {
+	const struct evaluators evaluators = evaluators_here();
 	static struct sample s;
 	struct fw_key keys[KEYS];
 	uint64_t seed = 1;
@@ -191,13 +193,13 @@ int main(void)
 			keys[i].scalar[FW_FIELD_IN] %= 2;
 			keys[i].scalar[FW_FIELD_OUT] %= 2;
 		}
-		check_image(&s, keys, n);
+		check_image(&s, &evaluators, keys, n);
 	}
 	for (uint32_t i = 0; i < IMAGES; i++) {
 		for (uint32_t k = 0; k < KEYS; k++)
 			keys[k] = random_key(&seed);
 		sample_random(&s, &seed);
-		check_image(&s, keys, 1 + random_below(&seed, KEYS));
+		check_image(&s, &evaluators, keys, 1 + random_below(&seed, KEYS));
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "flows.h"
 
 #include "check.h"
+#include "evaluators.h"
 #include "sample.h"
 
 enum { IMAGES = 100, FLOWS = 300, BATCH = 257, ROUNDS = 30 };
@@ -48,10 +49,9 @@ static void check_batch(const struct fw_tables *t, struct fw_flows *f, const str
 	}
 }
 
-static void check_image(struct sample *s, uint64_t *seed)
+static void check_image(struct sample *s, const struct evaluators *evaluators, uint64_t *seed)
 {
 	static const uint32_t sizes[] = { 1, 2, 7, 64, 5000 };
-	const struct fw_evaluator *evaluators[] = { &fw_evaluator_portable, fw_evaluator_avx2() };
 	struct fw_key flows[FLOWS], keys[BATCH];
 	struct fw_flows *f;
 	struct fw_tables *t;
@@ -60,8 +60,8 @@ static void check_image(struct sample *s, uint64_t *seed)
 		flows[i] = random_key(seed);
 	sample_flow_cache(s, sizes[random_below(seed, 5)]);
 	CHECK(fw_tables_new(s->bytes, s->size, &t) == 0);
-	for (size_t e = 0; e < 2 && evaluators[e]; e++) {
-		t->evaluator = evaluators[e];
+	for (size_t e = 0; e < evaluators->count; e++) {
+		t->evaluator = evaluators->of[e];
 		CHECK(fw_flows_new(t, BATCH, &f) == 0);
 		for (uint32_t round = 0; f && round < ROUNDS; round++) {
 			/* Few enough that none is sent to rest. */
@@ -114,6 +114,7 @@ static void check_rest(struct sample *s)
 
 int main(void)
 {
+	const struct evaluators evaluators = evaluators_here();
 	static struct sample s;
 	uint64_t seed = 1;
 
@@ -122,7 +123,7 @@ int main(void)
 			sample_random(&s, &seed);
 		else
 			sample_image(&s);
-		check_image(&s, &seed);
+		check_image(&s, &evaluators, &seed);
 	}
 	sample_image(&s);
 	check_rest(&s);

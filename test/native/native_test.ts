@@ -14,12 +14,13 @@ const SKIPPED = 77;
 
 const FUZZ_SECONDS = 5;
 
-/** Runs a program of the Makefile's; resolves to what it said if it failed. */
+/** Runs a program of the Makefile's; resolves to what it said if it failed, and prints what else it says. */
 async function complaint(program: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(`${BUILD}${program}`, { args }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  if (code === SKIPPED) console.log(`${program}: ${text(stdout).trim()}`);
-  return code === 0 || code === SKIPPED ? "" : `exit ${code}\n${text(stdout)}${text(stderr)}`;
+  if (code !== 0 && code !== SKIPPED) return `exit ${code}\n${text(stdout)}${text(stderr)}`;
+  if (stdout.length > 0) console.log(`${program}: ${text(stdout).trim()}`);
+  return "";
 }
 
 /** A test that needs packages, or root besides; without them it says so and is ignored. */
