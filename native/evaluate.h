@@ -94,46 +94,55 @@ INLINE void keep_row(struct found_rows *f, uint32_t row, uint32_t lane, bool has
 		keep_if(&f->longs, row >> 31, row, lane);
 }
 
-/* The bits of a packet's app class. */
-INLINE const uint32_t *app_bits(const struct fw_tables *t, uint32_t app)
+/* All ones unless the packet's class on each of the scalar axes has the combination. */
+INLINE uint32_t forbidden(const struct fw_tables *t, uint32_t scalars, lanes *classes, uint32_t i,
+			  uint32_t combination)
 {
-	return (const uint32_t *)(const void *)t->app + (size_t)app * 2 * t->parted->app_words;
+	const size_t width = 2 * (size_t)t->parted->combination_words;
+	uint32_t bits = 1;
+
+	for (uint32_t a = 2; a < 2 + scalars; a++) {
+		const uint32_t *all = (const uint32_t *)(const void *)t->axes[a].dense;
+		bits &= all[classes[a][i] * width + combination / 32] >> combination % 32;
+	}
+	return (bits & 1) - 1;
 }
 
-/* All ones unless the combination is among the bits. */
-INLINE uint32_t forbidden(const uint32_t *bits, uint32_t combination)
-{
-	return (bits[combination / 32] >> combination % 32 & 1) - 1;
-}
-
-INLINE void take_ones(const struct fw_tables *t, const struct open_rows *w, const uint32_t *apps,
-		      uint32_t *rules)
+INLINE void take_ones(const struct fw_tables *t, uint32_t scalars, const struct open_rows *w,
+		      lanes *classes, uint32_t *rules)
 {
 	const uint32_t bits = t->parted->combination_bits;
 
 	for (uint32_t j = 0; j < w->count; j++) {
 		const uint32_t i = w->lanes[j], one = w->rows[j] & ~FW_ONE;
 		const uint32_t combination = one & ((UINT32_C(1) << bits) - 1);
-		rules[i] = smaller(rules[i], one >> bits | forbidden(app_bits(t, apps[i]), combination));
+		rules[i] = smaller(rules[i], one >> bits | forbidden(t, scalars, classes, i, combination));
 	}
 }
 
-/* Long rows say the rule at once. */
-INLINE void take_longs(const struct fw_tables *t, const struct open_rows *w, const uint32_t *apps,
-		       uint32_t *rules)
+/* Long rows say the rule at once; or, where there is more than one scalar axis, a row that is not long. */
+INLINE void take_longs(const struct fw_tables *t, uint32_t scalars, struct found_rows *f,
+		       lanes *classes, uint32_t *rules)
 {
+	const struct open_rows *w = &f->longs;
+
 	for (uint32_t j = 0; j < w->count; j++) {
 		const uint32_t i = w->lanes[j];
-		const uint64_t at = (uint64_t)(w->rows[j] & ~FW_BRANCH) * t->app_classes + apps[i];
-		rules[i] = smaller(rules[i], t->long_rows[at]);
+		const uint64_t row = w->rows[j] & ~FW_BRANCH;
+		const uint32_t said = t->long_rows[row * t->first_classes + classes[2][i]];
+		if (scalars > 1)
+			keep_row(f, said, i, false);
+		else
+			rules[i] = smaller(rules[i], said);
 	}
 }
 
 /*
- * The first rule of each list that the app class allows, if it is before what is known. All lists
+ * The first rule of each list that the scalar classes allow, if it is before what is known. All lists
  * are walked together, a step at a time, until none is left; most need a step or two.
  */
-INLINE void walk(const struct fw_tables *t, struct open_rows *w, const uint32_t *apps, uint32_t *rules)
+INLINE void walk(const struct fw_tables *t, uint32_t scalars, struct open_rows *w, lanes *classes,
+		 uint32_t *rules)
 {
 	const struct fw_candidate *lists = t->lists;
 
@@ -142,7 +151,7 @@ INLINE void walk(const struct fw_tables *t, struct open_rows *w, const uint32_t 
 		for (uint32_t j = 0; j < left; j++) {
 			const uint32_t row = w->rows[j], i = w->lanes[j];
 			const uint32_t rule = lists[row].rule, combination = lists[row].combination;
-			const uint32_t no = forbidden(app_bits(t, apps[i]), combination & ~FW_LAST);
+			const uint32_t no = forbidden(t, scalars, classes, i, combination & ~FW_LAST);
 			const uint32_t later = rules[i] <= rule;
 			rules[i] = smaller(rules[i], rule | no);
 			w->rows[still] = row + 1;
@@ -227,7 +236,8 @@ INLINE const uint32_t *destination_numbers(uint32_t kind, lanes *classes, const 
  * found, and lists while those are looked at that are no lists.
  */
 INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, uint32_t count,
-			lanes *classes, uint32_t n, bool has_longs, uint32_t *rules)
+			lanes *classes, uint32_t n, bool has_longs, uint32_t scalars,
+			uint32_t *rules)
 {
 	const size_t source_width = t->parted->source_width;
 	const size_t destination_width = t->parted->destination_width;
@@ -260,21 +270,25 @@ INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, 
 			open_buckets(g, source_numbers(g->kind, classes, sources),
 				     destination_numbers(g->kind, classes, destinations),
 				     &pairs[g->kind], has_longs, &found);
+	if (scalars > 1)
+		take_longs(t, scalars, &found, classes, rules);
 	for (uint32_t j = 0; j < found.lists.count; j++)
 		__builtin_prefetch(&t->lists[found.lists.rows[j]]);
-	take_ones(t, &found.ones, classes[2], rules);
-	if (has_longs)
-		take_longs(t, &found.longs, classes[2], rules);
-	walk(t, &found.lists, classes[2], rules);
+	take_ones(t, scalars, &found.ones, classes, rules);
+	if (scalars == 1 && has_longs)
+		take_longs(t, scalars, &found, classes, rules);
+	walk(t, scalars, &found.lists, classes, rules);
 }
 
 static void groups(const struct fw_tables *t, const struct fw_rows *first, uint32_t count, lanes *classes,
 		   uint32_t n, uint32_t *rules)
 {
-	if (t->parted->table_count > 0)
-		groups_with(t, first, count, classes, n, true, rules);
+	if (t->scalar_count > 1)
+		groups_with(t, first, count, classes, n, true, t->scalar_count, rules);
+	else if (t->parted->table_count > 0)
+		groups_with(t, first, count, classes, n, true, 1, rules);
 	else
-		groups_with(t, first, count, classes, n, false, rules);
+		groups_with(t, first, count, classes, n, false, 1, rules);
 }
 
 INLINE void find_rules(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t *rules)

@@ -393,9 +393,9 @@ INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier
 	if (!t->parted)
 		return;
 	if (axis->kind == FW_AXIS_SCALAR) {
-		const uint32_t width = t->parted->app_words;
+		const uint32_t width = t->parted->combination_words;
 		for (uint32_t i = 0; i < n; i++)
-			__builtin_prefetch(t->app + (size_t)classes[i] * width);
+			__builtin_prefetch(axis->dense + (size_t)classes[i] * width);
 	} else {
 		const bool source = axis->kind == FW_AXIS_SOURCE;
 		const uint32_t *records = source ? t->sources : t->destinations;

@@ -57,7 +57,7 @@ struct fw_classifier {
 	const struct fw_product *products;
 	const struct fw_search *v4; /* address */
 	const struct fw_search *v6;
-	const uint64_t *dense; /* one row a class, by the back end */
+	const uint64_t *dense; /* one row a class, by the back end; parted: of combinations */
 	const struct fw_row *sparse;
 	const struct fw_row *effects; /* NULL if no rule counts or depends */
 };
@@ -100,10 +100,10 @@ struct fw_tables {
 	const struct fw_parted *parted;
 	const uint32_t *sources; /* parted->source_width for each class, the last with its part */
 	const uint32_t *destinations;
-	const uint64_t *app; /* bits of each app class */
 	const struct fw_candidate *lists;
-	const uint32_t *long_rows;
-	uint32_t app_classes;
+	const uint32_t *long_rows; /* first_classes for each */
+	uint32_t first_classes; /* of the first scalar axis */
+	uint32_t scalar_count; /* scalar axes, behind those of the addresses */
 	struct fw_rows groups[FW_GROUP_COUNT];
 	struct fw_classifier axes[FW_MAX_AXES];
 	struct fw_product products[FW_MAX_FOLDS];

@@ -156,21 +156,12 @@ static bool lists_ok(const struct fw_tables *t, const struct fw_parted *p)
 	for (uint32_t i = 0; i < p->list_count; i++) {
 		const struct fw_candidate *c = &t->lists[i];
 		const bool last = c->combination & FW_LAST;
-		if (!decides_or_none(t, c->rule) || (c->combination & ~FW_LAST) / 64 >= p->app_words)
+		if (!decides_or_none(t, c->rule) ||
+		    (c->combination & ~FW_LAST) / 64 >= p->combination_words)
 			return false;
 		if (!last && (i + 1 == p->list_count || c->rule > c[1].rule))
 			return false;
 	}
-	return true;
-}
-
-static bool long_rows_ok(const struct fw_tables *t, const struct fw_parted *p)
-{
-	if (p->table_count > 0 && !t->long_rows)
-		return false;
-	for (uint64_t i = 0; i < (uint64_t)p->table_count * t->app_classes; i++)
-		if (!decides_or_none(t, t->long_rows[i]))
-			return false;
 	return true;
 }
 
@@ -183,8 +174,21 @@ static bool row_ok(const struct fw_tables *t, uint32_t row)
 		return (row & ~FW_BRANCH) < p->table_count;
 	if (row & FW_ONE)
 		return decides_or_none(t, one >> bits) &&
-		       (one & ((UINT32_C(1) << bits) - 1)) / 64 < p->app_words;
+		       (one & ((UINT32_C(1) << bits) - 1)) / 64 < p->combination_words;
 	return row < p->list_count;
+}
+
+/* Long rows say rules; where there are more scalar axes than one rows, which are not long again. */
+static bool long_rows_ok(const struct fw_tables *t, const struct fw_parted *p)
+{
+	if (p->table_count > 0 && !t->long_rows)
+		return false;
+	for (uint64_t i = 0; i < (uint64_t)p->table_count * t->first_classes; i++) {
+		const uint32_t said = t->long_rows[i];
+		if (t->scalar_count > 1 ? said & FW_BRANCH || !row_ok(t, said) : !decides_or_none(t, said))
+			return false;
+	}
+	return true;
 }
 
 /* How many numbers a side of a group has. */
@@ -266,6 +270,23 @@ static const uint32_t *find_records(const struct fw_tables *t, uint32_t at, uint
 	return records;
 }
 
+/* Source, destination, and scalar axes, whose classes have bits of combinations. */
+static bool find_combinations(struct fw_tables *t, uint32_t words)
+{
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+
+	t->first_classes = axes[2].classes;
+	t->scalar_count = t->axis_count - 2;
+	for (uint32_t i = 2; i < t->axis_count; i++) {
+		struct fw_classifier *c = &t->axes[i];
+		const uint64_t size = (uint64_t)axes[i].classes * words;
+		c->dense = fw_section(t, axes[i].decide_at, size, sizeof *c->dense);
+		if (axes[i].kind != FW_AXIS_SCALAR || !c->dense)
+			return false;
+	}
+	return true;
+}
+
 static bool find_parted(struct fw_tables *t)
 {
 	const struct fw_header *h = t->header;
@@ -274,23 +295,22 @@ static bool find_parted(struct fw_tables *t)
 
 	if (h->back_end != FW_BACK_END_PARTED)
 		return h->back_end < FW_BACK_END_COUNT;
-	if (t->axis_count != 3 || axes[0].kind != FW_AXIS_SOURCE ||
-	    axes[1].kind != FW_AXIS_DESTINATION || axes[2].kind != FW_AXIS_SCALAR)
+	if (t->axis_count < 3 || axes[0].kind != FW_AXIS_SOURCE ||
+	    axes[1].kind != FW_AXIS_DESTINATION)
 		return false;
 	const struct fw_parted *p = t->parted = fw_section(t, h->parted_at, 1, sizeof *t->parted);
-	if (!p || p->group_count == 0 || p->group_count > FW_GROUP_COUNT || p->app_words == 0 ||
-	    p->combination_bits > 30 || p->pad != 0)
+	if (!p || p->group_count == 0 || p->group_count > FW_GROUP_COUNT ||
+	    p->combination_words == 0 || p->combination_bits > 30 ||
+	    !find_combinations(t, p->combination_words))
 		return false;
-	t->app_classes = axes[2].classes;
 	t->sources = find_records(t, p->sources_at, p->source_width, axes[0].classes, p->source_parts);
 	t->destinations = find_records(t, p->destinations_at, p->destination_width, axes[1].classes,
 				       p->destination_parts);
-	t->app = fw_section(t, p->app_at, (uint64_t)t->app_classes * p->app_words, sizeof *t->app);
 	t->lists = fw_section(t, p->lists_at, p->list_count, sizeof *t->lists);
-	t->long_rows = fw_section(t, p->tables_at, (uint64_t)p->table_count * t->app_classes,
-			       sizeof *t->long_rows);
+	t->long_rows = fw_section(t, p->tables_at, (uint64_t)p->table_count * t->first_classes,
+				  sizeof *t->long_rows);
 	const struct fw_group *groups = fw_section(t, p->groups_at, p->group_count, sizeof *groups);
-	if (!groups || !t->sources || !t->destinations || !t->app || !lists_ok(t, p) ||
+	if (!groups || !t->sources || !t->destinations || !lists_ok(t, p) ||
 	    !long_rows_ok(t, p))
 		return false;
 	for (uint32_t i = 0; i < p->group_count; i++) {

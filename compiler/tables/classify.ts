@@ -22,7 +22,7 @@ import {
   SEPARATORS,
   WAYS,
 } from "./layout.ts";
-import { bucketOf } from "./parted.ts";
+import { bucketOf } from "./buckets.ts";
 import { denseWords } from "./rows.ts";
 import type { Leaf } from "./tree.ts";
 
@@ -171,28 +171,46 @@ function* ones(bits: bigint): Generator<number> {
 function groupRule(tables: Tables, group: ReadOf<"group">, classes: readonly number[]): number {
   const { view, axes } = tables;
   const parted = tables.parted!;
-  const [s, d, app] = classes as [number, number, number];
+  const [s, d, first] = classes as [number, number, number];
   const kind = LISTS.group.names[group.kind]!;
   const source = partOf(view, parted.sources_at, parted.source_width, s);
   const destination = partOf(view, parted.destinations_at, parted.destination_width, d);
   if (skips(group) && (source.lone || destination.lone)) return NO_RULE;
   const byClass = (side: "source" | "destination") => kind === "pair" || kind === side;
-  const row = rowOf(
+  let row = rowOf(
     view,
     group,
     byClass("source") ? s : source.part,
     byClass("destination") ? d : destination.part,
   );
   if (row >= BRANCH) {
-    const at = (row - BRANCH) * axes[2]!.classes + app;
-    return view.getUint32(parted.tables_at + 4 * at, true);
+    const said = longRowAt(tables, row, first);
+    if (axes.length === 3) return said;
+    row = said;
   }
-  const bits = parted.app_at + 8 * app * parted.app_words;
-  for (const { rule, combination } of candidates(tables, row)) {
-    const word = view.getUint32(bits + 4 * (combination >>> 5), true);
-    if (word >>> (combination & 31) & 1) return rule;
-  }
-  return NO_RULE;
+  const found = candidates(tables, row).find(({ combination }) =>
+    classes.every((cls, axis) => axis < 2 || hasCombination(tables, axis, cls, combination))
+  );
+  return found?.rule ?? NO_RULE;
+}
+
+/** What a long row says of a class of the first scalar axis: a rule, or a row if there are more axes. */
+export function longRowAt({ view, axes, parted }: Tables, row: number, first: number): number {
+  return view.getUint32(
+    parted!.tables_at + 4 * ((row - BRANCH) * axes[2]!.classes + first),
+    true,
+  );
+}
+
+/** Whether a class of a scalar axis of the partitions leaves a combination possible. */
+export function hasCombination(
+  { view, axes, parted }: Tables,
+  axis: number,
+  cls: number,
+  combination: number,
+): boolean {
+  const bits = axes[axis]!.decide_at + 8 * cls * parted!.combination_words;
+  return (view.getUint32(bits + 4 * (combination >>> 5), true) >>> (combination & 31) & 1) === 1;
 }
 
 /** Whether classes that are lone are not looked for in a group. */

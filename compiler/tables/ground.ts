@@ -44,6 +44,8 @@ interface ScalarAxis {
   /** For each piece of a field, the number in `bits` of the combinations that it leaves. */
   readonly leaves: ReadonlyMap<Field, Int32Array>;
   readonly bits: BitSets;
+  /** Those that are known, by what fields can be. */
+  readonly states: Map<string, readonly State[]>;
 }
 
 /** Pieces of scalar fields that the tables give one class, and the rules one set of combinations. */
@@ -109,10 +111,19 @@ export class Ground {
   }
 
   /** All that the scalar fields of an axis can come to in packets of a shape. */
-  states(axis: ScalarAxis, shape: number): State[] {
-    const { tables } = this;
+  states(axis: ScalarAxis, shape: number): readonly State[] {
     const whole = this.space.whole(shape);
     const ofField = (field: Field) => whole.sets[this.space.fields.indexOf(field)]!;
+    // Shapes that differ in other fields have the same.
+    const fields = [...axis.axis ? fieldsOf(this.tables, axis.axis) : [], ...axis.leaves.keys()];
+    const key = fields.map((field) => ofField(field).join()).join(" ");
+    const known = axis.states.get(key) ?? this.#statesOf(axis, shape, ofField);
+    axis.states.set(key, known);
+    return known;
+  }
+
+  #statesOf(axis: ScalarAxis, shape: number, ofField: (field: Field) => Ordinals): State[] {
+    const { tables } = this;
     let states: State[] = [{ cls: 0, left: axis.bits.full, path: undefined }];
     const read = new Set<Field>();
     const folds = axis.axis
@@ -233,7 +244,7 @@ function scalarAxis(
     });
     return [line.field, left];
   }));
-  return { axis, of, combinations, leaves, bits };
+  return { axis, of, combinations, leaves, bits, states: new Map() };
 }
 
 /** States once one more field is known. */

@@ -22,7 +22,8 @@ import {
   SEPARATORS,
   writeRecord,
 } from "./layout.ts";
-import type { Buckets, Parted, Records, RowMap } from "./parted.ts";
+import type { Buckets } from "./buckets.ts";
+import type { Parted, Records, RowMap } from "./parted.ts";
 import type { Axis, Plan } from "./plan.ts";
 import type { SparseRow } from "./rows.ts";
 import type { Fold, Step } from "./scalar.ts";
@@ -76,7 +77,7 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     step_count: stepRecords.length,
     trees_at: out.records(RECORDS.tree, trees),
     tree_count: trees.length,
-    parted_at: tables.parted ? partedRecord(out, tables.parted) : 0,
+    parted_at: tables.parted ? partedRecord(out, tables.parted, tables.axes) : 0,
     numbers_at: out.array(Uint32Array.from(numbers)),
     number_count: numbers.length,
     blocks_at: out.records(RECORDS.block, blocks.map((block) => ({ ...block, pad: 0 }))),
@@ -320,9 +321,9 @@ function lowBytes(nodes: readonly LowNode[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(view.buffer);
 }
 
-function partedRecord(out: Writer, tables: Parted): number {
-  const { sources, destinations, app, appWords, lists, groups, combinationBits } = tables;
-  const appClasses = app.length / (2 * appWords);
+function partedRecord(out: Writer, tables: Parted, axes: readonly Axis[]): number {
+  const { sources, destinations, lists, groups, combinationBits } = tables;
+  const first = axes.find(({ kind }) => kind === "scalar")!;
   const at = { source: out.array(sources.words), destination: out.array(destinations.words) };
   const none = { source_stride: 0, destination_stride: 0, rows_at: 0 };
   const unhashed = { buckets_at: 0, block_count: 0, bucket_ways: 0, multipliers_at: 0 };
@@ -358,14 +359,12 @@ function partedRecord(out: Writer, tables: Parted): number {
     destination_parts: parts(destinations),
     groups_at: out.records(RECORDS.group, groupRecords),
     group_count: groups.length,
-    app_at: out.array(app),
-    app_words: appWords,
+    combination_words: first.dense!.length / 2 / first.classes,
     lists_at: out.array(lists),
     list_count: lists.length / 2,
     tables_at: out.array(tables.tables),
-    table_count: tables.tables.length / appClasses,
+    table_count: tables.tables.length / first.classes,
     combination_bits: combinationBits,
-    pad: 0,
   }]);
 }
 

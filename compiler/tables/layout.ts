@@ -16,8 +16,8 @@
  *      rule's, whose number stands in `decide`;
  *    - `sparse`: the same, with rows of three levels that leave out what is zero (`row`);
  *    - `parted`: up to four groups (`group`), each a map from the addresses' classes to a short list
- *      of rules, of which the first that the scalar class allows (`app`) is its own; the smallest
- *      number of the four decides.
+ *      of rules, of which the first is its own whose combination, what it asks besides addresses, all
+ *      scalar classes have; the smallest number of the four decides.
  * 3. Rules that never decide (`match`) have sparse rows of their own (`effects`); those that match
  *    before the deciding rule are counted.
  *
@@ -60,7 +60,7 @@ function record<F extends string>(
 }
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-export const FORMAT = 7;
+export const FORMAT = 8;
 
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
@@ -195,7 +195,7 @@ export const RECORDS = {
     rule_count: ["u32", "at least 1"],
     back_end: ["u32", "enum fw_back_end"],
     axes_at: ["u32", "`axis` records"],
-    axis_count: ["u32", "1 to 16; parted: source, destination, scalar"],
+    axis_count: ["u32", "1 to 16; parted: source, destination, and one scalar or more"],
     folds_at: ["u32", "`fold` records of all scalar axes"],
     fold_count: ["u32", "0 to 64"],
     steps_at: ["u32", "`step` records of all folds"],
@@ -263,7 +263,11 @@ export const RECORDS = {
     fold_count: ["u32", "scalar: its number of folds, at least 1"],
     v4_tree: ["u32", "address: a tree that is not wide"],
     v6_tree: ["u32", "address: a wide tree"],
-    decide_at: ["u32", "dense: u64 words, one row a class; sparse: one `row` a class; parted: 0"],
+    decide_at: [
+      "u32",
+      "dense: u64 words, one row a class; sparse: one `row` a class; parted: of a scalar axis, " +
+      "combination_words u64 a class with a bit for each combination that it leaves",
+    ],
     effect_at: ["u32", "one `row` a class, or 0"],
   }),
   need: record("The conditions behind a bit of an effect row, in the order they are tried.", {
@@ -383,18 +387,20 @@ export const RECORDS = {
     destination_parts: ["u32", "1 to the classes"],
     groups_at: ["u32", "`group` records"],
     group_count: ["u32", "1 to 4, each kind at most once"],
-    app_at: ["u32", "u64 words: for each app class a bit a combination"],
-    app_words: ["u32", "of a class, at least 1"],
+    combination_words: ["u32", "u64 words of a class of a scalar axis, at least 1"],
     lists_at: ["u32", "`candidate` records: short rows; the first is empty, and is NO_RULE"],
     list_count: ["u32", "at least 1"],
-    tables_at: ["u32", "u32 rule, or NO_RULE: [long row][app class]"],
+    tables_at: [
+      "u32",
+      "u32 [long row][class of the first scalar axis]: a rule, or NO_RULE; where there are more scalar " +
+      "axes a row that is not long",
+    ],
     table_count: ["u32", "long rows"],
     combination_bits: ["u32", "of a row of one rule, at most 30"],
-    pad: ["u32", "0"],
   }),
-  candidate: record("A rule of a short row, if the packet's app class has the combination.", {
+  candidate: record("A rule of a short row, if the packet's scalar classes have the combination.", {
     rule: ["u32", ""],
-    combination: ["u32", "a bit of `app`, and LAST if the row ends here"],
+    combination: ["u32", "a bit of their words, and LAST if the row ends here"],
   }),
   group: record(
     "Rows of pairs: a place in `lists`; BRANCH and the number of a long row; or ONE, a rule times " +

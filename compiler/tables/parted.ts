@@ -9,59 +9,33 @@
  * groups find decides. Few entries that are wide on both sides join those of one side.
  *
  * A short row is a list of rules, each with its *combination*, what it asks besides addresses. It is
- * walked until one holds, and whether it does is a bit in the row of the packet's app class. A long
- * row is a table by app class. What stands where a packet reads is laid out by cache lines: a row of
- * one rule says it itself, a class has its part beside its own rows, lists keep to a line, and the
- * combinations of most entries come first.
+ * walked until one holds, and whether it does is a bit in the row of the packet's class on each scalar
+ * axis. A long row is a table by the class on the first of them (`lists.ts`). What stands where a
+ * packet reads is laid out by cache lines: a row of one rule says it itself, a class has its part
+ * beside its own rows, lists keep to a line, and the combinations of most entries come first.
  *
  * @module
  */
-import {
-  type Bits,
-  type Classes,
-  groupBy,
-  Numbering,
-  onesOf,
-  setBit,
-  setsOfClass,
-} from "./classes.ts";
-import {
-  BLOCK_BUCKETS,
-  BRANCH,
-  LAST,
-  LONE,
-  NO_PAIR,
-  ONE,
-  PAIR_MIX,
-  PAIR_SPREAD,
-  RECORDS,
-  SECTION_ALIGN,
-} from "./layout.ts";
+import { type Buckets, hashPairs } from "./buckets.ts";
+import { type Classes, groupBy, Numbering, setsOfClass } from "./classes.ts";
+import { LONE, SECTION_ALIGN } from "./layout.ts";
+import { type Asked, Rows } from "./lists.ts";
 
 /** What an entry asks for: a set of source addresses, one of destinations, and a combination. */
-export interface PartedInput {
+export interface PartedInput extends Asked {
   readonly source: Classes;
   readonly destination: Classes;
-  /** For each app class, the combinations it can still be. */
-  readonly app: readonly Bits[];
-  readonly combinations: number;
-  /** By entry; ascending rules. */
+  /** By entry. */
   readonly sourceSet: Uint32Array<ArrayBuffer>;
   readonly destinationSet: Uint32Array<ArrayBuffer>;
-  readonly combination: Uint32Array<ArrayBuffer>;
-  readonly rule: Uint32Array<ArrayBuffer>;
 }
 
 export interface Parted {
   readonly sources: Records;
   readonly destinations: Records;
-  /** For each app class, a bit a combination, by the numbers that lists have of them. */
-  readonly app: Bits;
-  /** Pairs of u32 in `app` that a class has. */
-  readonly appWords: number;
   /** Rule and combination; the last of a row with LAST. The first row is MISSING. */
   readonly lists: Uint32Array<ArrayBuffer>;
-  /** `[long row][app class]`: a rule, or MISSING. */
+  /** `[long row][class on the first scalar axis]`: a rule, or MISSING; with more axes a row. */
   readonly tables: Uint32Array<ArrayBuffer>;
   /** Bits of a combination in a row that is ONE. */
   readonly combinationBits: number;
@@ -96,55 +70,20 @@ export type RowMap =
   | { readonly side: "source" | "destination" }
   | { readonly buckets: Buckets };
 
-export interface Buckets {
-  /** Keys of a bucket: 8 of 32 bits, or 4 of 64 where numbers need more than 16. */
-  readonly ways: 4 | 8;
-  /** One a block of BLOCK_BUCKETS buckets. */
-  readonly multipliers: Uint32Array<ArrayBuffer>;
-  /** `[bucket][way]`: a pair, NO_PAIR where empty, and its row. */
-  readonly source: Uint32Array<ArrayBuffer>;
-  readonly destination: Uint32Array<ArrayBuffer>;
-  readonly row: Uint32Array<ArrayBuffer>;
-}
-
-/** No rule. */
-export const MISSING = 0xffffffff;
-
 /** Sets in at most so many classes are narrow, if their pairs are no more than that for each entry. */
 const NARROW = { limit: 64, pairs: 8 };
 /** The same where many sets would be wide, if few are then: parts make tables that pairs do not. */
 const LESS_NARROW = { limit: 256, pairs: 24 };
 const FEW_WIDE = 32;
-/** Numbers in the tables of rows that most classes lead to: they stay near the processor. */
-const NEAR_TABLES = 1 << 15;
-/** Rows of more rules than that are tables as well, within a larger cap; of the first if they can be. */
-const LONG = [8, 64];
-const MAX_TABLES = 1 << 22;
 /** Pairs of a group that others have joined, and candidates in its rows if all meet all. */
 const MAX_JOINED = { pairs: 1 << 16, candidates: 1 << 13 };
 /** Numbers in the record of a class: a cache line. */
 const MAX_RECORD = SECTION_ALIGN / 4;
-/** Rules of a list in a cache line. */
-const LINE = SECTION_ALIGN / RECORDS.candidate.size;
-/** Bits of a row that is ONE. */
-const ONE_BITS = 30;
-/** Rules of all short rows. */
-const MAX_LISTS = 1 << 22;
 /** Pairs of numbers that are looked at to make a map. */
 const MAX_PAIRS = 1 << 24;
-/** Words of the app classes' rows. */
-const MAX_APP_WORDS = 1 << 22;
-/** Share of a bucket's ways that pairs fill, on average. */
-const FILL = { 4: 0.5, 8: 0.6 };
-const MAX_BLOCKS = 1 << 17;
-/** Multipliers that are tried for one block. */
-const MOST_TRIED = 1 << 12;
-
 /** The partitions, or undefined if a table of theirs would be too large. */
 export function parted(input: PartedInput): Parted | undefined {
-  const { source, destination, sourceSet, destinationSet, app, combinations } = input;
-  const appWords = Math.max(1, combinations + 63 >>> 6);
-  if (app.length * appWords > MAX_APP_WORDS) return undefined;
+  const { source, destination, sourceSet, destinationSet } = input;
   const limit = narrowLimit(input);
   const isWide = (classes: Classes) => Uint8Array.from(classes.covers, (n) => n > limit ? 1 : 0);
   const wideSource = isWide(source), wideDestination = isWide(destination);
@@ -157,8 +96,7 @@ export function parted(input: PartedInput): Parted | undefined {
 
   const sources = partsOf(source, wideSource);
   const destinations = partsOf(destination, wideDestination);
-  const number = byFrequency(input);
-  const rows = new Rows(input, number);
+  const rows = new Rows(input);
   const sourceClasses = { setOf: sourceSet, members: setsByClass(source), sizes: undefined };
   const sourceParts = { ...sources, setOf: sourceSet };
   const destinationClasses = {
@@ -212,23 +150,11 @@ export function parted(input: PartedInput): Parted | undefined {
   return {
     sources: records.source,
     destinations: records.destination,
-    app: appBits(app, appWords, number),
-    appWords,
     lists,
     tables,
     combinationBits: rows.combinationBits,
     groups,
   };
-}
-
-/** A number for each combination, the one of most entries first. */
-function byFrequency({ combination, combinations }: PartedInput): Uint32Array<ArrayBuffer> {
-  const entries = new Uint32Array(combinations);
-  for (const own of combination) entries[own]!++;
-  const order = [...entries.keys()].sort((a, b) => entries[b]! - entries[a]! || a - b);
-  const number = new Uint32Array(combinations);
-  for (const [i, own] of order.entries()) number[own] = i;
-  return number;
 }
 
 /** The records of a side's classes, with room for so many rows each if they fit a cache line. */
@@ -310,115 +236,6 @@ function joinable(entries: readonly number[], others: readonly number[], one: Si
     entries.length * others.length <= MAX_JOINED.candidates;
 }
 
-/** A bit for each combination of each app class. */
-function appBits(app: readonly Bits[], words: number, number: Uint32Array<ArrayBuffer>): Bits {
-  const bits = new Uint32Array(app.length * words * 2);
-  for (const [cls, members] of app.entries()) {
-    const row = bits.subarray(cls * words * 2, (cls + 1) * words * 2);
-    for (const combination of onesOf(members)) setBit(row, number[combination]!);
-  }
-  return bits;
-}
-
-/** All rows, each once; the first is empty. */
-class Rows {
-  readonly combinationBits: number;
-  readonly #input: PartedInput;
-  readonly #number: Uint32Array<ArrayBuffer>;
-  readonly #rows = new Numbering<readonly number[]>();
-  /** Pairs of classes that lead to each row. */
-  readonly #pairs: number[] = [];
-  readonly #seen: Uint32Array<ArrayBuffer>;
-  #turn = 0;
-
-  /** `number` is that of each combination in lists. */
-  constructor(input: PartedInput, number: Uint32Array<ArrayBuffer>) {
-    this.combinationBits = Math.ceil(Math.log2(Math.max(2, input.combinations)));
-    this.#input = input;
-    this.#number = number;
-    this.#seen = new Uint32Array(input.combinations);
-    this.row([], 0);
-  }
-
-  /** The number of the row of some entries, which ascend, to which so many pairs of classes lead. */
-  row(entries: readonly number[], pairs: number): number {
-    // An entry with the combination of an earlier one is never first.
-    this.#turn++;
-    const kept: number[] = [];
-    for (const entry of entries) {
-      const own = this.#input.combination[entry]!;
-      if (this.#seen[own] === this.#turn) continue;
-      this.#seen[own] = this.#turn;
-      kept.push(entry);
-    }
-    const number = this.#rows.number(kept);
-    this.#pairs[number] = (this.#pairs[number] ?? 0) + pairs;
-    return number;
-  }
-
-  /** The rows that are tables; undefined if they would be too large. */
-  #tables(): Set<number> | undefined {
-    const rows = this.#rows.all, size = this.#input.app.length;
-    const steps = (row: number) => (rows[row]!.length - 1) * this.#pairs[row]!;
-    const several = [...rows.keys()].filter((row) => rows[row]!.length > 1);
-    const near = several.sort((a, b) => steps(b) - steps(a) || a - b)
-      .slice(0, Math.floor(NEAR_TABLES / size));
-    for (const length of LONG) {
-      const found = new Set([...near, ...several.filter((row) => rows[row]!.length > length)]);
-      if (found.size * size <= MAX_TABLES) return found;
-    }
-    return undefined;
-  }
-
-  /** Lays out lists and tables; the place of each row. Undefined if they would be too large. */
-  place() {
-    const { combination, combinations, rule, app } = this.#input;
-    const rows = this.#rows.all;
-    const long = this.#tables();
-    if (!long) return undefined;
-    const classesOf = transpose(app, combinations);
-    const numbering = new Numbering<Uint32Array<ArrayBuffer>>();
-    const lists = [MISSING, LAST];
-    const places = rows.map((row, i) => {
-      if (row.length === 0) return 0;
-      if (long.has(i)) {
-        const table = new Uint32Array(app.length).fill(MISSING);
-        for (const entry of row.toReversed()) {
-          for (const cls of classesOf[combination[entry]!]!) table[cls] = rule[entry]!;
-        }
-        return BRANCH + numbering.number(table);
-      }
-      const one = row.length === 1 ? this.#one(row[0]!) : undefined;
-      if (one !== undefined) return one;
-      while (row.length <= LINE && lists.length / 2 % LINE + row.length > LINE) {
-        lists.push(MISSING, LAST);
-      }
-      const place = lists.length / 2;
-      for (const entry of row) lists.push(rule[entry]!, this.#number[combination[entry]!]!);
-      lists[lists.length - 1]! += LAST;
-      return place;
-    });
-    if (lists.length > 2 * MAX_LISTS) return undefined;
-    const tables = new Uint32Array(numbering.all.length * app.length);
-    for (const [i, table] of numbering.all.entries()) tables.set(table, i * app.length);
-    return { places, lists: Uint32Array.from(lists), tables };
-  }
-
-  /** A row of one rule as a number, undefined if it has no room there. */
-  #one(entry: number): number | undefined {
-    const own = this.#input.rule[entry]! * 2 ** this.combinationBits;
-    const row = own + this.#number[this.#input.combination[entry]!]!;
-    return row < 2 ** ONE_BITS ? ONE + row : undefined;
-  }
-}
-
-/** For each member of bit sets, the sets it is in. */
-function transpose(sets: readonly Bits[], members: number): number[][] {
-  const lists: number[][] = Array.from({ length: members }, () => []);
-  for (const [i, bits] of sets.entries()) for (const member of onesOf(bits)) lists[member]!.push(i);
-  return lists;
-}
-
 /** One side of a group: the set of each entry, and those that each class or part is in. */
 interface Side {
   readonly setOf: Uint32Array<ArrayBuffer>;
@@ -486,92 +303,4 @@ function mapOf({ height, width, sources, destinations, rows }: Pairs): RowMap | 
   const ways = Math.max(height, width) < 0xffff ? 8 : 4;
   const buckets = hashPairs(ways, sources, destinations, rows);
   return buckets && { buckets };
-}
-
-/**
- * Pairs into buckets of a cache line. A block of buckets has a multiplier of its own, the first by
- * which none of its buckets overflows: so they are filled well, and a pair has one place to be
- * (after hash and displace; Pagh, Hash and Displace, 1999).
- */
-function hashPairs(
-  ways: 4 | 8,
-  source: readonly number[],
-  destination: readonly number[],
-  row: readonly number[],
-): Buckets | undefined {
-  const hashes = Uint32Array.from(source, (s, i) => hashOf(s, destination[i]!));
-  let blocks = Math.max(1, Math.ceil(source.length / (BLOCK_BUCKETS * ways * FILL[ways])));
-  for (; blocks <= MAX_BLOCKS; blocks = Math.ceil(blocks * 1.1)) {
-    const multipliers = multipliersFor(hashes, blocks, ways);
-    if (!multipliers) continue;
-    const buckets = blocks * BLOCK_BUCKETS;
-    const filled = new Uint8Array(buckets);
-    const result = {
-      source: new Uint32Array(buckets * ways).fill(NO_PAIR),
-      destination: new Uint32Array(buckets * ways).fill(NO_PAIR),
-      row: new Uint32Array(buckets * ways),
-    };
-    for (let i = 0; i < hashes.length; i++) {
-      const block = blockOf(hashes[i]!, blocks);
-      const bucket = bucketIn(hashes[i]!, block, multipliers[block]!);
-      const at = bucket * ways + filled[bucket]!++;
-      result.source[at] = source[i]!;
-      result.destination[at] = destination[i]!;
-      result.row[at] = row[i]!;
-    }
-    return { ways, multipliers, ...result };
-  }
-  return undefined;
-}
-
-/** The multiplier of each block; undefined if some block is too full for all that are tried. */
-function multipliersFor(hashes: Uint32Array, blocks: number, ways: number) {
-  const first = new Uint32Array(blocks + 1);
-  for (const hash of hashes) first[blockOf(hash, blocks) + 1]!++;
-  for (let b = 0; b < blocks; b++) first[b + 1]! += first[b]!;
-  const sorted = new Uint32Array(hashes.length), next = first.slice();
-  for (const hash of hashes) sorted[next[blockOf(hash, blocks)]!++] = hash;
-  const multipliers = new Uint32Array(blocks);
-  const filled = new Uint8Array(BLOCK_BUCKETS);
-  const fits = (block: number, multiplier: number) => {
-    filled.fill(0);
-    for (let i = first[block]!; i < first[block + 1]!; i++) {
-      if (filled[bucketIn(sorted[i]!, 0, multiplier)]!++ === ways) return false;
-    }
-    return true;
-  };
-  for (let block = 0; block < blocks; block++) {
-    let tried = 0, multiplier = 1;
-    while (!fits(block, multiplier)) {
-      if (++tried === MOST_TRIED) return undefined;
-      multiplier = (Math.imul(tried, 0x85ebca6b) | 1) >>> 0;
-    }
-    multipliers[block] = multiplier;
-  }
-  return multipliers;
-}
-
-function hashOf(source: number, destination: number): number {
-  return Math.imul(Math.imul(source, PAIR_MIX) + destination, PAIR_SPREAD) >>> 0;
-}
-
-/** A hash as a fraction of all blocks, without a division (Lemire 2016). */
-function blockOf(hash: number, blocks: number): number {
-  return Math.floor(hash * blocks / 2 ** 32);
-}
-
-function bucketIn(hash: number, block: number, multiplier: number): number {
-  return block * BLOCK_BUCKETS + (Math.imul(hash, multiplier) >>> 28);
-}
-
-/** The bucket of a pair, if there are so many blocks, of which each has a multiplier. */
-export function bucketOf(
-  source: number,
-  destination: number,
-  blocks: number,
-  multiplier: (block: number) => number,
-): number {
-  const hash = hashOf(source, destination);
-  const block = blockOf(hash, blocks);
-  return bucketIn(hash, block, multiplier(block));
 }

@@ -16,6 +16,7 @@ import { type Bits, type Classes, classesOf, groupBy, onesOf } from "./classes.t
 import { LISTS, MAX_CLASSES } from "./layout.ts";
 import { type Parted, parted } from "./parted.ts";
 import {
+  combinationWords,
   denseRows,
   type Holders,
   holdersOf,
@@ -23,7 +24,14 @@ import {
   type SparseRow,
   SparseRows,
 } from "./rows.ts";
-import { type FieldSets, type Fold, scalarAxes, type ScalarAxis } from "./scalar.ts";
+import {
+  type AskedField,
+  type FieldSets,
+  type Fold,
+  scalarAxes,
+  scalarAxesApart,
+  type ScalarAxis,
+} from "./scalar.ts";
 
 export type BackEnd = (typeof LISTS.back_end.names)[number];
 
@@ -34,7 +42,7 @@ export interface Axis {
   readonly folds: readonly Fold[];
   /** Of an address axis. */
   readonly addresses: Classes | undefined;
-  /** Row after row, one a class. */
+  /** Row after row, one a class: dense ones, or those of the combinations of the partitions. */
   readonly dense: Bits | undefined;
   readonly sparse: readonly SparseRow[] | undefined;
   readonly effects: readonly SparseRow[] | undefined;
@@ -61,6 +69,10 @@ export class TooLarge extends Error {
 
 /** Up to so many entries, plain bits are quickest. */
 export const DENSE_MOST = 1024;
+/** Up to so many classes, one scalar axis for the partitions suffices: its rows of bits are near then. */
+const NEAR_CLASSES = 1 << 13;
+/** Words of 64 bits in those rows. */
+const MAX_COMBINATION_WORDS = 1 << 22;
 
 /** One region of one rule: a bit of every row. */
 interface Entry {
@@ -72,9 +84,10 @@ interface Entry {
 
 /**
  * The tables of a policy. Throws TooLarge if they would outgrow their caps. `wanted` asks for a
- * back end whatever the size; sparse is taken where it cannot be had.
+ * back end whatever the size; sparse is taken where it cannot be had. Of the partitions' scalar axis
+ * rare fields are taken out if it would have more classes than `nearClasses`.
  */
-export function plan(policy: Policy, wanted?: BackEnd): Plan {
+export function plan(policy: Policy, wanted?: BackEnd, nearClasses = NEAR_CLASSES): Plan {
   const entries = policy.rules.flatMap(({ regions, verdict }, rule): Entry[] =>
     regions.map((region) => ({
       region: withoutImplied(region),
@@ -98,11 +111,16 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
     });
   const fields = LISTS.field.names.filter(uses);
   const sets = fields.map((field) => setsOf(entries, field));
-  const combined = combine(sets, entries.length);
-  const scalars = scalarAxes(
-    fields.map((field, i) => ({ field, sets: sets[i]!.sets })),
-    combined.setOf,
-  );
+  const combined = byFrequency(combine(sets, entries.length));
+  const asked = fields.map((field, i) => ({
+    field,
+    sets: sets[i]!.sets,
+    setOf: combined.setOf[i]!,
+    entries: entries.filter(({ region }) => region[field]).length,
+  }));
+  const scalars = first === "parted"
+    ? scalarAxesApart(asked, entries.length, nearClasses)
+    : scalarAxes(asked);
   for (const { classes } of scalars.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps)) {
     if (classes.count > MAX_CLASSES) {
       throw new TooLarge(`its rules tell more than ${MAX_CLASSES} values of a field apart`);
@@ -110,9 +128,11 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
   }
 
   let backEnd = first;
-  const tables = first === "parted" && scalars.length === 1
-    ? parted(partedInput(entries, addresses, scalars[0]!, combined))
+  const rowsOfCombinations = first === "parted"
+    ? combinationRows(scalars, combined.count)
     : undefined;
+  const tables = rowsOfCombinations &&
+    parted(partedInput(entries, addresses, scalars, asked, combined));
   if (first === "parted" && !tables) backEnd = "sparse";
 
   const holders: readonly Holders[] = [
@@ -147,6 +167,7 @@ export function plan(policy: Policy, wanted?: BackEnd): Plan {
         folds,
         addresses: undefined,
         ...rowsOf[addresses.length + i]!,
+        ...tables && { dense: rowsOfCombinations![i]! },
       })),
     ],
     rows,
@@ -200,8 +221,17 @@ function setsOf(entries: readonly Entry[], field: Field): FieldSets {
   return { sets, of };
 }
 
-/** Entries that agree in every scalar field are one combination: few, where rules are many. */
-function combine(fields: readonly FieldSets[], entries: number) {
+/** What entries ask for on all scalar axes: few combinations, where rules are many. */
+interface Combined {
+  /** By entry. */
+  readonly of: Uint32Array<ArrayBuffer>;
+  readonly count: number;
+  /** Of each field: by combination, the number of its set. */
+  readonly setOf: readonly Uint32Array<ArrayBuffer>[];
+}
+
+/** Entries that agree in every field are one combination. */
+function combine(fields: readonly FieldSets[], entries: number): Combined {
   let of = new Uint32Array(entries);
   let count = 1;
   for (const field of fields) {
@@ -222,7 +252,33 @@ function combine(fields: readonly FieldSets[], entries: number) {
   return { of, count, setOf };
 }
 
-function scalarHolders(axis: ScalarAxis, combined: ReturnType<typeof combine>): Holders {
+/** The same combinations, those of the most entries first. */
+function byFrequency({ of, count, setOf }: Combined): Combined {
+  const entries = new Uint32Array(count);
+  for (const own of of) entries[own]!++;
+  const order = Uint32Array.from(entries.keys()).sort((a, b) => entries[b]! - entries[a]! || a - b);
+  const number = new Uint32Array(count);
+  for (const [i, own] of order.entries()) number[own] = i;
+  return {
+    of: of.map((own) => number[own]!),
+    count,
+    setOf: setOf.map((sets) => order.map((own) => sets[own]!)),
+  };
+}
+
+/** For each scalar axis, a bit a combination for each class; undefined if that would be too large. */
+function combinationRows(axes: readonly ScalarAxis[], combinations: number): Bits[] | undefined {
+  const words = 2 * combinationWords(combinations);
+  const classes = axes.reduce((sum, { members }) => sum + members.length, 0);
+  if (classes * words > 2 * MAX_COMBINATION_WORDS) return undefined;
+  return axes.map(({ members }) => {
+    const rows = new Uint32Array(members.length * words);
+    for (const [cls, bits] of members.entries()) rows.set(bits, cls * words);
+    return rows;
+  });
+}
+
+function scalarHolders(axis: ScalarAxis, combined: Combined): Holders {
   const entriesOf = groupBy(combined.of, combined.count);
   return {
     count: axis.members.length,
@@ -236,8 +292,9 @@ const NOBODY: readonly number[] = [];
 function partedInput(
   entries: readonly Entry[],
   addresses: readonly { readonly sets: FieldSets; readonly classes: Classes }[],
-  app: ScalarAxis,
-  combined: ReturnType<typeof combine>,
+  scalars: readonly ScalarAxis[],
+  asked: readonly AskedField[],
+  combined: Combined,
 ) {
   const [source, destination] = addresses as [typeof addresses[number], typeof addresses[number]];
   const decides = entries.flatMap(({ effect }, i) => effect ? [] : [i]);
@@ -245,11 +302,29 @@ function partedInput(
   return {
     source: source.classes,
     destination: destination.classes,
-    app: app.members,
+    first: scalars[0]!.members,
+    others: scalars.length > 1 ? othersOf(scalars.slice(1), asked, combined.count) : undefined,
     combinations: combined.count,
     sourceSet: pick(source.sets.of),
     destinationSet: pick(destination.sets.of),
     combination: pick(combined.of),
     rule: Uint32Array.from(decides, (i) => entries[i]!.rule),
   };
+}
+
+/** What each combination asks of some axes, by number: 0 if nothing. */
+function othersOf(
+  axes: readonly ScalarAxis[],
+  asked: readonly AskedField[],
+  combinations: number,
+): Uint32Array<ArrayBuffer> {
+  const fields = axes.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps)
+    .map((step) => asked.find(({ field }) => field === step.field)!);
+  const { of, setOf } = combine(
+    fields.map(({ sets, setOf }) => ({ sets, of: setOf })),
+    combinations,
+  );
+  const nothing = (number: number) =>
+    fields.every(({ field, sets }, i) => within(DOMAIN[field], sets[setOf[i]![number]!]!));
+  return of.map((number) => nothing(number) ? 0 : number + 1);
 }

@@ -52,8 +52,9 @@ function loads({ axes, backEnd, parted, decide }: Plan): number {
 /** The bytes of what the back end reads. */
 function sections({ axes, rows, parted }: Plan): (readonly [string, number])[] {
   const list: [string, number][] = [];
-  for (const axis of axes) {
-    if (axis.dense) list.push([`${axis.kind} rows`, axis.dense.byteLength]);
+  for (const [i, axis] of axes.entries()) {
+    const name = parted ? `combinations of axis ${i}` : `${axis.kind} rows`;
+    if (axis.dense) list.push([name, axis.dense.byteLength]);
     if (axis.sparse) list.push([`${axis.kind} rows`, 16 * axis.sparse.length]);
   }
   if (rows.words.length > 0) {
@@ -70,7 +71,6 @@ function sections({ axes, rows, parted }: Plan): (readonly [string, number])[] {
   }
   list.push(["lists of rules", parted.lists.byteLength]);
   if (parted.tables.length > 0) list.push(["long rows", parted.tables.byteLength]);
-  list.push(["app bits", parted.app.byteLength]);
   return list;
 }
 

@@ -51,6 +51,11 @@ export function denseWords(bits: number): number {
   return words;
 }
 
+/** Words of 64 bits for the combinations that a class of a scalar axis leaves possible. */
+export function combinationWords(combinations: number): number {
+  return Math.max(1, Math.ceil(combinations / 64));
+}
+
 /** One dense row a class. `bitOf` is an entry's bit, or negative. */
 export function denseRows(holders: Holders, bitOf: Int32Array<ArrayBuffer>, bits: number): Bits {
   const words = denseWords(bits);

@@ -51,28 +51,74 @@ export interface FieldSets {
 /** Entries of one product table: as many as stay near the processor, if that suffices. */
 const NEAR_PRODUCT = 1 << 14;
 const MAX_PRODUCT = 1 << 20;
+/** As many as the flow cache can tell flows by. */
+const MAX_APART = 4;
+/** A field is rare if one of so many entries asks for it, or fewer. */
+const RARE = 8;
 /** Words to AND for one product table. */
 const MAX_WORK = 1 << 26;
 
-/** `sets` are those of each field; `combinations` the number of each field's set in each combination. */
-export function scalarAxes(
-  fields: readonly { readonly field: ScalarField; readonly sets: readonly IntervalSet[] }[],
-  combinations: readonly Uint32Array<ArrayBuffer>[],
-): ScalarAxis[] {
-  const found = fields.map(({ field, sets }, i) => {
-    const classes = classesOf(DOMAIN[field], sets);
-    return { field, classes, members: combinationsOf(classes, sets.length, combinations[i]!) };
-  }).sort((a, b) => a.classes.count - b.classes.count);
+/** What the rules ask of one field. */
+export interface AskedField {
+  readonly field: ScalarField;
+  readonly sets: readonly IntervalSet[];
+  /** By combination: the number of its set. */
+  readonly setOf: Uint32Array<ArrayBuffer>;
+  /** How many entries ask for it. */
+  readonly entries: number;
+}
 
-  const axes: ScalarAxis[] = [];
-  let axis = new AxisBuilder();
-  for (const { field, classes, members } of found) {
+/** One axis of all fields, or several where that would be too large. */
+export function scalarAxes(fields: readonly AskedField[]): ScalarAxis[] {
+  return axesOf(found(fields), MAX_CLASSES);
+}
+
+/**
+ * One axis of all fields, if it has no more than `most` classes. If not, those that few of the entries
+ * ask for are apart from the others, as in one product each would multiply the classes of all.
+ */
+export function scalarAxesApart(
+  fields: readonly AskedField[],
+  entries: number,
+  most: number,
+): ScalarAxis[] {
+  const all = found(fields);
+  const together = axesOf(all, most, 1);
+  if (together.length === 1) return together;
+  const isRare = (field: FoundField) => RARE * field.entries <= entries;
+  const axes = [
+    ...axesOf(all.filter((field) => !isRare(field)), MAX_CLASSES),
+    ...axesOf(all.filter(isRare), most),
+  ];
+  return axes.length <= MAX_APART ? axes : axesOf(all, MAX_CLASSES);
+}
+
+interface FoundField extends AskedField {
+  readonly classes: Classes;
+  readonly members: readonly Bits[];
+}
+
+/** The classes of each field, the fewest first. */
+function found(fields: readonly AskedField[]): FoundField[] {
+  return fields.map((asked) => {
+    const classes = classesOf(DOMAIN[asked.field], asked.sets);
+    const members = combinationsOf(classes, asked.sets.length, asked.setOf);
+    return { ...asked, classes, members };
+  }).sort((a, b) => a.classes.count - b.classes.count);
+}
+
+/** Axes of at most so many classes, if no field alone has more; gives up after `axes` of them. */
+function axesOf(fields: readonly FoundField[], most: number, axes = Infinity): ScalarAxis[] {
+  const done: ScalarAxis[] = [];
+  let axis = new AxisBuilder(most);
+  for (const { field, classes, members } of fields) {
     if (axis.add(field, classes, members)) continue;
-    axes.push(axis.finish());
-    axis = new AxisBuilder();
+    done.push(axis.finish());
+    axis = new AxisBuilder(most);
     axis.add(field, classes, members);
+    if (done.length === axes) break;
   }
-  return [...axes, axis.finish()];
+  return fields.length > 0 ? [...done, axis.finish()] : done;
 }
 
 /** For each class of a field, the combinations whose set holds it. */
@@ -98,6 +144,9 @@ class AxisBuilder {
   #steps: Step[] = [];
   #product = new Uint32Array(1);
 
+  /** An axis of at most so many classes, or of one field. */
+  constructor(private readonly most: number) {}
+
   /** Folds a field in; false, and nothing is changed, if that would be too large. */
   add(field: ScalarField, classes: Classes, members: readonly Bits[]): boolean {
     const first = this.#members.length === 0;
@@ -106,7 +155,7 @@ class AxisBuilder {
     if (before.length * classes.count > MAX_PRODUCT) {
       return first && this.#begin(field, classes, members);
     }
-    const table = first ? undefined : fold(this.#members, members);
+    const table = first ? undefined : fold(this.#members, members, this.most);
     if (!first && !table) return false;
     if (before !== this.#product) this.#close();
     const product = new Uint32Array(before.length * classes.count);
@@ -146,7 +195,7 @@ class AxisBuilder {
 }
 
 /** Which combinations two lists of classes leave to each other, or undefined if that is too much. */
-function fold(a: readonly Bits[], b: readonly Bits[]) {
+function fold(a: readonly Bits[], b: readonly Bits[], most: number) {
   const words = a[0]!.length;
   if (a.length * b.length > MAX_PRODUCT || a.length * b.length * words > MAX_WORK) return undefined;
   const product = new Uint16Array(a.length * b.length);
@@ -156,7 +205,7 @@ function fold(a: readonly Bits[], b: readonly Bits[]) {
     for (const [j, y] of b.entries()) {
       for (let w = 0; w < words; w++) both[w] = x[w]! & y[w]!;
       const cls = numbering.number(both);
-      if (cls >= MAX_CLASSES) return undefined;
+      if (cls >= most) return undefined;
       if (numbering.all[cls] === both) both = new Uint32Array(words);
       product[i * b.length + j] = cls;
     }

@@ -5,47 +5,34 @@
  * - sound: where a group names a rule, the rule matches;
  * - complete: for each entry some group names, wherever the entry matches, its rule or one before.
  *
- * Every group leads a pair of numbers (of each side a class, or a part) to a row, and row and app
- * class to a rule, by a position in the row that depends only on what its rules ask besides
- * addresses, the row's pattern. So both are asked of rows, each for all the pairs that share it, and
- * of patterns and app classes, in one family after the other.
+ * Every group leads a pair of numbers (of each side a class, or a part) to a row, and row and class
+ * on the first scalar axis (a column) to a rule, by a position in the row that depends only on what
+ * its rules ask besides addresses, the row's pattern. So both are asked of rows, each for all the
+ * pairs that share it, and of patterns and columns, in one family after the other.
+ *
+ * Where there are more scalar axes, a column leads to several positions, each for some classes on the
+ * others (`verify_lists.ts`). What a position says is right then if it is for no packet but those of an
+ * entry there, too; and of the positions, those count for an entry that are for all of its packets.
  *
  * @module
  */
 import { intersection, type Ordinals } from "../analysis/ordinals.ts";
-import { candidates, partOf as recordOf, type ReadOf, rowOf, ruleOf, skips } from "./classify.ts";
-import { eachBit, type Ground, piecesOf, shapesOf, type State } from "./ground.ts";
-import { BLOCK_BUCKETS, BRANCH, LISTS, MAX_CLASSES, NO_PAIR, NO_RULE } from "./layout.ts";
-import { memo, numbersOf, type Part, partOf, type Side, side } from "./verify_sides.ts";
+import { partOf as recordOf, type ReadOf, rowOf, ruleOf, skips } from "./classify.ts";
+import { type Ground, shapesOf } from "./ground.ts";
+import { BLOCK_BUCKETS, LISTS, NO_PAIR, NO_RULE } from "./layout.ts";
+import { type Place, RowLists } from "./verify_lists.ts";
+import { Scalars, type Way } from "./verify_scalars.ts";
+import { memo, numbersOf, type Part, type Side, side } from "./verify_sides.ts";
 import type { Suspect } from "./verify.ts";
 
 type Group = ReadOf<"group">;
 
-/** The same for all entries with the key. */
-interface Keyed extends Part {
-  readonly key: number;
-}
-
-/** A row; its rules, unless it is long. */
-interface Place {
-  readonly row: number;
-  readonly pattern: number;
-  readonly rules: readonly number[];
-}
-
-/** One group: its rows as places, each of a pattern, and the app classes as columns. */
+/** One group: its rows as places, and what entries have of those by their addresses. */
 interface View {
   readonly places: readonly Place[];
-  readonly columns: readonly number[];
-  readonly position: (pattern: number, column: number) => number;
-  readonly rule: (place: number, position: number) => number;
   readonly near: (entry: number) => Part;
-  readonly far: (entry: number) => Keyed;
-  /** The classes of addresses and of the scalar fields that come there. */
-  readonly packets: (
-    place: number,
-    column: number,
-  ) => Iterable<readonly [readonly number[], readonly number[], number]>;
+  /** The classes of addresses that come to a place. */
+  readonly pairs: (place: number) => Iterable<readonly [readonly number[], readonly number[]]>;
 }
 
 /** What the groups get wrong, each with packets that may show it. */
@@ -60,7 +47,7 @@ export function* checkParted(ground: Ground): Generator<Suspect> {
     const byRule: number[][] = ground.policy.rules.map(() => []);
     for (const entry of decides) byRule[ground.entries[entry]!.rule]!.push(entry);
     for (const view of views.values()) yield* unsound(half, view, byRule);
-    const complete = new Map([...views].map(([kind, view]) => [kind, completeness(ground, view)]));
+    const complete = new Map([...views].map(([kind, view]) => [kind, completeness(half, view)]));
     for (const entry of decides) {
       if (!half.possible(entry)) continue;
       if (half.groupsFor(entry).some((kind) => complete.get(kind)?.(entry))) continue;
@@ -75,39 +62,42 @@ function* unsound(
   view: View,
   byRule: readonly (readonly number[])[],
 ): Generator<Suspect> {
+  const { lists, scalars } = half;
   const byPattern = Map.groupBy(view.places.keys(), (p) => view.places[p]!.pattern);
-  const columnsAt = new Uint32Array(MAX_CLASSES);
   const inside = new Map<number, boolean>();
   for (const [pattern, places] of byPattern) {
-    columnsAt.fill(0);
-    const positions: number[] = [];
-    for (const column of view.columns) {
-      const position = view.position(pattern, column);
-      if (columnsAt[position]!++ === 0) positions.push(position);
+    const columnsAt: number[][] = [];
+    for (const column of scalars.columns) {
+      for (
+        let position = lists.position(pattern, column);
+        position >= 0;
+        position = lists.next(pattern, column, position)
+      ) (columnsAt[position] ??= []).push(column);
     }
     inside.clear();
     for (const p of places) {
-      for (const position of positions) {
-        const rule = view.rule(p, position);
+      for (const [position, columns] of columnsAt.entries()) {
+        if (!columns) continue;
+        const rule = lists.rule(view.places[p]!, position);
         if (rule === NO_RULE) continue;
         const sound = (byRule[rule] ?? []).some((entry) => {
           if (!view.near(entry).has(p)) return false;
-          const far = view.far(entry);
-          const key = far.key * 2 ** 16 + position;
+          const far = scalars.part(entry);
+          const key = far.key * 2 ** 32 + position;
           let known = inside.get(key);
           if (known === undefined) {
-            // All the columns with this position, if as many are the entry's.
-            const own = far.touched.filter((column) =>
-              view.position(pattern, column) === position && far.has(column)
-            );
-            inside.set(key, known = own.length === columnsAt[position]);
+            const shapes = lists.within(pattern, position, entry);
+            known = columns.every((column) => far.has(column) && scalars.isOf(column, shapes));
+            inside.set(key, known);
           }
           return known;
         });
         if (sound) continue;
-        for (const column of view.columns) {
-          if (view.position(pattern, column) !== position) continue;
-          for (const sets of half.boxes(view, p, column)) yield { ...sets, rule };
+        for (const column of columns) {
+          for (const [sources, destinations] of view.pairs(p)) {
+            const ways = lists.ways(pattern, column, position);
+            for (const sets of half.boxes(sources, destinations, ways)) yield { ...sets, rule };
+          }
         }
       }
     }
@@ -115,27 +105,27 @@ function* unsound(
 }
 
 /** Whether a group names, for every packet of an entry, its rule or one before. */
-function completeness({ entries }: Ground, view: View): (entry: number) => boolean {
+function completeness({ ground, lists, scalars }: Half, view: View): (entry: number) => boolean {
   const positions = new Map<number, number[]>();
   const largest = new Map<number, number>();
   return (entry) => {
-    const far = view.far(entry);
+    const far = scalars.part(entry);
     return view.near(entry).touched.every((p) => {
-      const { pattern } = view.places[p]!;
+      const place = view.places[p]!;
       const key = p * 2 ** 26 + far.key;
       let most = largest.get(key);
       if (most === undefined) {
-        const at = pattern * 2 ** 26 + far.key;
+        const at = place.pattern * 2 ** 26 + far.key;
         let reached = positions.get(at);
         if (!reached) {
-          reached = [...new Set(far.touched.map((column) => view.position(pattern, column)))];
-          positions.set(at, reached);
+          const last = far.touched.map((column) => lists.last(place.pattern, column, entry));
+          positions.set(at, reached = [...new Set(last)]);
         }
         most = -1;
-        for (const position of reached) most = Math.max(most, view.rule(p, position));
+        for (const position of reached) most = Math.max(most, lists.rule(place, position));
         largest.set(key, most);
       }
-      return most <= entries[entry]!.rule;
+      return most <= ground.entries[entry]!.rule;
     });
   };
 }
@@ -145,22 +135,20 @@ const MOST = 1 << 20;
 
 /** The packets of one family, and what entries have of the classes that they can have. */
 class Half {
-  readonly shapes: readonly number[];
+  readonly scalars: Scalars;
+  readonly lists: RowLists;
+  readonly #shapes: readonly number[];
   readonly #source: Side;
   readonly #destination: Side;
-  readonly #states: readonly (State & { readonly shape: number })[];
-  readonly #apps: readonly number[];
-  readonly #appPart: (combination: number) => Keyed;
-  readonly #lists: RowLists;
 
   constructor(readonly ground: Ground, family: number) {
-    this.shapes = shapesOf(family);
+    this.#shapes = shapesOf(family);
     const { view, parted, axes } = ground.tables;
-    const [source, destination, app] = axes as [ReadOf<"axis">, ReadOf<"axis">, ReadOf<"axis">];
+    const [source, destination] = axes as [ReadOf<"axis">, ReadOf<"axis">];
     const parts = (at: number, width: number, { classes }: ReadOf<"axis">) =>
       Array.from({ length: classes }, (_, cls) => recordOf(view, at, width, cls));
     const { sources_at, source_width, destinations_at, destination_width } = parted!;
-    const [shape] = this.shapes as [number];
+    const [shape] = this.#shapes as [number];
     this.#source = side(ground, "src", shape, parts(sources_at, source_width, source));
     this.#destination = side(
       ground,
@@ -168,61 +156,37 @@ class Half {
       shape,
       parts(destinations_at, destination_width, destination),
     );
-    this.#lists = new RowLists(ground);
-    const [axis] = ground.scalars;
-    this.#states = this.shapes.flatMap((shape) =>
-      ground.states(axis!, shape).map((state) => ({ ...state, shape }))
-    );
-    this.#apps = unique(this.#states.map(({ cls }) => cls));
-    // Most states leave few combinations.
-    const ways = new Map(this.#states.map((state) => [state.cls * 2 ** 26 + state.left, state]));
-    const ofClass = new Uint32Array(app.classes);
-    const classesOf: Map<number, number>[] = Array.from(
-      { length: axis!.combinations },
-      () => new Map(),
-    );
-    for (const { cls, left } of ways.values()) {
-      ofClass[cls]!++;
-      eachBit(axis!.bits.at(left), (combination) => {
-        const counts = classesOf[combination]!;
-        counts.set(cls, (counts.get(cls) ?? 0) + 1);
-      });
-    }
-    this.#appPart = memo((combination) => ({
-      ...partOf(classesOf[combination]!, (cls) => ofClass[cls]!, app.classes),
-      key: combination,
-    }));
+    this.scalars = new Scalars(ground, this.#shapes);
+    this.lists = new RowLists(ground, this.scalars);
   }
 
   /** Whether some packet of the family is the entry's. */
   possible(entry: number): boolean {
     return this.#source.partOf(this.#source.set(entry)).touched.length > 0 &&
       this.#destination.partOf(this.#destination.set(entry)).touched.length > 0 &&
-      this.#app(entry).touched.length > 0;
+      this.scalars.touched(entry).every((classes) => classes.length > 0);
   }
 
   /** Packets of an entry for which all groups together name a later rule, or none. */
   *missed(entry: number): Generator<Suspect> {
     const { ground } = this;
     const { rule } = ground.entries[entry]!;
-    const own = this.shapes.flatMap((shape) => ground.boxOf(entry, shape) ?? []);
-    const parts = [
-      this.#source.partOf(this.#source.set(entry)),
-      this.#destination.partOf(this.#destination.set(entry)),
-      this.#app(entry),
-    ].map(({ touched }) => touched) as [readonly number[], readonly number[], readonly number[]];
+    const own = this.#shapes.flatMap((shape) => ground.boxOf(entry, shape) ?? []);
+    const touched = [
+      this.#source.partOf(this.#source.set(entry)).touched,
+      this.#destination.partOf(this.#destination.set(entry)).touched,
+      ...this.scalars.touched(entry),
+    ];
     let left = MOST;
-    for (const s of parts[0]) {
-      for (const d of parts[1]) {
-        for (const app of parts[2]) {
-          if (left-- > 0 && ruleOf(ground.tables, [s, d, app]) <= rule) continue;
-          for (const { shape, sets } of this.#packets([s], [d], app)) {
-            const box = own.find((box) => box.shape === shape);
-            const common = sets.map((set, f) => box ? intersection(set, box.sets[f]!) : []);
-            if (common.every((set) => set.length > 0)) {
-              yield { shape, sets: common, literals: box?.literals, entry };
-            }
-          }
+    for (const classes of choices(touched)) {
+      if (left-- > 0 && ruleOf(ground.tables, classes) <= rule) continue;
+      const [s, d, ...scalars] = classes as [number, number, ...number[]];
+      const ways = this.scalars.ways((axis, cls) => cls === scalars[axis]);
+      for (const { shape, sets } of this.boxes([s], [d], ways)) {
+        const box = own.find((box) => box.shape === shape);
+        const common = sets.map((set, f) => box ? intersection(set, box.sets[f]!) : []);
+        if (common.every((set) => set.length > 0)) {
+          yield { shape, sets: common, literals: box?.literals, entry };
         }
       }
     }
@@ -240,33 +204,23 @@ class Half {
     ];
   }
 
-  /** The packets that come to a place and a column, by classes and ways of the scalar fields. */
-  *boxes(view: View, place: number, column: number): Generator<Omit<Suspect, "entry" | "rule">> {
-    for (const packets of view.packets(place, column)) yield* this.#packets(...packets);
-  }
-
-  *#packets(
+  /** The packets with some classes of addresses and ways of the scalar fields. */
+  *boxes(
     sources: readonly number[],
     destinations: readonly number[],
-    app: number,
+    ways: Iterable<Way>,
   ): Generator<Omit<Suspect, "entry" | "rule">> {
     const { space } = this.ground;
     const pieces = ({ piecesOf }: Side, classes: readonly number[]) =>
       merged(classes.flatMap((cls) => piecesOf(cls) ?? []).sort((a, b) => a - b));
     const src = pieces(this.#source, sources), dst = pieces(this.#destination, destinations);
-    for (const state of this.#states.filter(({ cls }) => cls === app)) {
-      const sets = [...space.whole(state.shape).sets];
+    for (const { shape, pieces } of ways) {
+      const sets = [...space.whole(shape).sets];
       sets[space.fields.indexOf("src")] = src;
       sets[space.fields.indexOf("dst")] = dst;
-      for (const { field, piece } of piecesOf(state)) {
-        sets[space.fields.indexOf(field)] = [piece, piece];
-      }
-      yield { shape: state.shape, sets };
+      for (const { field, piece } of pieces) sets[space.fields.indexOf(field)] = [piece, piece];
+      yield { shape, sets };
     }
-  }
-
-  #app(entry: number): Keyed {
-    return this.#appPart(this.ground.scalars[0]!.of[entry]!);
   }
 
   view(group: Group): View {
@@ -314,74 +268,24 @@ class Half {
         for (const d of destination.all) if (rowAt(s, d) === 0) yield [s, d] as const;
       }
     };
-    const places = [...index.keys()].map((row) => this.#lists.place(row));
     return {
-      places,
-      columns: this.#apps,
-      position: (pattern, app) => this.#lists.position(pattern, app),
-      rule: (p, position) => this.#lists.rule(places[p]!, position),
+      places: [...index.keys()].map((row) => this.lists.place(row)),
       near: (entry) => near(this.#source.set(entry) * 2 ** 26 + this.#destination.set(entry)),
-      far: (entry) => this.#app(entry),
-      packets: function* (p, app) {
+      pairs: function* (p) {
         for (const [s, d] of p > 0 ? pairsAt[p]! : lost()) {
-          yield [source.classesOf(s), destination.classesOf(d), app];
+          yield [source.classesOf(s), destination.classesOf(d)];
         }
       },
     };
   }
 }
 
-/** The rows of all groups. */
-class RowLists {
-  readonly #ground: Ground;
-  readonly #apps: number;
-  /** The words of each app class's bits. */
-  readonly #bits: Uint32Array;
-  readonly #words: number;
-  readonly #patterns: (readonly number[])[] = [LONG];
-  readonly #byText = new Map<string, number>();
-
-  constructor(ground: Ground) {
-    this.#ground = ground;
-    const { view, parted, axes } = ground.tables;
-    this.#apps = axes[2]!.classes;
-    this.#words = 2 * parted!.app_words;
-    this.#bits = Uint32Array.from(
-      { length: this.#apps * this.#words },
-      (_, i) => view.getUint32(parted!.app_at + 4 * i, true),
-    );
-  }
-
-  place(row: number): Place {
-    if (row >= BRANCH) return { row, pattern: 0, rules: [] };
-    const found = candidates(this.#ground.tables, row);
-    const combinations = found.map(({ combination }) => combination);
-    const text = combinations.join();
-    const pattern = this.#byText.get(text) ?? this.#patterns.push(combinations) - 1;
-    this.#byText.set(text, pattern);
-    return { row, pattern, rules: found.map(({ rule }) => rule) };
-  }
-
-  /** How far a packet's app class goes in a row, maybe behind it; in a long one, to its own place. */
-  position(pattern: number, app: number): number {
-    if (pattern === 0) return app;
-    const combinations = this.#patterns[pattern]!, bits = this.#bits, from = app * this.#words;
-    for (let i = 0; i < combinations.length; i++) {
-      const combination = combinations[i]!;
-      if (bits[from + (combination >>> 5)]! >>> (combination & 31) & 1) return i;
-    }
-    return combinations.length;
-  }
-
-  rule({ row, rules }: Place, position: number): number {
-    if (row < BRANCH) return rules[position] ?? NO_RULE;
-    const { view, parted } = this.#ground.tables;
-    return view.getUint32(parted!.tables_at + 4 * ((row - BRANCH) * this.#apps + position), true);
-  }
+/** All ways of taking one of each list, those that differ in the last list beside each other. */
+function* choices(lists: readonly (readonly number[])[]): Generator<number[]> {
+  const [first, ...others] = lists;
+  if (!first) return yield [];
+  for (const one of first) for (const rest of choices(others)) yield [one, ...rest];
 }
-
-/** The pattern of a long row. */
-const LONG: readonly number[] = [];
 
 function unique(numbers: readonly number[]): number[] {
   return [...new Set(numbers)];

@@ -61,9 +61,15 @@ static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t d
 	return 0;
 }
 
-static bool has(const uint64_t *bits, uint32_t bit)
+/* Whether all scalar classes have a combination. */
+static bool has(const struct fw_tables *t, const struct fw_classes *classes, uint32_t combination)
 {
-	return bits[bit / 64] >> bit % 64 & 1;
+	for (uint32_t a = 2; a < t->axis_count; a++) {
+		const uint64_t *bits = t->axes[a].dense + classes->of[a] * t->parted->combination_words;
+		if (!(bits[combination / 64] >> combination % 64 & 1))
+			return false;
+	}
+	return true;
 }
 
 static uint32_t rule_of_group(const struct fw_tables *t, const struct fw_rows *g,
@@ -71,24 +77,25 @@ static uint32_t rule_of_group(const struct fw_tables *t, const struct fw_rows *g
 {
 	const bool source = g->kind == FW_GROUP_SOURCE || g->kind == FW_GROUP_PAIR;
 	const bool destination = g->kind == FW_GROUP_DESTINATION || g->kind == FW_GROUP_PAIR;
-	const uint32_t app = classes->of[2];
 	const struct fw_parted *p = t->parted;
 	const uint32_t from = t->sources[(classes->of[0] + 1) * p->source_width - 1];
 	const uint32_t to = t->destinations[(classes->of[1] + 1) * p->destination_width - 1];
 
 	if (g->destination_stride == 0 && g->kind == FW_GROUP_PAIR && (from | to) & FW_LONE)
 		return FW_NO_RULE;
-	const uint32_t row = row_of_pair(g, source ? classes->of[0] : from & ~FW_LONE,
+	uint32_t row = row_of_pair(g, source ? classes->of[0] : from & ~FW_LONE,
 					 destination ? classes->of[1] : to & ~FW_LONE);
-	if (row & FW_BRANCH)
-		return t->long_rows[(row & ~FW_BRANCH) * t->app_classes + app];
-	const uint64_t *bits = t->app + app * p->app_words;
+	if (row & FW_BRANCH) {
+		row = t->long_rows[(row & ~FW_BRANCH) * t->first_classes + classes->of[2]];
+		if (t->axis_count == 3)
+			return row;
+	}
 	if (row & FW_ONE) {
 		const uint32_t combination = row & ((1u << p->combination_bits) - 1);
-		return has(bits, combination) ? (row & ~FW_ONE) >> p->combination_bits : FW_NO_RULE;
+		return has(t, classes, combination) ? (row & ~FW_ONE) >> p->combination_bits : FW_NO_RULE;
 	}
 	for (const struct fw_candidate *c = &t->lists[row];; c++) {
-		if (has(bits, c->combination & ~FW_LAST))
+		if (has(t, classes, c->combination & ~FW_LAST))
 			return c->rule;
 		if (c->combination & FW_LAST)
 			return FW_NO_RULE;

@@ -511,23 +511,24 @@ static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t bef
 	return fold;
 }
 
-enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, APP_WORDS = 2, PARTS = 4 };
+enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, WORDS = 2, PARTS = 4 };
 
 /* Bits of a combination in a row of one rule. */
 enum { ONE_BITS = 7 };
-static_assert(1 << ONE_BITS == 64 * APP_WORDS, "each has a bit of an app class");
+static_assert(1 << ONE_BITS == 64 * WORDS, "each has a bit of a scalar class");
+
+static uint32_t random_short_row(const struct sample *s, uint64_t *seed, const uint32_t *decide)
+{
+	if (random_below(seed, 3) > 0)
+		return random_below(seed, LISTED);
+	return FW_ONE | decide[random_below(seed, s->header.decide_count)] << ONE_BITS |
+	       random_below(seed, 1 << ONE_BITS);
+}
 
 static uint32_t random_row(const struct sample *s, uint64_t *seed, const uint32_t *decide)
 {
-	switch (random_below(seed, 4)) {
-	case 0:
-		return FW_BRANCH | random_below(seed, LONG_ROWS);
-	case 1:
-		return FW_ONE | decide[random_below(seed, s->header.decide_count)] << ONE_BITS |
-		       random_below(seed, 1 << ONE_BITS);
-	default:
-		return random_below(seed, LISTED);
-	}
+	return random_below(seed, 4) == 0 ? FW_BRANCH | random_below(seed, LONG_ROWS)
+					  : random_short_row(s, seed, decide);
 }
 
 static uint32_t put_u32(struct sample *s, uint64_t *seed, uint32_t count, uint32_t limit)
@@ -571,26 +572,25 @@ static uint32_t put_buckets(struct sample *s, uint64_t *seed, uint32_t ways, con
 	return sample_put(s, lines, sizeof lines);
 }
 
-/* Up to four groups, with rows of any kind, after the axes of both addresses and the scalar one. */
-static void put_parted(struct sample *s, uint64_t *seed, const struct fw_axis *axes,
-		       const uint32_t *decide)
+/* Up to four groups, with rows of any kind, after the axes of both addresses and the scalar ones. */
+static void put_parted(struct sample *s, uint64_t *seed, struct fw_axis *axes, const uint32_t *decide)
 {
 	struct fw_candidate lists[LISTED];
-	uint64_t app[MOST_CLASSES * APP_WORDS];
+	uint64_t bits[MOST_CLASSES * WORDS];
 	uint32_t long_rows[LONG_ROWS * MOST_CLASSES], rows[MOST_CLASSES * MOST_CLASSES];
 	struct fw_group groups[FW_GROUP_COUNT];
-	const uint32_t apps = axes[2].classes;
+	const uint32_t first = axes[2].classes;
 	const uint32_t from = axes[0].classes < PARTS ? axes[0].classes : PARTS;
 	const uint32_t to = axes[1].classes < PARTS ? axes[1].classes : PARTS;
 	struct fw_parted p = { .source_parts = from, .destination_parts = to,
 			       .source_width = PARTS + 1 + random_below(seed, PARTS),
 			       .destination_width = PARTS + 1 + random_below(seed, PARTS),
-			       .combination_bits = ONE_BITS, .app_words = APP_WORDS };
+			       .combination_bits = ONE_BITS, .combination_words = WORDS };
 
 	for (uint32_t i = 0; i < LISTED; i++) {
 		const uint32_t rule = decide[random_below(seed, s->header.decide_count)];
 		lists[i] = (struct fw_candidate){ i == 0 ? FW_NO_RULE : rule,
-						  i == 0 ? FW_LAST : random_below(seed, 64 * APP_WORDS) };
+						  i == 0 ? FW_LAST : random_below(seed, 64 * WORDS) };
 		/* Rules of a list ascend: where one does not, the list before it ends. */
 		if (i > 1 && (lists[i - 1].rule >= rule || random_below(seed, 4) == 0))
 			lists[i - 1].combination |= FW_LAST;
@@ -598,11 +598,18 @@ static void put_parted(struct sample *s, uint64_t *seed, const struct fw_axis *a
 	lists[LISTED - 1].combination |= FW_LAST;
 	p.sources_at = put_records(s, seed, axes[0].classes, p.source_width, from, decide);
 	p.destinations_at = put_records(s, seed, axes[1].classes, p.destination_width, to, decide);
-	for (uint32_t i = 0; i < apps * APP_WORDS; i++)
-		app[i] = next_random(seed);
-	for (uint32_t i = 0; i < LONG_ROWS * apps; i++)
-		long_rows[i] = random_below(seed, 3) ? decide[random_below(seed, s->header.decide_count)]
-						     : FW_NO_RULE;
+	for (uint32_t a = 2; a < s->header.axis_count; a++) {
+		for (uint32_t i = 0; i < axes[a].classes * WORDS; i++)
+			bits[i] = next_random(seed);
+		axes[a].decide_at = sample_put(s, bits, axes[a].classes * WORDS * sizeof *bits);
+	}
+	for (uint32_t i = 0; i < LONG_ROWS * first; i++) {
+		const uint32_t rule = decide[random_below(seed, s->header.decide_count)];
+		if (s->header.axis_count > 3)
+			long_rows[i] = random_short_row(s, seed, decide);
+		else
+			long_rows[i] = random_below(seed, 3) ? rule : FW_NO_RULE;
+	}
 	p.group_count = 1 + random_below(seed, FW_GROUP_COUNT);
 	for (uint32_t g = 0; g < p.group_count; g++) {
 		const bool source = g == FW_GROUP_SOURCE || g == FW_GROUP_PAIR;
@@ -628,11 +635,10 @@ static void put_parted(struct sample *s, uint64_t *seed, const struct fw_axis *a
 		}
 	}
 	p.groups_at = sample_put(s, groups, p.group_count * sizeof *groups);
-	p.app_at = sample_put(s, app, apps * APP_WORDS * sizeof *app);
 	p.list_count = LISTED;
 	p.lists_at = sample_put(s, lists, sizeof lists);
 	p.table_count = LONG_ROWS;
-	p.tables_at = sample_put(s, long_rows, LONG_ROWS * apps * sizeof *long_rows);
+	p.tables_at = sample_put(s, long_rows, LONG_ROWS * first * sizeof *long_rows);
 	s->header.parted_at = sample_put(s, &p, sizeof p);
 }
 
@@ -674,10 +680,15 @@ void sample_random(struct sample *s, uint64_t *seed)
 				       ? s->header.effect_count
 				       : s->header.decide_count;
 	put_blocks(s, seed, least);
-	s->header.axis_count = is_parted ? 3 : 1 + random_below(seed, 5);
+	s->header.axis_count = 1 + random_below(seed, 5);
+	if (is_parted && s->header.axis_count < 3)
+		s->header.axis_count = 3;
 	for (uint32_t i = 0; i < s->header.axis_count; i++) {
 		struct fw_axis *a = &axes[i];
-		a->kind = is_parted ? (i + 1) % FW_AXIS_COUNT : random_below(seed, FW_AXIS_COUNT);
+		a->kind = !is_parted ? random_below(seed, FW_AXIS_COUNT)
+			  : i == 0   ? FW_AXIS_SOURCE
+			  : i == 1   ? FW_AXIS_DESTINATION
+				     : FW_AXIS_SCALAR;
 		a->classes = 1;
 		if (a->kind == FW_AXIS_SCALAR) {
 			a->first_fold = s->header.fold_count;

@@ -1,0 +1,197 @@
+/**
+ * The scalar axes of the parted back end in one family: which classes there are, and what entries and
+ * the combinations of the tables have of them.
+ *
+ * What an entry has of the first axis is said of all shapes of packets at once, for its classes are
+ * gone through one by one. Of the other axes it is said shape by shape: there, all that is possible on
+ * one axis goes with all that is on another.
+ *
+ * @module
+ */
+import type { Field } from "../policy/field.ts";
+import { hasCombination } from "./classify.ts";
+import { eachBit, type Ground, piecesOf, type State } from "./ground.ts";
+import { memo, type Part, partOf } from "./verify_sides.ts";
+
+/** The same for all entries with the key. */
+export interface Keyed extends Part {
+  readonly key: number;
+}
+
+/** Packets as far as scalar fields go: of one shape, with one piece of each field that is read. */
+export interface Way {
+  readonly shape: number;
+  readonly pieces: readonly { readonly field: Field; readonly piece: number }[];
+}
+
+export class Scalars {
+  /** The classes of the first axis. */
+  readonly columns: readonly number[];
+  /** Whether there are others. */
+  readonly several: boolean;
+  readonly #ground: Ground;
+  readonly #shapes: readonly number[];
+  /** `[axis][shape]` */
+  readonly #states: readonly (readonly (readonly State[])[])[];
+  /** Bits of the shapes that each column is in. */
+  readonly #shapesOf: Uint32Array;
+  readonly #others: readonly OtherAxis[];
+  /** What an entry has of the columns; the key says what it asks of all axes. */
+  readonly part: (entry: number) => Keyed;
+
+  constructor(ground: Ground, shapes: readonly number[]) {
+    const { scalars, tables: { axes } } = ground;
+    this.#ground = ground;
+    this.#shapes = shapes;
+    this.#states = scalars.map((axis) => shapes.map((shape) => ground.states(axis, shape)));
+    const [first, ...others] = this.#states as [readonly (readonly State[])[]];
+    this.columns = [...new Set(first.flat().map(({ cls }) => cls))];
+    this.several = others.length > 0;
+    this.#shapesOf = new Uint32Array(axes[2]!.classes);
+    for (const [s, states] of first.entries()) {
+      for (const { cls } of states) this.#shapesOf[cls]! |= 1 << s;
+    }
+    this.#others = others.map((states, i) => new OtherAxis(ground, i + 1, states));
+    const asked = scalars.slice(1).reduce(
+      (asked, axis) => numbered(asked.map((own, i) => own * axis.combinations + axis.of[i]!)),
+      scalars[0]!.of,
+    );
+    const partOf = partsOf(ground, 0, first.flat());
+    this.part = memo((entry) => ({ ...partOf(scalars[0]!.of[entry]!), key: asked[entry]! }));
+  }
+
+  /** The classes of each axis of which an entry has something. */
+  touched(entry: number): (readonly number[])[] {
+    const others = this.#others.map(({ touched }, i) =>
+      touched(this.#ground.scalars[i + 1]!.of[entry]!)
+    );
+    return [this.part(entry).touched, ...others];
+  }
+
+  /** In which shapes packets that have a combination of the tables on the other axes are all an entry's. */
+  within(combination: number, entry: number): number {
+    return this.#others.reduce(
+      (shapes, { within }, i) =>
+        shapes & within(combination, this.#ground.scalars[i + 1]!.of[entry]!),
+      -1,
+    );
+  }
+
+  /** In which shapes packets that are an entry's on the other axes have all a combination there. */
+  covers(combination: number, entry: number): number {
+    return this.#others.reduce(
+      (shapes, { covers }, i) =>
+        shapes & covers(combination, this.#ground.scalars[i + 1]!.of[entry]!),
+      -1,
+    );
+  }
+
+  /** Whether all packets of a column are of some shapes, given as bits. */
+  isOf(column: number, shapes: number): boolean {
+    return (this.#shapesOf[column]! & ~shapes) === 0;
+  }
+
+  /** All packets whose class on each axis is wanted. */
+  *ways(wanted: (axis: number, cls: number) => boolean): Generator<Way> {
+    for (const [s, shape] of this.#shapes.entries()) {
+      const states = this.#states.map((ofAxis, axis) =>
+        ofAxis[s]!.filter(({ cls }) => wanted(axis, cls))
+      );
+      for (const pieces of together(states)) yield { shape, pieces };
+    }
+  }
+}
+
+function* together([first, ...others]: readonly (readonly State[])[]): Generator<Way["pieces"]> {
+  for (const state of first ?? []) {
+    const own = piecesOf(state);
+    if (others.length === 0) yield own;
+    else for (const rest of together(others)) yield [...own, ...rest];
+  }
+}
+
+/** An axis behind the first. Shapes are bits. */
+class OtherAxis {
+  /** The classes of which an entry with this combination of the rules has something. */
+  readonly touched: (own: number) => readonly number[];
+  /** In which shapes packets with a combination of the tables are all of entries with one of the rules. */
+  readonly within: (combination: number, own: number) => number;
+  /** In which shapes packets of entries with one of the rules have all a combination of the tables. */
+  readonly covers: (combination: number, own: number) => number;
+
+  constructor(ground: Ground, number: number, states: readonly (readonly State[])[]) {
+    const { tables } = ground;
+    const present = states.map((ofShape) => [...new Set(ofShape.map(({ cls }) => cls))]);
+    const parts = states.map((ofShape) => partsOf(ground, number, ofShape));
+    const all = [...new Set(present.flat())];
+    const has = (cls: number, combination: number) =>
+      hasCombination(tables, 2 + number, cls, combination);
+    // Most combinations of the tables ask the same of this axis.
+    const kinds = kindsOf(all, 64 * tables.parted!.combination_words, has);
+    const classesOf = memo((kind) => new Set(all.filter((cls) => has(cls, kind))));
+    const shapesWhere = (
+      test: (shape: number, classes: ReadonlySet<number>, own: number) => boolean,
+    ) => {
+      const known = memo((key) => {
+        const classes = classesOf(Math.floor(key / 2 ** 26)), own = key % 2 ** 26;
+        return states.reduce((bits, _, s) => test(s, classes, own) ? bits | 1 << s : bits, 0);
+      });
+      return (combination: number, own: number) => known(kinds[combination]! * 2 ** 26 + own);
+    };
+    this.touched = memo((own) => [...new Set(parts.flatMap((partOf) => partOf(own).touched))]);
+    this.within = shapesWhere((s, classes, own) => {
+      const part = parts[s]!(own);
+      return present[s]!.every((cls) => !classes.has(cls) || part.has(cls));
+    });
+    this.covers = shapesWhere((s, classes, own) =>
+      parts[s]!(own).touched.every((cls) => classes.has(cls))
+    );
+  }
+}
+
+/** What a combination of the rules has of the classes of an axis, in packets that come to some states. */
+function partsOf(
+  { scalars, tables }: Ground,
+  number: number,
+  states: readonly State[],
+): (combination: number) => Part {
+  const { combinations, bits } = scalars[number]!;
+  const { classes } = tables.axes[2 + number]!;
+  // Most states leave few combinations.
+  const ways = new Map(states.map((state) => [state.cls * 2 ** 26 + state.left, state]));
+  const ofClass = new Uint32Array(classes);
+  const classesOf: Map<number, number>[] = Array.from({ length: combinations }, () => new Map());
+  for (const { cls, left } of ways.values()) {
+    ofClass[cls]!++;
+    eachBit(bits.at(left), (combination) => {
+      const counts = classesOf[combination]!;
+      counts.set(cls, (counts.get(cls) ?? 0) + 1);
+    });
+  }
+  return memo((combination) => partOf(classesOf[combination]!, (cls) => ofClass[cls]!, classes));
+}
+
+/** For each combination the first that the same classes have. */
+function kindsOf(
+  classes: readonly number[],
+  combinations: number,
+  has: (cls: number, combination: number) => boolean,
+): Uint32Array {
+  let kinds = new Uint32Array(combinations);
+  for (const cls of classes) {
+    kinds = numbered(kinds.map((kind, c) => 2 * kind + (has(cls, c) ? 1 : 0)));
+  }
+  const first = new Map<number, number>();
+  for (const [c, kind] of kinds.entries()) if (!first.has(kind)) first.set(kind, c);
+  return kinds.map((kind) => first.get(kind)!);
+}
+
+/** The same numbers where there were the same, from 0 on. */
+function numbered(numbers: Uint32Array): Uint32Array<ArrayBuffer> {
+  const known = new Map<number, number>();
+  return Uint32Array.from(numbers, (number) => {
+    const own = known.get(number) ?? known.size;
+    known.set(number, own);
+    return own;
+  });
+}
