@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "coalesce.h"
@@ -35,7 +34,7 @@ int fw_pump_new(const struct fw_tables *tables, struct fw_dynamic *dynamic,
 
 	if (!p)
 		return -ENOMEM;
-	*p = (struct fw_pump){ .nfq.fd = -1, .links.fd = -1 };
+	*p = (struct fw_pump){ .nfq.fd = -1, .links.fd = -1, .coalesce.timers = { -1, -1 } };
 	int error = -ENOMEM;
 	p->queued = calloc(batch, sizeof *p->queued);
 	p->seen = calloc(batch, sizeof *p->seen);
@@ -43,7 +42,9 @@ int fw_pump_new(const struct fw_tables *tables, struct fw_dynamic *dynamic,
 	p->answers = calloc(batch, sizeof *p->answers);
 	if (!p->queued || !p->seen || !p->decisions || !p->answers)
 		goto fail;
-	fw_coalesce_init(&p->coalesce, options->coalesce);
+	error = fw_coalesce_init(&p->coalesce, options->coalesce);
+	if (error)
+		goto fail;
 	error = fw_decider_init(&p->decider, tables, dynamic, batch);
 	if (error)
 		goto fail;
@@ -69,6 +70,7 @@ int fw_pump_share(struct fw_pump *p, uint32_t threads, uint32_t pools, bool by_r
 void fw_pump_free(struct fw_pump *p)
 {
 	fw_nfq_close(&p->nfq);
+	fw_coalesce_clear(&p->coalesce);
 	fw_links_clear(&p->links);
 	fw_decider_clear(&p->decider);
 	free(p->queued);
@@ -212,8 +214,6 @@ int fw_pump_run(struct fw_pump *p)
 {
 	int n = 0;
 
-	/* So that a pause of microseconds is not rounded up to twice that. */
-	prctl(PR_SET_TIMERSLACK, 1000);
 	/* Acquire: pairs with the release in fw_pump_stop(). */
 	while (n >= 0 && !atomic_load_explicit(&p->stop, memory_order_acquire)) {
 		n = turn(p, true);

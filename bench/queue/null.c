@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "coalesce.h"
@@ -42,13 +41,13 @@ int main(int argc, char **argv)
 	struct fw_coalesce coalesce;
 	struct fw_nfq queue;
 
-	int n = queued && answers ? fw_nfq_open(&queue, &options) : -ENOMEM;
+	int n = queued && answers ? fw_coalesce_init(&coalesce, options.coalesce) : -ENOMEM;
+	if (n == 0)
+		n = fw_nfq_open(&queue, &options);
 	if (n < 0) {
 		fprintf(stderr, "null: %s\n", strerror(-n));
 		return 1;
 	}
-	fw_coalesce_init(&coalesce, options.coalesce);
-	prctl(PR_SET_TIMERSLACK, 1000);
 	ready();
 	while (n >= 0 || n == -EAGAIN || n == -ENOBUFS) {
 		n = fw_coalesce_receive(&coalesce, &queue, queued);

@@ -9,7 +9,6 @@ import { CONNECT_PORT, type Hook, PORTS, TCP_PORT } from "./policy.ts";
 
 const BUILD = new URL("build/", import.meta.url).pathname;
 const WARM_UP_MS = 300;
-const PING_INTERVAL_S = "0.002";
 /** Where measurements need a core for the generator and one for the contestant. */
 export const CONTESTANT_CORE = "1";
 const GENERATOR_CORE = "0";
@@ -180,10 +179,8 @@ function ping(rate?: number): Scenario["measure"] {
   return async (stage, hook, _, windowMs, signal) => {
     const sender = stage.net.host("sender"), { v4 } = targetOf(stage, hook);
     const generator = rate ? await startBlast(sender, v4, { rate }) : undefined;
-    const pings = sender.start([
-      ...["taskset", "-c", GENERATOR_CORE],
-      ...["ping", "-n", "-i", PING_INTERVAL_S, "-w", "1000", v4],
-    ]);
+    const pings = sender.start(["taskset", "-c", GENERATOR_CORE, `${BUILD}probe`, v4]);
+    await pings.line(/ready/);
     await elapse(windowMs, signal);
     const { stdout } = await pings.stop("SIGINT");
     await generator?.stop("SIGTERM");

@@ -1,10 +1,17 @@
-/* When packets are let gather: a flow of packets a time, where it saves CPU; never at rest or full. */
+/*
+ * When packets are let gather: a flow of packets a time, where it saves enough CPU; never at rest or
+ * full. And how: until the next beat, unless one waits.
+ */
 #include "coalesce.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "layout.h"
 
-enum { BATCH = 64, SECOND = 1000000000, AWAKE_NS = 10000 };
+enum { BATCH = 64, SECOND = 1000000000, AWAKE_NS = 10000, SLOT = 64 };
 
 /*
  * Feeds one second of batches of n packets, evenly spaced, that cost so much CPU each with a pause
@@ -28,22 +35,67 @@ static uint32_t pauses(struct fw_coalesce *c, uint32_t packets_a_second, uint32_
 	return wanted * 100 / batches;
 }
 
+static void begin(struct fw_coalesce *c, uint32_t setting)
+{
+	fw_coalesce_clear(c);
+	CHECK(fw_coalesce_init(c, setting) == 0);
+}
+
+/* A socket in the place of the kernel's, which holds so many messages. They are no packets. */
+static struct fw_nfq queue_of(uint32_t messages, int *other)
+{
+	static uint8_t slot[SLOT];
+	static struct iovec vector = { slot, sizeof slot };
+	static struct mmsghdr message = { .msg_hdr = { .msg_iov = &vector, .msg_iovlen = 1 } };
+	int ends[2];
+
+	CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends) == 0);
+	while (messages-- > 0)
+		CHECK(send(ends[1], "", 1, 0) == 1);
+	*other = ends[1];
+	return (struct fw_nfq){
+		.fd = ends[0],
+		.options.batch = 1,
+		.messages = &message,
+		.vectors = &vector,
+	};
+}
+
+/* The result of a receive while so many messages wait, and how many beats were waited for. */
+static int receive(struct fw_coalesce *c, uint32_t messages, uint32_t *beats)
+{
+	struct fw_queued packet;
+	int other;
+	struct fw_nfq q = queue_of(messages, &other);
+
+	c->turn = 0;
+	const int n = fw_coalesce_receive(c, &q, &packet);
+	*beats = c->turn;
+	close(q.fd);
+	close(other);
+	return n;
+}
+
 int main(void)
 {
-	struct fw_coalesce c;
+	struct fw_coalesce c = { .timers = { -1, -1 } };
+	uint32_t beats;
 
-	fw_coalesce_init(&c, FW_COALESCE_AUTO);
-	CHECK(c.sleep_us == FW_COALESCE_AUTO_US);
+	begin(&c, FW_COALESCE_AUTO);
+	CHECK(c.pause_us == FW_COALESCE_AUTO_US);
 	CHECK(!fw_coalesce_wanted(&c)); /* the first packet never waits */
 	CHECK(pauses(&c, 1000, 1, 0) == 0);
 	CHECK(pauses(&c, 15000, 1, 0) == 0);
-	fw_coalesce_init(&c, FW_COALESCE_AUTO);
+	begin(&c, FW_COALESCE_AUTO);
 	CHECK(pauses(&c, 50000, 1, AWAKE_NS / 2) >= 94); /* but the first windows and the trials */
 	CHECK(pauses(&c, 50000, 4, AWAKE_NS / 2) >= 94);
-	fw_coalesce_init(&c, FW_COALESCE_AUTO);
+	begin(&c, FW_COALESCE_AUTO);
 	CHECK(pauses(&c, 50000, 1, AWAKE_NS * 2) <= 6); /* tried, and found dear */
-	CHECK(pauses(&c, 50000, 1, AWAKE_NS / 2) >= 80); /* it has become cheap */
-	fw_coalesce_init(&c, FW_COALESCE_AUTO);
+	CHECK(pauses(&c, 50000, 1, AWAKE_NS / 2) >= 70); /* it has become cheap */
+	begin(&c, FW_COALESCE_AUTO);
+	CHECK(pauses(&c, 50000, 1, AWAKE_NS * 9 / 10) <= 6); /* too little for what waits */
+	CHECK(pauses(&c, 500000, BATCH / 2, AWAKE_NS * 9 / 10) >= 70); /* but not in a flood */
+	begin(&c, FW_COALESCE_AUTO);
 	CHECK(!c.flood); /* what waits is received at once */
 	CHECK(pauses(&c, 500000, BATCH, AWAKE_NS / 2) == 0); /* full batches need no help */
 	CHECK(c.flood);
@@ -53,16 +105,27 @@ int main(void)
 	CHECK(!c.flood);
 
 	/* After a flow has ended, the next packet may find a pause, the one after it none. */
-	fw_coalesce_init(&c, FW_COALESCE_AUTO);
+	begin(&c, FW_COALESCE_AUTO);
 	CHECK(pauses(&c, 50000, 1, AWAKE_NS / 2) >= 94);
 	CHECK(fw_coalesce_saw(&c, 1, BATCH, 10ull * SECOND));
 	fw_coalesce_turn(&c, 10ull * SECOND, 10ull * SECOND);
 	CHECK(!fw_coalesce_wanted(&c));
 
-	fw_coalesce_init(&c, 0);
+	begin(&c, 0);
 	CHECK(pauses(&c, 50000, 1, 0) == 0);
-	fw_coalesce_init(&c, 200);
-	CHECK(c.sleep_us == 200);
+	CHECK(receive(&c, 0, &beats) == -EAGAIN); /* it did not wait for a beat */
+	CHECK(beats == 0);
+	begin(&c, 200);
+	CHECK(c.pause_us == 200);
 	CHECK(pauses(&c, 1000, 1, AWAKE_NS * 2) == 100);
+
+	CHECK(receive(&c, 1, &beats) == 0);
+	CHECK(beats == 0); /* what waits is received at once */
+	CHECK(receive(&c, 0, &beats) == -EAGAIN); /* it would wait for a packet now */
+	CHECK(beats == FW_COALESCE_BEATS % 2);
+	c.flood = true;
+	CHECK(receive(&c, 1, &beats) == 0);
+	CHECK(beats == 1); /* others come until the next beat */
+	fw_coalesce_clear(&c);
 	return 0;
 }
