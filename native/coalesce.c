@@ -66,8 +66,10 @@ int fw_coalesce_receive(struct fw_coalesce *c, struct fw_nfq *q, struct fw_queue
 {
 	if (!fw_coalesce_wanted(c))
 		return fw_nfq_receive(q, true, packets);
-	/* What came while others were answered waits no longer. */
-	int n = c->flood ? -EAGAIN : fw_nfq_receive(q, false, packets);
+	/* What came while others were answered waits no longer, but many may wait for more. */
+	if (c->flood)
+		nanosleep(&(struct timespec){ .tv_nsec = (long)c->pause_us * NS }, NULL);
+	int n = fw_nfq_receive(q, false, packets);
 	for (int beats = 0; n == -EAGAIN && beats < FW_COALESCE_BEATS; beats++) {
 		await_beat(c);
 		n = fw_nfq_receive(q, false, packets);

@@ -7,9 +7,10 @@
  * and then. At rest there is no pause, nor when batches are full anyway; and while packets wait there
  * is one only in a flood, where they have waited long already.
  *
- * A pause lasts until the next beat of two timers that take turns: whenever one is set anew the other
- * is due before it, so the hardware's timer is set only when one expires. That is half of what a sleep
- * costs on a virtual machine, where both leave the guest.
+ * In a flood it is a sleep, after whatever the last batch took. Else it lasts until the next beat of
+ * two timers that take turns: whenever one is set anew the other is due before it, so the hardware's
+ * timer is set only when one expires. That is half of what a sleep costs on a virtual machine, where
+ * each time leaves the guest.
  */
 #ifndef FW_COALESCE_H
 #define FW_COALESCE_H
@@ -58,7 +59,10 @@ static inline bool fw_coalesce_wanted(const struct fw_coalesce *c)
 	return c->always || (c->pauses && !c->full);
 }
 
-/* As fw_nfq_receive(), which waits; with a pause if it is wanted and, but in a flood, nothing waits. */
+/*
+ * As fw_nfq_receive(), which waits; with a pause if it is wanted and, but in a flood, nothing waits. The
+ * thread's timer slack is the caller's.
+ */
 int fw_coalesce_receive(struct fw_coalesce *c, struct fw_nfq *q, struct fw_queued *packets);
 
 /*

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "coalesce.h"
@@ -214,6 +215,8 @@ int fw_pump_run(struct fw_pump *p)
 {
 	int n = 0;
 
+	/* So that a pause of microseconds is not rounded up to twice that. */
+	prctl(PR_SET_TIMERSLACK, 1000);
 	/* Acquire: pairs with the release in fw_pump_stop(). */
 	while (n >= 0 && !atomic_load_explicit(&p->stop, memory_order_acquire)) {
 		n = turn(p, true);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "coalesce.h"
@@ -48,6 +49,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "null: %s\n", strerror(-n));
 		return 1;
 	}
+	prctl(PR_SET_TIMERSLACK, 1000);
 	ready();
 	while (n >= 0 || n == -EAGAIN || n == -ENOBUFS) {
 		n = fw_coalesce_receive(&coalesce, &queue, queued);
