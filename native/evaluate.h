@@ -12,6 +12,13 @@
 #include "front.h"
 #include "sparse.h"
 
+#ifdef __AVX512VL__
+#include "groups_avx512.h"
+#endif
+
+/* So few are no group, for what does sixteen at a time. */
+enum { FEW = 5 };
+
 /* The dense back end on words `from` to `end`; inlined with the usual shapes as constants. */
 INLINE void dense(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t axes,
 		  uint32_t words, uint32_t from, uint32_t end, uint32_t *rules)
@@ -283,6 +290,15 @@ INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, 
 static void groups(const struct fw_tables *t, const struct fw_rows *first, uint32_t count, lanes *classes,
 		   uint32_t n, uint32_t *rules)
 {
+#ifdef __AVX512VL__
+	if (n >= FEW) {
+		if (t->scalar_count > 1)
+			groups_abreast(t, first, count, t->scalar_count, classes, n, rules);
+		else
+			groups_abreast(t, first, count, 1, classes, n, rules);
+		return;
+	}
+#endif
 	if (t->scalar_count > 1)
 		groups_with(t, first, count, classes, n, true, t->scalar_count, rules);
 	else if (t->parted->table_count > 0)

@@ -1,0 +1,291 @@
+/*
+ * groups_avx512.h - the partitions for sixteen packets at a time, where the processor has AVX-512.
+ *
+ * The steps are those of evaluate.h, but each is taken for all packets of a vector; those whose row
+ * is of another kind are masked. Places count words of 32 bits, of which an image has fewer than 2^30.
+ */
+#ifndef FW_GROUPS_AVX512_H
+#define FW_GROUPS_AVX512_H
+
+#include "front.h"
+
+enum { WIDTH = 16, VECTORS = FW_GROUP / WIDTH };
+
+/* Sixteen packets of a group: a number for each. */
+struct sixteen {
+	__mmask16 in; /* those that there are */
+	__mmask16 paired; /* those that may have a pair in buckets */
+	__m512i classes[3]; /* of the source, the destination and the first scalar axis */
+	__m512i parts[2];
+	__m512i rules;
+};
+
+/* Those that may be in a group's buckets, and their pairs and places, in a row. */
+struct sixteen_pairs {
+	__mmask16 lanes;
+	uint32_t sources[WIDTH], destinations[WIDTH], at[WIDTH];
+};
+
+/* The lists that are to be walked, each with its packet's number. */
+struct open_lists {
+	uint32_t count;
+	uint32_t rows[FW_GROUP_COUNT * FW_GROUP + WIDTH], lanes[FW_GROUP_COUNT * FW_GROUP + WIDTH];
+};
+
+INLINE __m512i all(uint32_t number)
+{
+	return _mm512_set1_epi32((int)number);
+}
+
+INLINE __mmask16 first_lanes(uint32_t n)
+{
+	return (__mmask16)(n < WIDTH ? (1u << n) - 1 : 0xffff);
+}
+
+/* Zero where the mask has none. */
+INLINE __m512i gather(const uint32_t *from, __m512i at, __mmask16 mask)
+{
+	return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, from, 4);
+}
+
+/* (a * b) >> 32 of unsigned numbers. */
+INLINE __m512i high_product(__m512i a, uint32_t b)
+{
+	const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(a, all(b)), 32);
+	const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), all(b));
+
+	return _mm512_mask_blend_epi32(0xaaaa, even, odd);
+}
+
+/* Those whose class on the scalar axis `a` leaves the combination. */
+INLINE __mmask16 leaves(const struct fw_tables *t, uint32_t a, __m512i classes, __m512i combinations,
+			__mmask16 mask)
+{
+	const uint32_t *words = (const uint32_t *)(const void *)t->axes[a].dense;
+	const __m512i first = _mm512_mullo_epi32(classes, all(2 * t->parted->combination_words));
+	const __m512i at = _mm512_add_epi32(first, _mm512_srli_epi32(combinations, 5));
+	const __m512i bit = _mm512_sllv_epi32(all(1), _mm512_and_si512(combinations, all(31)));
+
+	return mask & _mm512_test_epi32_mask(gather(words, at, mask), bit);
+}
+
+INLINE struct sixteen sixteen_of(const struct fw_tables *t, lanes *classes, uint32_t from, uint32_t n,
+			   const uint32_t *rules)
+{
+	const __m512i one = all(1);
+	struct sixteen s = { .in = first_lanes(n - from) };
+
+	s.rules = _mm512_maskz_loadu_epi32(s.in, rules + from);
+	for (uint32_t a = 0; a < 3; a++)
+		s.classes[a] = _mm512_maskz_loadu_epi32(s.in, classes[a] + from);
+	for (uint32_t side = 0; side < 2; side++) {
+		const uint32_t width = side ? t->parted->destination_width : t->parted->source_width;
+		const __m512i next = _mm512_mullo_epi32(_mm512_add_epi32(s.classes[side], one), all(width));
+		s.parts[side] = gather(side ? t->destinations : t->sources, _mm512_sub_epi32(next, one), s.in);
+	}
+	s.paired = s.in & ~_mm512_movepi32_mask(_mm512_or_si512(s.parts[0], s.parts[1]));
+	for (uint32_t side = 0; side < 2; side++)
+		s.parts[side] = _mm512_andnot_si512(all(FW_LONE), s.parts[side]);
+	return s;
+}
+
+INLINE __m512i sources_of(const struct sixteen *s, uint32_t kind)
+{
+	return kind == FW_GROUP_SOURCE || kind == FW_GROUP_PAIR ? s->classes[0] : s->parts[0];
+}
+
+INLINE __m512i destinations_of(const struct sixteen *s, uint32_t kind)
+{
+	return kind == FW_GROUP_DESTINATION || kind == FW_GROUP_PAIR ? s->classes[1] : s->parts[1];
+}
+
+/* What a loop over so many lanes goes up to: a few too many cost less than a branch that is not foreseen. */
+INLINE uint32_t rounded(__mmask16 mask)
+{
+	return ((uint32_t)__builtin_popcount(mask) + 3) & ~UINT32_C(3);
+}
+
+INLINE void seek_buckets(const struct fw_rows *g, const struct sixteen *s, struct sixteen_pairs *p)
+{
+	const __m512i sources = sources_of(s, g->kind), destinations = destinations_of(s, g->kind);
+	const __m512i mixed = _mm512_add_epi32(_mm512_mullo_epi32(sources, all(FW_PAIR_MIX)), destinations);
+	const __m512i hash = _mm512_mullo_epi32(mixed, all(FW_PAIR_SPREAD));
+
+	p->lanes = g->kind == FW_GROUP_PAIR ? s->paired : s->in;
+	const __m512i block = high_product(hash, g->block_count);
+	const __m512i multiplied = _mm512_mullo_epi32(hash, gather(g->multipliers, block, p->lanes));
+	const __m512i at = _mm512_add_epi32(_mm512_mullo_epi32(block, all(FW_BLOCK_BUCKETS)),
+					    _mm512_srli_epi32(multiplied, 28));
+	_mm512_storeu_si512(p->sources, _mm512_maskz_compress_epi32(p->lanes, sources));
+	_mm512_storeu_si512(p->destinations, _mm512_maskz_compress_epi32(p->lanes, destinations));
+	_mm512_storeu_si512(p->at, _mm512_maskz_compress_epi32(p->lanes, at));
+	for (uint32_t j = 0; j < rounded(p->lanes); j++)
+		__builtin_prefetch(g->buckets + 16 * (size_t)p->at[j]);
+}
+
+INLINE __m512i rows_in_buckets(const struct fw_rows *g, const struct sixteen_pairs *p)
+{
+	const uint32_t count = (uint32_t)__builtin_popcount(p->lanes);
+	uint32_t rows[WIDTH];
+
+	for (uint32_t j = 0; j < rounded(p->lanes); j++) {
+		const uint32_t *line = g->buckets + 16 * (size_t)p->at[j];
+		rows[j] = g->bucket_ways == 8
+				  ? fw_pair_8(line, p->sources[j] << 16 | p->destinations[j])
+				  : fw_pair_4(line, (uint64_t)p->sources[j] << 32 | p->destinations[j]);
+	}
+	return _mm512_maskz_expand_epi32(p->lanes, _mm512_maskz_loadu_epi32(first_lanes(count), rows));
+}
+
+INLINE __m512i rows_of_pairs(const struct fw_rows *g, const struct sixteen *s)
+{
+	const __m512i source = _mm512_mullo_epi32(sources_of(s, g->kind), all(g->source_stride));
+	const __m512i destination =
+		_mm512_mullo_epi32(destinations_of(s, g->kind), all(g->destination_stride));
+
+	return gather(g->rows, _mm512_add_epi32(source, destination), s->in);
+}
+
+/* What long rows say: a rule, or a row where there is more than one scalar axis. */
+INLINE __m512i said(const struct fw_tables *t, __m512i rows, __mmask16 longs, const struct sixteen *s)
+{
+	const __m512i first = _mm512_mullo_epi32(_mm512_andnot_si512(all(FW_BRANCH), rows),
+						 all(t->first_classes));
+
+	return gather(t->long_rows, _mm512_add_epi32(first, s->classes[2]), longs);
+}
+
+/* Takes the rules of rows that are no lists; the lists. */
+INLINE __m512i take_rows(const struct fw_tables *t, uint32_t scalars, __m512i rows, lanes *classes,
+			 uint32_t from, struct sixteen *s)
+{
+	const uint32_t bits = t->parted->combination_bits;
+	const __mmask16 longs = _mm512_movepi32_mask(rows);
+
+	if (longs) {
+		const __m512i rule = said(t, rows, longs, s);
+		if (scalars > 1)
+			rows = _mm512_mask_mov_epi32(rows, longs, rule);
+		else
+			s->rules = _mm512_mask_min_epu32(s->rules, longs, s->rules, rule);
+	}
+	__mmask16 ones = _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(rows, 30), all(FW_ONE >> 30));
+	const __m512i combinations = _mm512_and_si512(rows, all((UINT32_C(1) << bits) - 1));
+	const __m512i rule = _mm512_srl_epi32(_mm512_andnot_si512(all(FW_ONE), rows),
+					      _mm_cvtsi32_si128((int)bits));
+	for (uint32_t a = 2; a < 2 + scalars; a++)
+		ones = leaves(t, a, _mm512_maskz_loadu_epi32(s->in, classes[a] + from), combinations, ones);
+	s->rules = _mm512_mask_min_epu32(s->rules, ones, s->rules, rule);
+	return rows;
+}
+
+INLINE void keep_lists(__m512i rows, uint32_t from, struct open_lists *l)
+{
+	const __m512i numbers = _mm512_add_epi32(
+		all(from), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+	const __mmask16 lists = _mm512_cmplt_epu32_mask(_mm512_sub_epi32(rows, all(1)), all(FW_ONE - 1));
+
+	_mm512_storeu_si512(l->rows + l->count, _mm512_maskz_compress_epi32(lists, rows));
+	_mm512_storeu_si512(l->lanes + l->count, _mm512_maskz_compress_epi32(lists, numbers));
+	l->count += (uint32_t)__builtin_popcount(lists);
+}
+
+/* The first candidate of each list, which most have need of only; those that go on are left. */
+INLINE void step_lists(const struct fw_tables *t, uint32_t scalars, lanes *classes,
+		       struct open_lists *l, uint32_t *rules)
+{
+	const uint32_t *lists = (const uint32_t *)(const void *)t->lists;
+	uint32_t still = 0;
+
+	for (uint32_t j = 0; j < l->count; j += WIDTH) {
+		const __mmask16 in = first_lanes(l->count - j);
+		const __m512i row = _mm512_maskz_loadu_epi32(in, l->rows + j);
+		const __m512i lane = _mm512_maskz_loadu_epi32(in, l->lanes + j);
+		const __m512i rule = gather(lists, _mm512_slli_epi32(row, 1), in);
+		const __m512i asked = gather(lists + 1, _mm512_slli_epi32(row, 1), in);
+		const __m512i combination = _mm512_andnot_si512(all(FW_LAST), asked);
+		__mmask16 yes = in;
+		for (uint32_t a = 2; a < 2 + scalars; a++)
+			yes = leaves(t, a, gather(classes[a], lane, in), combination, yes);
+		const __m512i known = gather(rules, lane, in);
+		const __mmask16 sooner = in & _mm512_cmplt_epu32_mask(rule, known);
+		const __mmask16 on = sooner & ~yes & ~_mm512_movepi32_mask(asked);
+		uint32_t lanes_found[WIDTH], rules_found[WIDTH];
+
+		_mm512_storeu_si512(lanes_found, _mm512_maskz_compress_epi32(yes & sooner, lane));
+		_mm512_storeu_si512(rules_found, _mm512_mask_compress_epi32(all(FW_NO_RULE), yes & sooner, rule));
+		for (uint32_t k = 0; k < rounded(yes & sooner); k++)
+			rules[lanes_found[k]] = smaller(rules[lanes_found[k]], rules_found[k]);
+		_mm512_storeu_si512(l->rows + still,
+				    _mm512_maskz_compress_epi32(on, _mm512_add_epi32(row, all(1))));
+		_mm512_storeu_si512(l->lanes + still, _mm512_maskz_compress_epi32(on, lane));
+		still += (uint32_t)__builtin_popcount(on);
+	}
+	l->count = still;
+}
+
+/* The first rule of a list, from `row` on, that the i-th packet's scalar classes leave and that is before `known`. */
+INLINE uint32_t first_of_list(const struct fw_tables *t, uint32_t scalars, lanes *classes, uint32_t i,
+			      uint64_t row, uint32_t known)
+{
+	const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+	const __m512i odd = _mm512_add_epi32(even, all(1));
+
+	for (;; row += WIDTH) {
+		const uint64_t left = t->parted->list_count - row;
+		const __mmask16 in = first_lanes(left < WIDTH ? (uint32_t)left : WIDTH);
+		const uint64_t *at = (const uint64_t *)(const void *)(t->lists + row);
+		const __m512i low = _mm512_maskz_loadu_epi64((__mmask8)in, at);
+		const __m512i high = _mm512_maskz_loadu_epi64((__mmask8)(in >> 8), at + 8);
+		const __m512i rule = _mm512_permutex2var_epi32(low, even, high);
+		const __m512i asked = _mm512_permutex2var_epi32(low, odd, high);
+		const uint32_t last = _mm512_movepi32_mask(asked);
+		/* Up to the last candidate of the list; rules ascend. */
+		const __mmask16 wanted = (__mmask16)(last ^ (last - 1)) &
+					 _mm512_cmplt_epu32_mask(rule, all(known));
+		const __m512i combination = _mm512_andnot_si512(all(FW_LAST), asked);
+		__mmask16 yes = wanted;
+		for (uint32_t a = 2; a < 2 + scalars; a++)
+			yes = leaves(t, a, all(classes[a][i]), combination, yes);
+		if (yes)
+			return t->lists[row + (uint32_t)__builtin_ctz(yes)].rule;
+		if (last || wanted != 0xffff)
+			return FW_NO_RULE;
+	}
+}
+
+INLINE void groups_abreast(const struct fw_tables *t, const struct fw_rows *first, uint32_t count,
+			   uint32_t scalars, lanes *classes, uint32_t n, uint32_t *rules)
+{
+	const struct fw_rows *const end = first + count;
+	struct sixteen_pairs pairs[FW_GROUP_COUNT][VECTORS];
+	struct sixteen packets[VECTORS] = { 0 };
+	struct open_lists lists;
+
+	lists.count = 0;
+	for (uint32_t i = 0; i * WIDTH < n; i++)
+		packets[i] = sixteen_of(t, classes, i * WIDTH, n, rules);
+	for (const struct fw_rows *g = first; g < end; g++)
+		for (uint32_t i = 0; g->destination_stride == 0 && i * WIDTH < n; i++)
+			seek_buckets(g, &packets[i], &pairs[g->kind][i]);
+	for (const struct fw_rows *g = first; g < end; g++)
+		for (uint32_t i = 0; i * WIDTH < n; i++) {
+			const __m512i rows = g->destination_stride > 0
+						     ? rows_of_pairs(g, &packets[i])
+						     : rows_in_buckets(g, &pairs[g->kind][i]);
+			keep_lists(take_rows(t, scalars, rows, classes, i * WIDTH, &packets[i]), i * WIDTH,
+				   &lists);
+		}
+	for (uint32_t j = 0; j < lists.count; j++)
+		__builtin_prefetch(&t->lists[lists.rows[j]]);
+	for (uint32_t i = 0; i * WIDTH < n; i++)
+		_mm512_mask_storeu_epi32(rules + i * WIDTH, packets[i].in, packets[i].rules);
+	step_lists(t, scalars, classes, &lists, rules);
+	for (uint32_t j = 0; j < lists.count; j++) {
+		const uint32_t i = lists.lanes[j];
+		rules[i] = smaller(rules[i],
+				   first_of_list(t, scalars, classes, i, lists.rows[j], rules[i]));
+	}
+}
+
+#endif
