@@ -64,13 +64,13 @@ static void await_beat(struct fw_coalesce *c)
 
 int fw_coalesce_receive(struct fw_coalesce *c, struct fw_nfq *q, struct fw_queued *packets)
 {
-	if (!fw_coalesce_wanted(c))
-		return fw_nfq_receive(q, true, packets);
+	const bool pause = fw_coalesce_wanted(c);
+
 	/* What came while others were answered waits no longer, but many may wait for more. */
-	if (c->flood)
+	if (pause && c->flood)
 		nanosleep(&(struct timespec){ .tv_nsec = (long)c->pause_us * NS }, NULL);
 	int n = fw_nfq_receive(q, false, packets);
-	for (int beats = 0; n == -EAGAIN && beats < FW_COALESCE_BEATS; beats++) {
+	for (int beats = 0; pause && n == -EAGAIN && beats < FW_COALESCE_BEATS; beats++) {
 		await_beat(c);
 		n = fw_nfq_receive(q, false, packets);
 	}

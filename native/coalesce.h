@@ -60,8 +60,9 @@ static inline bool fw_coalesce_wanted(const struct fw_coalesce *c)
 }
 
 /*
- * As fw_nfq_receive(), which waits; with a pause if it is wanted and, but in a flood, nothing waits. The
- * thread's timer slack is the caller's.
+ * Receives what is there, up to a batch, or waits for a packet: as fw_nfq_receive(). Before that comes
+ * a pause, if it is wanted and, but in a flood, nothing is there. The thread's timer slack is the
+ * caller's.
  */
 int fw_coalesce_receive(struct fw_coalesce *c, struct fw_nfq *q, struct fw_queued *packets);
 

@@ -302,12 +302,13 @@ bool fw_nfq_parse(const uint8_t *message, size_t size, struct fw_queued *packet)
 
 int fw_nfq_receive(struct fw_nfq *q, bool wait, struct fw_queued *packets)
 {
-	const int flags = wait ? MSG_WAITFORONE : MSG_DONTWAIT;
+	const uint32_t most = wait ? 1 : q->options.batch;
+	const int flags = wait ? 0 : MSG_DONTWAIT;
 	int count = 0;
 	int n;
 
 	do
-		n = recvmmsg(q->fd, q->messages, q->options.batch, flags, NULL);
+		n = recvmmsg(q->fd, q->messages, most, flags, NULL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

@@ -74,9 +74,9 @@ void fw_nfq_unbind(struct fw_nfq *q);
 void fw_nfq_close(struct fw_nfq *q);
 
 /*
- * Receives what is there, up to a batch; waits for the first packet if `wait`. The number of
- * packets, which is 0 after a wake; -EAGAIN: nothing is there; -ENOBUFS: packets were lost on the
- * way; anything else is fatal.
+ * Receives what is there, up to a batch; or, if `wait`, waits for a packet and takes no other: it is
+ * answered before the kernel is asked for more. The number of packets, which is 0 after a wake;
+ * -EAGAIN: nothing is there; -ENOBUFS: packets were lost on the way; anything else is fatal.
  */
 int fw_nfq_receive(struct fw_nfq *q, bool wait, struct fw_queued *packets);
 
