@@ -28,7 +28,7 @@ enum {
 	FW_COALESCE_FLOOD = 200, /* and so many that their number counts, no longer one's time */
 	FW_COALESCE_WINDOW_NS = 1000000,
 	FW_COALESCE_TRIAL = 32, /* of so many windows, one tries the other way */
-	FW_COALESCE_WORTH = 80, /* percent of the CPU time without pauses, at most, for which packets wait */
+	FW_COALESCE_WORTH = 90, /* percent of the CPU time without pauses, at most, for which packets wait */
 };
 
 struct fw_coalesce {

@@ -93,8 +93,8 @@ int main(void)
 	CHECK(pauses(&c, 50000, 1, AWAKE_NS * 2) <= 6); /* tried, and found dear */
 	CHECK(pauses(&c, 50000, 1, AWAKE_NS / 2) >= 70); /* it has become cheap */
 	begin(&c, FW_COALESCE_AUTO);
-	CHECK(pauses(&c, 50000, 1, AWAKE_NS * 9 / 10) <= 6); /* too little for what waits */
-	CHECK(pauses(&c, 500000, BATCH / 2, AWAKE_NS * 9 / 10) >= 70); /* but not in a flood */
+	CHECK(pauses(&c, 50000, 1, AWAKE_NS * 19 / 20) <= 6); /* too little for what waits */
+	CHECK(pauses(&c, 500000, BATCH / 2, AWAKE_NS * 19 / 20) >= 70); /* but enough in a flood */
 	begin(&c, FW_COALESCE_AUTO);
 	CHECK(!c.flood); /* what waits is received at once */
 	CHECK(pauses(&c, 500000, BATCH, AWAKE_NS / 2) == 0); /* full batches need no help */
