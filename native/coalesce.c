@@ -69,7 +69,7 @@ int fw_coalesce_receive(struct fw_coalesce *c, struct fw_nfq *q, struct fw_queue
 	/* What came while others were answered waits no longer, but many may wait for more. */
 	if (pause && c->flood)
 		nanosleep(&(struct timespec){ .tv_nsec = (long)c->pause_us * NS }, NULL);
-	int n = fw_nfq_receive(q, false, packets);
+	int n = c->rest && !pause ? -EAGAIN : fw_nfq_receive(q, false, packets);
 	for (int beats = 0; pause && n == -EAGAIN && beats < FW_COALESCE_BEATS; beats++) {
 		await_beat(c);
 		n = fw_nfq_receive(q, false, packets);
@@ -94,6 +94,7 @@ void fw_coalesce_turn(struct fw_coalesce *c, uint64_t now_ns, uint64_t cpu_ns)
 	const bool busy = rate > FW_COALESCE_BUSY * elapsed;
 	double *cost = &c->cost_ns[c->pauses];
 
+	c->rest = !busy;
 	c->flood = rate > FW_COALESCE_FLOOD * elapsed;
 	if (busy) {
 		const double now = (double)(cpu_ns - c->window_cpu_ns) / c->seen;

@@ -38,6 +38,7 @@ struct fw_coalesce {
 	bool always; /* whether or not it is busy */
 	bool pauses; /* in this window */
 	bool full; /* the last batch was */
+	bool rest; /* so few packets in the last window that one more is not looked for */
 	bool flood; /* in the last window */
 	uint32_t seen; /* packets since the window began */
 	uint32_t windows; /* of a busy flow */

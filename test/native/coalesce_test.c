@@ -119,6 +119,7 @@ int main(void)
 	CHECK(c.pause_us == 200);
 	CHECK(pauses(&c, 1000, 1, AWAKE_NS * 2) == 100);
 
+	c.rest = false;
 	CHECK(receive(&c, 1, &beats) == 0);
 	CHECK(beats == 0); /* what waits is received at once */
 	CHECK(receive(&c, 0, &beats) == -EAGAIN); /* it would wait for a packet now */
