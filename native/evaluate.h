@@ -101,17 +101,23 @@ INLINE void keep_row(struct found_rows *f, uint32_t row, uint32_t lane, bool has
 		keep_if(&f->longs, row >> 31, row, lane);
 }
 
-/* All ones unless the packet's class on each of the scalar axes has the combination. */
+/* The i-th bit of the row of a class, above zeros or others. */
+INLINE uint32_t bit_at(const struct fw_classifier *axis, uint32_t class, size_t words, uint32_t i)
+{
+	const uint32_t *rows = (const uint32_t *)(const void *)axis->dense;
+
+	return rows[2 * words * class + i / 32] >> i % 32;
+}
+
+/* All ones unless the packet's class on each of the scalar axes leaves the combination possible. */
 INLINE uint32_t forbidden(const struct fw_tables *t, uint32_t scalars, lanes *classes, uint32_t i,
 			  uint32_t combination)
 {
-	const size_t width = 2 * (size_t)t->parted->combination_words;
-	uint32_t bits = 1;
+	const struct fw_parted *p = t->parted;
+	uint32_t bits = bit_at(&t->axes[2], classes[2][i], p->combination_words, combination);
 
-	for (uint32_t a = 2; a < 2 + scalars; a++) {
-		const uint32_t *all = (const uint32_t *)(const void *)t->axes[a].dense;
-		bits &= all[classes[a][i] * width + combination / 32] >> combination % 32;
-	}
+	for (uint32_t a = 3; a < 2 + scalars; a++)
+		bits &= bit_at(&t->axes[a], classes[a][i], p->other_words, t->others[combination]);
 	return (bits & 1) - 1;
 }
 

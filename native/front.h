@@ -393,7 +393,8 @@ INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier
 	if (!t->parted)
 		return;
 	if (axis->kind == FW_AXIS_SCALAR) {
-		const uint32_t width = t->parted->combination_words;
+		const uint32_t width = axis == &t->axes[2] ? t->parted->combination_words
+							   : t->parted->other_words;
 		for (uint32_t i = 0; i < n; i++)
 			__builtin_prefetch(axis->dense + (size_t)classes[i] * width);
 	} else {

@@ -57,7 +57,7 @@ struct fw_classifier {
 	const struct fw_product *products;
 	const struct fw_search *v4; /* address */
 	const struct fw_search *v6;
-	const uint64_t *dense; /* one row a class, by the back end; parted: of combinations */
+	const uint64_t *dense; /* one row a class, by the back end; parted: what it leaves possible */
 	const struct fw_row *sparse;
 	const struct fw_row *effects; /* NULL if no rule counts or depends */
 };
@@ -104,6 +104,7 @@ struct fw_tables {
 	const uint32_t *long_rows; /* first_classes for each */
 	uint32_t first_classes; /* of the first scalar axis */
 	uint32_t scalar_count; /* scalar axes, behind those of the addresses */
+	const uint32_t *others; /* if more than one: what each combination asks of those behind the first */
 	struct fw_rows groups[FW_GROUP_COUNT];
 	struct fw_classifier axes[FW_MAX_AXES];
 	struct fw_product products[FW_MAX_FOLDS];

@@ -270,8 +270,8 @@ static const uint32_t *find_records(const struct fw_tables *t, uint32_t at, uint
 	return records;
 }
 
-/* Source, destination, and scalar axes, whose classes have bits of combinations. */
-static bool find_combinations(struct fw_tables *t, uint32_t words)
+/* The scalar axes: bits of combinations for the first, and of what those ask of the others. */
+static bool find_combinations(struct fw_tables *t, const struct fw_parted *p)
 {
 	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
 
@@ -279,12 +279,19 @@ static bool find_combinations(struct fw_tables *t, uint32_t words)
 	t->scalar_count = t->axis_count - 2;
 	for (uint32_t i = 2; i < t->axis_count; i++) {
 		struct fw_classifier *c = &t->axes[i];
-		const uint64_t size = (uint64_t)axes[i].classes * words;
-		c->dense = fw_section(t, axes[i].decide_at, size, sizeof *c->dense);
+		const uint64_t words = i == 2 ? p->combination_words : p->other_words;
+		c->dense = fw_section(t, axes[i].decide_at, axes[i].classes * words, sizeof *c->dense);
 		if (axes[i].kind != FW_AXIS_SCALAR || !c->dense)
 			return false;
 	}
-	return true;
+	if (t->scalar_count == 1)
+		return true;
+	const uint64_t combinations = UINT64_C(64) * p->combination_words;
+	t->others = fw_section(t, p->others_at, combinations, sizeof *t->others);
+	for (uint64_t i = 0; t->others && i < combinations; i++)
+		if (t->others[i] / 64 >= p->other_words)
+			return false;
+	return t->others;
 }
 
 static bool find_parted(struct fw_tables *t)
@@ -301,7 +308,7 @@ static bool find_parted(struct fw_tables *t)
 	const struct fw_parted *p = t->parted = fw_section(t, h->parted_at, 1, sizeof *t->parted);
 	if (!p || p->group_count == 0 || p->group_count > FW_GROUP_COUNT ||
 	    p->combination_words == 0 || p->combination_bits > 30 ||
-	    !find_combinations(t, p->combination_words))
+	    !find_combinations(t, p))
 		return false;
 	t->sources = find_records(t, p->sources_at, p->source_width, axes[0].classes, p->source_parts);
 	t->destinations = find_records(t, p->destinations_at, p->destination_width, axes[1].classes,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0xe7a91228u
+#define FW_LAYOUT_HASH 0xcbcf1671u
 #define FW_SECTION_ALIGN 64u
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
@@ -358,7 +358,7 @@ struct fw_axis {
 	uint32_t fold_count; /* scalar: its number of folds, at least 1 */
 	uint32_t v4_tree; /* address: a tree that is not wide */
 	uint32_t v6_tree; /* address: a wide tree */
-	uint32_t decide_at; /* dense: u64 words, one row a class; sparse: one `row` a class; parted: of a scalar axis, combination_words u64 a class with a bit for each combination that it leaves */
+	uint32_t decide_at; /* dense: u64 words, one row a class; sparse: one `row` a class; parted: of the first scalar axis combination_words u64 a class with a bit for each combination that it leaves, of those behind it other_words with a bit for each number in `others` */
 	uint32_t effect_at; /* one `row` a class, or 0 */
 };
 static_assert(sizeof(struct fw_axis) == 32, "fw_axis size");
@@ -594,14 +594,16 @@ struct fw_parted {
 	uint32_t destination_parts; /* 1 to the classes */
 	uint32_t groups_at; /* `group` records */
 	uint32_t group_count; /* 1 to 4, each kind at most once */
-	uint32_t combination_words; /* u64 words of a class of a scalar axis, at least 1 */
+	uint32_t combination_words; /* u64 words of a class of the first scalar axis, at least 1 */
+	uint32_t others_at; /* where there are more scalar axes: u32 of each combination_words * 64 combinations, what it asks of those behind the first */
+	uint32_t other_words; /* u64 words of a class of those */
 	uint32_t lists_at; /* `candidate` records: short rows; the first is empty, and is NO_RULE */
 	uint32_t list_count; /* at least 1 */
 	uint32_t tables_at; /* u32 [long row][class of the first scalar axis]: a rule, or NO_RULE; where there are more scalar axes a row that is not long */
 	uint32_t table_count; /* long rows */
 	uint32_t combination_bits; /* of a row of one rule, at most 30 */
 };
-static_assert(sizeof(struct fw_parted) == 56, "fw_parted size");
+static_assert(sizeof(struct fw_parted) == 64, "fw_parted size");
 static_assert(offsetof(struct fw_parted, sources_at) == 0, "fw_parted.sources_at");
 static_assert(offsetof(struct fw_parted, destinations_at) == 4, "fw_parted.destinations_at");
 static_assert(offsetof(struct fw_parted, source_width) == 8, "fw_parted.source_width");
@@ -611,16 +613,18 @@ static_assert(offsetof(struct fw_parted, destination_parts) == 20, "fw_parted.de
 static_assert(offsetof(struct fw_parted, groups_at) == 24, "fw_parted.groups_at");
 static_assert(offsetof(struct fw_parted, group_count) == 28, "fw_parted.group_count");
 static_assert(offsetof(struct fw_parted, combination_words) == 32, "fw_parted.combination_words");
-static_assert(offsetof(struct fw_parted, lists_at) == 36, "fw_parted.lists_at");
-static_assert(offsetof(struct fw_parted, list_count) == 40, "fw_parted.list_count");
-static_assert(offsetof(struct fw_parted, tables_at) == 44, "fw_parted.tables_at");
-static_assert(offsetof(struct fw_parted, table_count) == 48, "fw_parted.table_count");
-static_assert(offsetof(struct fw_parted, combination_bits) == 52, "fw_parted.combination_bits");
+static_assert(offsetof(struct fw_parted, others_at) == 36, "fw_parted.others_at");
+static_assert(offsetof(struct fw_parted, other_words) == 40, "fw_parted.other_words");
+static_assert(offsetof(struct fw_parted, lists_at) == 44, "fw_parted.lists_at");
+static_assert(offsetof(struct fw_parted, list_count) == 48, "fw_parted.list_count");
+static_assert(offsetof(struct fw_parted, tables_at) == 52, "fw_parted.tables_at");
+static_assert(offsetof(struct fw_parted, table_count) == 56, "fw_parted.table_count");
+static_assert(offsetof(struct fw_parted, combination_bits) == 60, "fw_parted.combination_bits");
 
 /* A rule of a short row, if the packet's scalar classes have the combination. */
 struct fw_candidate {
 	uint32_t rule;
-	uint32_t combination; /* a bit of their words, and LAST if the row ends here */
+	uint32_t combination; /* and LAST if the row ends here */
 };
 static_assert(sizeof(struct fw_candidate) == 8, "fw_candidate size");
 static_assert(offsetof(struct fw_candidate, rule) == 0, "fw_candidate.rule");

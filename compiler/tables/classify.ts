@@ -203,14 +203,27 @@ export function longRowAt({ view, axes, parted }: Tables, row: number, first: nu
 }
 
 /** Whether a class of a scalar axis of the partitions leaves a combination possible. */
-export function hasCombination(
-  { view, axes, parted }: Tables,
-  axis: number,
-  cls: number,
-  combination: number,
-): boolean {
-  const bits = axes[axis]!.decide_at + 8 * cls * parted!.combination_words;
-  return (view.getUint32(bits + 4 * (combination >>> 5), true) >>> (combination & 31) & 1) === 1;
+function hasCombination(tables: Tables, axis: number, cls: number, combination: number): boolean {
+  const [bit, words] = axis > 2
+    ? [otherOf(tables, combination), tables.parted!.other_words]
+    : [combination, tables.parted!.combination_words];
+  return hasBit(tables, axis, cls * words, bit);
+}
+
+/** What a combination asks of the scalar axes behind the first. */
+export function otherOf({ view, parted }: Tables, combination: number): number {
+  return view.getUint32(parted!.others_at + 4 * combination, true);
+}
+
+/** Whether a class of a scalar axis behind the first leaves possible what combinations ask of it. */
+export function hasOther(tables: Tables, axis: number, cls: number, other: number): boolean {
+  return hasBit(tables, axis, cls * tables.parted!.other_words, other);
+}
+
+/** A bit behind some words of 64 bits of a scalar axis. */
+function hasBit({ view, axes }: Tables, axis: number, words: number, bit: number): boolean {
+  const word = view.getUint32(axes[axis]!.decide_at + 8 * words + 4 * (bit >>> 5), true);
+  return (word >>> (bit & 31) & 1) === 1;
 }
 
 /** Whether classes that are lone are not looked for in a group. */

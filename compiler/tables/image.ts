@@ -323,7 +323,10 @@ function lowBytes(nodes: readonly LowNode[]): Uint8Array<ArrayBuffer> {
 
 function partedRecord(out: Writer, tables: Parted, axes: readonly Axis[]): number {
   const { sources, destinations, lists, groups, combinationBits } = tables;
-  const first = axes.find(({ kind }) => kind === "scalar")!;
+  const [first, second] = axes.filter(({ kind }) => kind === "scalar") as [Axis, Axis?];
+  const wordsOf = ({ dense, classes }: Axis) => dense!.length / 2 / classes;
+  const others = new Uint32Array(second ? 64 * wordsOf(first) : 0);
+  others.set(tables.others);
   const at = { source: out.array(sources.words), destination: out.array(destinations.words) };
   const none = { source_stride: 0, destination_stride: 0, rows_at: 0 };
   const unhashed = { buckets_at: 0, block_count: 0, bucket_ways: 0, multipliers_at: 0 };
@@ -359,7 +362,9 @@ function partedRecord(out: Writer, tables: Parted, axes: readonly Axis[]): numbe
     destination_parts: parts(destinations),
     groups_at: out.records(RECORDS.group, groupRecords),
     group_count: groups.length,
-    combination_words: first.dense!.length / 2 / first.classes,
+    combination_words: wordsOf(first),
+    others_at: out.array(others),
+    other_words: second ? wordsOf(second) : 0,
     lists_at: out.array(lists),
     list_count: lists.length / 2,
     tables_at: out.array(tables.tables),

@@ -265,8 +265,9 @@ export const RECORDS = {
     v6_tree: ["u32", "address: a wide tree"],
     decide_at: [
       "u32",
-      "dense: u64 words, one row a class; sparse: one `row` a class; parted: of a scalar axis, " +
-      "combination_words u64 a class with a bit for each combination that it leaves",
+      "dense: u64 words, one row a class; sparse: one `row` a class; parted: of the first scalar axis " +
+      "combination_words u64 a class with a bit for each combination that it leaves, of those behind " +
+      "it other_words with a bit for each number in `others`",
     ],
     effect_at: ["u32", "one `row` a class, or 0"],
   }),
@@ -387,7 +388,13 @@ export const RECORDS = {
     destination_parts: ["u32", "1 to the classes"],
     groups_at: ["u32", "`group` records"],
     group_count: ["u32", "1 to 4, each kind at most once"],
-    combination_words: ["u32", "u64 words of a class of a scalar axis, at least 1"],
+    combination_words: ["u32", "u64 words of a class of the first scalar axis, at least 1"],
+    others_at: [
+      "u32",
+      "where there are more scalar axes: u32 of each combination_words * 64 combinations, what it asks " +
+      "of those behind the first",
+    ],
+    other_words: ["u32", "u64 words of a class of those"],
     lists_at: ["u32", "`candidate` records: short rows; the first is empty, and is NO_RULE"],
     list_count: ["u32", "at least 1"],
     tables_at: [
@@ -400,7 +407,7 @@ export const RECORDS = {
   }),
   candidate: record("A rule of a short row, if the packet's scalar classes have the combination.", {
     rule: ["u32", ""],
-    combination: ["u32", "a bit of their words, and LAST if the row ends here"],
+    combination: ["u32", "and LAST if the row ends here"],
   }),
   group: record(
     "Rows of pairs: a place in `lists`; BRANCH and the number of a long row; or ONE, a rule times " +

@@ -10,16 +10,14 @@
  */
 import { type Bits, Numbering, onesOf } from "./classes.ts";
 import { BRANCH, LAST, ONE, RECORDS, SECTION_ALIGN } from "./layout.ts";
+import type { Others } from "./scalar.ts";
 
 /** What entries ask for besides addresses. */
 export interface Asked {
   /** For each class of the first scalar axis, the combinations that it can still be. */
   readonly first: readonly Bits[];
-  /**
-   * What each combination asks of the other scalar axes, equal numbers for the same, 0 for nothing;
-   * undefined if there are none.
-   */
-  readonly others: Uint32Array<ArrayBuffer> | undefined;
+  /** What each combination asks of the other scalar axes; undefined if there are none. */
+  readonly others: Others | undefined;
   readonly combinations: number;
   /** By entry; ascending rules. */
   readonly combination: Uint32Array<ArrayBuffer>;
@@ -143,17 +141,17 @@ export class Rows {
   #tableOfRows(
     row: number,
     classesOf: readonly (readonly number[])[],
-    others: Uint32Array<ArrayBuffer>,
+    { of, nothing }: Others,
     left: Numbering<readonly number[]>,
   ): Uint32Array<ArrayBuffer> | undefined {
     const { combination, first } = this.#asked;
     const rows: number[][] = first.map(() => []);
     for (const entry of this.#rows.all[row]!) {
-      const own = others[combination[entry]!]!;
+      const own = of[combination[entry]!]!;
       // An earlier rule that asks nothing else, or the same, leaves nothing to this one.
       const taken = (earlier: number) => {
-        const asked = others[combination[earlier]!]!;
-        return asked === 0 || asked === own;
+        const asked = of[combination[earlier]!]!;
+        return asked === nothing || asked === own;
       };
       for (const cls of classesOf[combination[entry]!]!) {
         if (rows[cls]!.some(taken)) continue;

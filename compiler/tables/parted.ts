@@ -39,6 +39,8 @@ export interface Parted {
   readonly tables: Uint32Array<ArrayBuffer>;
   /** Bits of a combination in a row that is ONE. */
   readonly combinationBits: number;
+  /** By combination, what it asks of the scalar axes behind the first; empty if there are none. */
+  readonly others: Uint32Array<ArrayBuffer>;
   readonly groups: readonly Group[];
 }
 
@@ -153,6 +155,7 @@ export function parted(input: PartedInput): Parted | undefined {
     lists,
     tables,
     combinationBits: rows.combinationBits,
+    others: input.others?.of ?? new Uint32Array(),
     groups,
   };
 }

@@ -13,6 +13,13 @@ import { type IntervalSet, within } from "../policy/interval.ts";
 import { conditionsOf, type Policy } from "../policy/policy.ts";
 import { impliedValues, type Region } from "../policy/region.ts";
 import { type Bits, type Classes, classesOf, groupBy, onesOf } from "./classes.ts";
+import {
+  byFrequency,
+  combine,
+  type Combined,
+  type FieldSets,
+  type Numbers,
+} from "./combinations.ts";
 import { LISTS, MAX_CLASSES } from "./layout.ts";
 import { type Parted, parted } from "./parted.ts";
 import {
@@ -25,9 +32,8 @@ import {
   SparseRows,
 } from "./rows.ts";
 import {
-  type AskedField,
-  type FieldSets,
   type Fold,
+  type ScalarAxes,
   scalarAxes,
   scalarAxesApart,
   type ScalarAxis,
@@ -72,7 +78,7 @@ export const DENSE_MOST = 1024;
 /** Up to so many classes, one scalar axis for the partitions suffices: its rows of bits are near then. */
 const NEAR_CLASSES = 1 << 13;
 /** Words of 64 bits in those rows. */
-const MAX_COMBINATION_WORDS = 1 << 22;
+const MAX_COMBINATION_WORDS = 1 << 21;
 
 /** One region of one rule: a bit of every row. */
 interface Entry {
@@ -121,23 +127,32 @@ export function plan(policy: Policy, wanted?: BackEnd, nearClasses = NEAR_CLASSE
   const scalars = first === "parted"
     ? scalarAxesApart(asked, entries.length, nearClasses)
     : scalarAxes(asked);
-  for (const { classes } of scalars.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps)) {
+  const { others } = scalars;
+  for (
+    const { classes } of scalars.axes.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps)
+  ) {
     if (classes.count > MAX_CLASSES) {
       throw new TooLarge(`its rules tell more than ${MAX_CLASSES} values of a field apart`);
     }
   }
 
   let backEnd = first;
-  const rowsOfCombinations = first === "parted"
+  const rowsOfCombinations = first === "parted" && (others || scalars.axes.length === 1)
     ? combinationRows(scalars, combined.count)
     : undefined;
   const tables = rowsOfCombinations &&
-    parted(partedInput(entries, addresses, scalars, asked, combined));
+    parted(partedInput(entries, addresses, scalars, combined));
   if (first === "parted" && !tables) backEnd = "sparse";
 
   const holders: readonly Holders[] = [
     ...addresses.map(({ sets, classes }) => holdersOf(classes, sets.of, sets.sets.length)),
-    ...scalars.map((axis) => scalarHolders(axis, combined)),
+    ...scalars.axes.map((axis, i) => {
+      const behind = i > 0 && others;
+      return scalarHolders(
+        axis,
+        behind ? { of: combined.of.map((own) => others.of[own]!), count: others.count } : combined,
+      );
+    }),
   ];
   const rows = new SparseRows();
   const sparse = (axis: Holders, bitOf: Int32Array<ArrayBuffer>, bits: number) => {
@@ -161,7 +176,7 @@ export function plan(policy: Policy, wanted?: BackEnd, nearClasses = NEAR_CLASSE
         addresses: classes,
         ...rowsOf[i]!,
       })),
-      ...scalars.map(({ folds, members }, i) => ({
+      ...scalars.axes.map(({ folds, members }, i) => ({
         kind: "scalar" as const,
         classes: members.length,
         folds,
@@ -221,69 +236,25 @@ function setsOf(entries: readonly Entry[], field: Field): FieldSets {
   return { sets, of };
 }
 
-/** What entries ask for on all scalar axes: few combinations, where rules are many. */
-interface Combined {
-  /** By entry. */
-  readonly of: Uint32Array<ArrayBuffer>;
-  readonly count: number;
-  /** Of each field: by combination, the number of its set. */
-  readonly setOf: readonly Uint32Array<ArrayBuffer>[];
-}
-
-/** Entries that agree in every field are one combination. */
-function combine(fields: readonly FieldSets[], entries: number): Combined {
-  let of = new Uint32Array(entries);
-  let count = 1;
-  for (const field of fields) {
-    const numbers = new Map<number, number>();
-    of = of.map((combination, entry) => {
-      const key = combination * field.sets.length + field.of[entry]!;
-      const number = numbers.get(key) ?? numbers.size;
-      numbers.set(key, number);
-      return number;
-    });
-    count = numbers.size;
-  }
-  const setOf = fields.map((field) => {
-    const sets = new Uint32Array(count);
-    for (let entry = 0; entry < entries; entry++) sets[of[entry]!] = field.of[entry]!;
-    return sets;
-  });
-  return { of, count, setOf };
-}
-
-/** The same combinations, those of the most entries first. */
-function byFrequency({ of, count, setOf }: Combined): Combined {
-  const entries = new Uint32Array(count);
-  for (const own of of) entries[own]!++;
-  const order = Uint32Array.from(entries.keys()).sort((a, b) => entries[b]! - entries[a]! || a - b);
-  const number = new Uint32Array(count);
-  for (const [i, own] of order.entries()) number[own] = i;
-  return {
-    of: of.map((own) => number[own]!),
-    count,
-    setOf: setOf.map((sets) => order.map((own) => sets[own]!)),
-  };
-}
-
 /** For each scalar axis, a bit a combination for each class; undefined if that would be too large. */
-function combinationRows(axes: readonly ScalarAxis[], combinations: number): Bits[] | undefined {
-  const words = 2 * combinationWords(combinations);
-  const classes = axes.reduce((sum, { members }) => sum + members.length, 0);
-  if (classes * words > 2 * MAX_COMBINATION_WORDS) return undefined;
-  return axes.map(({ members }) => {
-    const rows = new Uint32Array(members.length * words);
-    for (const [cls, bits] of members.entries()) rows.set(bits, cls * words);
+function combinationRows({ axes, others }: ScalarAxes, combinations: number): Bits[] | undefined {
+  const wordsOf = (axis: number) =>
+    2 * combinationWords(axis > 0 && others ? others.count : combinations);
+  const words = axes.reduce((sum, { members }, i) => sum + members.length * wordsOf(i), 0);
+  if (words > 2 * MAX_COMBINATION_WORDS) return undefined;
+  return axes.map(({ members }, i) => {
+    const rows = new Uint32Array(members.length * wordsOf(i));
+    for (const [cls, bits] of members.entries()) rows.set(bits, cls * wordsOf(i));
     return rows;
   });
 }
 
-function scalarHolders(axis: ScalarAxis, combined: Combined): Holders {
-  const entriesOf = groupBy(combined.of, combined.count);
+function scalarHolders({ members }: ScalarAxis, { of, count }: Numbers): Holders {
+  const entriesOf = groupBy(of, count);
   return {
-    count: axis.members.length,
+    count: members.length,
     shared: () => NOBODY,
-    own: (cls) => onesOf(axis.members[cls]!).flatMap((combination) => entriesOf[combination]!),
+    own: (cls) => onesOf(members[cls]!).flatMap((number) => entriesOf[number]!),
   };
 }
 
@@ -292,8 +263,7 @@ const NOBODY: readonly number[] = [];
 function partedInput(
   entries: readonly Entry[],
   addresses: readonly { readonly sets: FieldSets; readonly classes: Classes }[],
-  scalars: readonly ScalarAxis[],
-  asked: readonly AskedField[],
+  { axes, others }: ScalarAxes,
   combined: Combined,
 ) {
   const [source, destination] = addresses as [typeof addresses[number], typeof addresses[number]];
@@ -302,29 +272,12 @@ function partedInput(
   return {
     source: source.classes,
     destination: destination.classes,
-    first: scalars[0]!.members,
-    others: scalars.length > 1 ? othersOf(scalars.slice(1), asked, combined.count) : undefined,
+    first: axes[0]!.members,
+    others,
     combinations: combined.count,
     sourceSet: pick(source.sets.of),
     destinationSet: pick(destination.sets.of),
     combination: pick(combined.of),
     rule: Uint32Array.from(decides, (i) => entries[i]!.rule),
   };
-}
-
-/** What each combination asks of some axes, by number: 0 if nothing. */
-function othersOf(
-  axes: readonly ScalarAxis[],
-  asked: readonly AskedField[],
-  combinations: number,
-): Uint32Array<ArrayBuffer> {
-  const fields = axes.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps)
-    .map((step) => asked.find(({ field }) => field === step.field)!);
-  const { of, setOf } = combine(
-    fields.map(({ sets, setOf }) => ({ sets, of: setOf })),
-    combinations,
-  );
-  const nothing = (number: number) =>
-    fields.every(({ field, sets }, i) => within(DOMAIN[field], sets[setOf[i]![number]!]!));
-  return of.map((number) => nothing(number) ? 0 : number + 1);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { DOMAIN } from "../policy/field.ts";
-import type { IntervalSet } from "../policy/interval.ts";
+import { type IntervalSet, within } from "../policy/interval.ts";
 import {
   type Bits,
   bitsFor,
@@ -15,6 +15,7 @@ import {
   Numbering,
   setBit,
 } from "./classes.ts";
+import { combine, type Numbers } from "./combinations.ts";
 import { type LISTS, MAX_CLASSES } from "./layout.ts";
 
 export type ScalarField = (typeof LISTS.field.names)[number];
@@ -42,17 +43,25 @@ export interface ScalarAxis {
   readonly members: readonly Bits[];
 }
 
-/** The distinct sets that entries compare a field with, and the set of each entry. */
-export interface FieldSets {
-  readonly sets: readonly IntervalSet[];
-  readonly of: Uint32Array<ArrayBuffer>;
+export interface ScalarAxes {
+  readonly axes: readonly ScalarAxis[];
+  /**
+   * What each combination asks of the axes behind the first; undefined if they are as the first. Their
+   * members are these numbers, and not combinations.
+   */
+  readonly others: Others | undefined;
+}
+
+export interface Others extends Numbers {
+  /** The number for nothing, -1 if each combination asks for something. */
+  readonly nothing: number;
 }
 
 /** Entries of one product table: as many as stay near the processor, if that suffices. */
 const NEAR_PRODUCT = 1 << 14;
 const MAX_PRODUCT = 1 << 20;
-/** As many as the flow cache can tell flows by. */
-const MAX_APART = 4;
+/** Axes behind the first. */
+const MOST_BEHIND = 6;
 /** A field is rare if one of so many entries asks for it, or fewer. */
 const RARE = 8;
 /** Words to AND for one product table. */
@@ -69,28 +78,40 @@ export interface AskedField {
 }
 
 /** One axis of all fields, or several where that would be too large. */
-export function scalarAxes(fields: readonly AskedField[]): ScalarAxis[] {
-  return axesOf(found(fields), MAX_CLASSES);
+export function scalarAxes(fields: readonly AskedField[]): ScalarAxes {
+  return { axes: axesOf(found(fields), MAX_CLASSES), others: undefined };
 }
 
 /**
- * One axis of all fields, if it has no more than `most` classes. If not, those that few of the entries
- * ask for are apart from the others, as in one product each would multiply the classes of all.
+ * One axis of all fields, if it has no more than about `most` classes. If not, those that few of the
+ * entries ask for are behind it in others, as in one product each would multiply the classes of all.
  */
 export function scalarAxesApart(
   fields: readonly AskedField[],
   entries: number,
   most: number,
-): ScalarAxis[] {
-  const all = found(fields);
-  const together = axesOf(all, most, 1);
-  if (together.length === 1) return together;
-  const isRare = (field: FoundField) => RARE * field.entries <= entries;
-  const axes = [
-    ...axesOf(all.filter((field) => !isRare(field)), MAX_CLASSES),
-    ...axesOf(all.filter(isRare), most),
-  ];
-  return axes.length <= MAX_APART ? axes : axesOf(all, MAX_CLASSES);
+): ScalarAxes {
+  const together = axesOf(found(fields), most, 1);
+  if (together.length === 1) return { axes: together, others: undefined };
+  const isCommon = (field: AskedField) => RARE * field.entries > entries;
+  const common = found(fields.some(isCommon) ? fields.filter(isCommon) : fields);
+  // Next to a field of very many classes there is room for others.
+  const room = Math.min(MAX_CLASSES, Math.max(most, 2 * common.at(-1)!.classes.count));
+  const [first] = axesOf(common, room, 1);
+  const inFirst = first!.folds.flatMap(({ steps }) => steps).map(({ field }) => field);
+  const left = fields.filter(({ field }) => !inFirst.includes(field));
+  if (left.length === 0) return { axes: [first!], others: undefined };
+  const { of, count, setOf } = combine(
+    left.map(({ sets, setOf }) => ({ sets, of: setOf })),
+    fields[0]!.setOf.length,
+  );
+  const behind = found(left.map((field, i) => ({ ...field, setOf: setOf[i]! })));
+  const nothing = Array.from({ length: count }, (_, number) => number).findIndex((number) =>
+    left.every(({ field, sets }, i) => within(DOMAIN[field], sets[setOf[i]![number]!]!))
+  );
+  const axes = axesOf(behind, most, MOST_BEHIND);
+  if (axes.length > MOST_BEHIND) return scalarAxes(fields);
+  return { axes: [first!, ...axes], others: { of, count, nothing } };
 }
 
 interface FoundField extends AskedField {

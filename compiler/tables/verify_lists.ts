@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { candidates, hasCombination, longRowAt, type ReadOf } from "./classify.ts";
+import { candidates, hasOther, longRowAt, otherOf, type ReadOf } from "./classify.ts";
 import type { Ground } from "./ground.ts";
 import { BRANCH, NO_RULE } from "./layout.ts";
 import type { Scalars, Way } from "./verify_scalars.ts";
@@ -87,10 +87,18 @@ export class RowLists {
     return this.#scalars.several ? this.position(pattern, column, position + 1) : -1;
   }
 
-  /** In which shapes packets that stop at a position are all an entry's by what other axes say. */
-  within(pattern: number, position: number, entry: number): number {
+  /** Whether packets of some columns that stop at a position are all an entry's by their fields. */
+  within(
+    pattern: number,
+    position: number,
+    columns: readonly number[],
+    entry: number,
+  ): boolean {
     const combination = this.#patterns[pattern]!.combinations[position]!;
-    return this.#scalars.several ? this.#scalars.within(combination, entry) : -1;
+    const { has } = this.#scalars.part(entry);
+    return this.#scalars.several
+      ? this.#scalars.within(combination, columns, entry)
+      : columns.every(has);
   }
 
   /** The position that no packet of a column goes beyond that is an entry's by its fields. */
@@ -113,8 +121,9 @@ export class RowLists {
   /** The packets of a column that may stop at a position, as far as scalar fields go. */
   ways(pattern: number, column: number, position: number): Generator<Way> {
     const combination = this.#patterns[pattern]!.combinations[position]!;
+    const { tables } = this.#ground;
     return this.#scalars.ways((axis, cls) =>
-      axis === 0 ? cls === column : hasCombination(this.#ground.tables, 2 + axis, cls, combination)
+      axis === 0 ? cls === column : hasOther(tables, 2 + axis, cls, otherOf(tables, combination))
     );
   }
 

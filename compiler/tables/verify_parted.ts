@@ -82,14 +82,9 @@ function* unsound(
         if (rule === NO_RULE) continue;
         const sound = (byRule[rule] ?? []).some((entry) => {
           if (!view.near(entry).has(p)) return false;
-          const far = scalars.part(entry);
-          const key = far.key * 2 ** 32 + position;
-          let known = inside.get(key);
-          if (known === undefined) {
-            const shapes = lists.within(pattern, position, entry);
-            known = columns.every((column) => far.has(column) && scalars.isOf(column, shapes));
-            inside.set(key, known);
-          }
+          const key = scalars.part(entry).key * 2 ** 32 + position;
+          const known = inside.get(key) ?? lists.within(pattern, position, columns, entry);
+          inside.set(key, known);
           return known;
         });
         if (sound) continue;

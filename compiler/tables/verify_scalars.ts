@@ -2,14 +2,15 @@
  * The scalar axes of the parted back end in one family: which classes there are, and what entries and
  * the combinations of the tables have of them.
  *
- * What an entry has of the first axis is said of all shapes of packets at once, for its classes are
- * gone through one by one. Of the other axes it is said shape by shape: there, all that is possible on
- * one axis goes with all that is on another.
+ * Where there are several axes, that is said shape by shape: within a shape of packets all that is
+ * possible on one axis goes with all that is on another. So a combination that has no class of a shape
+ * on one axis has no packet of it, whatever it has on others: rules that ask for TCP flags need not
+ * ask for TCP.
  *
  * @module
  */
 import type { Field } from "../policy/field.ts";
-import { hasCombination } from "./classify.ts";
+import { hasOther, otherOf } from "./classify.ts";
 import { eachBit, type Ground, piecesOf, type State } from "./ground.ts";
 import { memo, type Part, partOf } from "./verify_sides.ts";
 
@@ -35,6 +36,8 @@ export class Scalars {
   readonly #states: readonly (readonly (readonly State[])[])[];
   /** Bits of the shapes that each column is in. */
   readonly #shapesOf: Uint32Array;
+  /** What an entry has of the columns, shape by shape. */
+  readonly #first: readonly ((combination: number) => Part)[];
   readonly #others: readonly OtherAxis[];
   /** What an entry has of the columns; the key says what it asks of all axes. */
   readonly part: (entry: number) => Keyed;
@@ -51,6 +54,7 @@ export class Scalars {
     for (const [s, states] of first.entries()) {
       for (const { cls } of states) this.#shapesOf[cls]! |= 1 << s;
     }
+    this.#first = others.length > 0 ? first.map((states) => partsOf(ground, 0, states)) : [];
     this.#others = others.map((states, i) => new OtherAxis(ground, i + 1, states));
     const asked = scalars.slice(1).reduce(
       (asked, axis) => numbered(asked.map((own, i) => own * axis.combinations + axis.of[i]!)),
@@ -68,12 +72,19 @@ export class Scalars {
     return [this.part(entry).touched, ...others];
   }
 
-  /** In which shapes packets that have a combination of the tables on the other axes are all an entry's. */
-  within(combination: number, entry: number): number {
-    return this.#others.reduce(
-      (shapes, { within }, i) =>
-        shapes & within(combination, this.#ground.scalars[i + 1]!.of[entry]!),
-      -1,
+  /** Whether packets of some columns that have a combination on the other axes are all an entry's. */
+  within(combination: number, columns: readonly number[], entry: number): boolean {
+    let nobody = 0, within = -1;
+    for (const [i, axis] of this.#others.entries()) {
+      nobody |= axis.nobody(combination);
+      within &= axis.within(combination, this.#ground.scalars[i + 1]!.of[entry]!);
+    }
+    const first = this.#first.map((partOf) => partOf(this.#ground.scalars[0]!.of[entry]!));
+    return columns.every((column) =>
+      first.every((part, s) =>
+        (this.#shapesOf[column]! >>> s & ~nobody >>> s & 1) === 0 ||
+        ((within >>> s & 1) === 1 && part.has(column))
+      )
     );
   }
 
@@ -114,6 +125,8 @@ function* together([first, ...others]: readonly (readonly State[])[]): Generator
 class OtherAxis {
   /** The classes of which an entry with this combination of the rules has something. */
   readonly touched: (own: number) => readonly number[];
+  /** In which shapes no packet has a combination of the tables. */
+  readonly nobody: (combination: number) => number;
   /** In which shapes packets with a combination of the tables are all of entries with one of the rules. */
   readonly within: (combination: number, own: number) => number;
   /** In which shapes packets of entries with one of the rules have all a combination of the tables. */
@@ -124,11 +137,9 @@ class OtherAxis {
     const present = states.map((ofShape) => [...new Set(ofShape.map(({ cls }) => cls))]);
     const parts = states.map((ofShape) => partsOf(ground, number, ofShape));
     const all = [...new Set(present.flat())];
-    const has = (cls: number, combination: number) =>
-      hasCombination(tables, 2 + number, cls, combination);
-    // Most combinations of the tables ask the same of this axis.
-    const kinds = kindsOf(all, 64 * tables.parted!.combination_words, has);
-    const classesOf = memo((kind) => new Set(all.filter((cls) => has(cls, kind))));
+    const classesOf = memo((other) =>
+      new Set(all.filter((cls) => hasOther(tables, 2 + number, cls, other)))
+    );
     const shapesWhere = (
       test: (shape: number, classes: ReadonlySet<number>, own: number) => boolean,
     ) => {
@@ -136,9 +147,12 @@ class OtherAxis {
         const classes = classesOf(Math.floor(key / 2 ** 26)), own = key % 2 ** 26;
         return states.reduce((bits, _, s) => test(s, classes, own) ? bits | 1 << s : bits, 0);
       });
-      return (combination: number, own: number) => known(kinds[combination]! * 2 ** 26 + own);
+      return (combination: number, own: number) =>
+        known(otherOf(tables, combination) * 2 ** 26 + own);
     };
     this.touched = memo((own) => [...new Set(parts.flatMap((partOf) => partOf(own).touched))]);
+    const nobody = shapesWhere((s, classes) => !present[s]!.some((cls) => classes.has(cls)));
+    this.nobody = (combination) => nobody(combination, 0);
     this.within = shapesWhere((s, classes, own) => {
       const part = parts[s]!(own);
       return present[s]!.every((cls) => !classes.has(cls) || part.has(cls));
@@ -169,21 +183,6 @@ function partsOf(
     });
   }
   return memo((combination) => partOf(classesOf[combination]!, (cls) => ofClass[cls]!, classes));
-}
-
-/** For each combination the first that the same classes have. */
-function kindsOf(
-  classes: readonly number[],
-  combinations: number,
-  has: (cls: number, combination: number) => boolean,
-): Uint32Array {
-  let kinds = new Uint32Array(combinations);
-  for (const cls of classes) {
-    kinds = numbered(kinds.map((kind, c) => 2 * kind + (has(cls, c) ? 1 : 0)));
-  }
-  const first = new Map<number, number>();
-  for (const [c, kind] of kinds.entries()) if (!first.has(kind)) first.set(kind, c);
-  return kinds.map((kind) => first.get(kind)!);
 }
 
 /** The same numbers where there were the same, from 0 on. */

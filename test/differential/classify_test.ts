@@ -80,6 +80,7 @@ const RARE = [
     "state established",
   ],
   ...["mark 1/0x3", "mark 4/0x4", "in on eth0", "in on w*", "mac 02:00:00:00:00:01", "fragment"],
+  ...["tcp flags syn", "tcp flags syn/syn,ack"],
 ];
 
 /** Rules about pairs of hosts and networks; every tenth asks for something rare besides. */
@@ -92,12 +93,13 @@ function manyRules(random: Random): string {
   const lines = Array.from({ length: 1500 }, () => {
     const six = random.chance(3);
     const [from, to] = [side(six, 0), side(six, 1)];
+    const rare = random.chance(10) && random.pick(RARE);
     const clauses = [
-      random.pick(["tcp", "udp"]),
+      !rare || !rare.startsWith("tcp") ? random.pick(["tcp", "udp"]) : "",
       from && `from ${from}`,
       to && `to ${to}`,
       random.pick([`dport ${random.pick(ports)}`, `sport ${random.pick(ports)}`, ""]),
-      random.chance(10) && random.pick(RARE),
+      rare,
     ];
     const verb = random.pick(["accept", "drop", "reject", "match"]);
     return `  ${verb} ${clauses.filter(Boolean).join(" ")}\n`;

@@ -159,6 +159,10 @@ const BUGS: Readonly<Record<string, { readonly in: readonly BackEnd[]; readonly 
       return true;
     },
   },
+  "a combination asks for something else on the axes behind the first": {
+    in: ["parted"],
+    plant: (random, { parted }) => replace(random, parted!.others),
+  },
   "a bucket has lost a pair": {
     in: ["parted"],
     plant: (random, { parted }) => {

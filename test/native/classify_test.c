@@ -65,8 +65,10 @@ static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t d
 static bool has(const struct fw_tables *t, const struct fw_classes *classes, uint32_t combination)
 {
 	for (uint32_t a = 2; a < t->axis_count; a++) {
-		const uint64_t *bits = t->axes[a].dense + classes->of[a] * t->parted->combination_words;
-		if (!(bits[combination / 64] >> combination % 64 & 1))
+		const uint32_t words = a == 2 ? t->parted->combination_words : t->parted->other_words;
+		const uint32_t bit = a == 2 ? combination : t->others[combination];
+		const uint64_t *bits = t->axes[a].dense + classes->of[a] * words;
+		if (!(bits[bit / 64] >> bit % 64 & 1))
 			return false;
 	}
 	return true;

@@ -511,7 +511,7 @@ static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t bef
 	return fold;
 }
 
-enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, WORDS = 2, PARTS = 4 };
+enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, WORDS = 2, OTHER_WORDS = 1, PARTS = 4 };
 
 /* Bits of a combination in a row of one rule. */
 enum { ONE_BITS = 7 };
@@ -577,6 +577,7 @@ static void put_parted(struct sample *s, uint64_t *seed, struct fw_axis *axes, c
 {
 	struct fw_candidate lists[LISTED];
 	uint64_t bits[MOST_CLASSES * WORDS];
+	uint32_t others[64 * WORDS];
 	uint32_t long_rows[LONG_ROWS * MOST_CLASSES], rows[MOST_CLASSES * MOST_CLASSES];
 	struct fw_group groups[FW_GROUP_COUNT];
 	const uint32_t first = axes[2].classes;
@@ -585,7 +586,7 @@ static void put_parted(struct sample *s, uint64_t *seed, struct fw_axis *axes, c
 	struct fw_parted p = { .source_parts = from, .destination_parts = to,
 			       .source_width = PARTS + 1 + random_below(seed, PARTS),
 			       .destination_width = PARTS + 1 + random_below(seed, PARTS),
-			       .combination_bits = ONE_BITS, .combination_words = WORDS };
+			       .combination_bits = ONE_BITS, .combination_words = WORDS, .other_words = OTHER_WORDS };
 
 	for (uint32_t i = 0; i < LISTED; i++) {
 		const uint32_t rule = decide[random_below(seed, s->header.decide_count)];
@@ -599,10 +600,14 @@ static void put_parted(struct sample *s, uint64_t *seed, struct fw_axis *axes, c
 	p.sources_at = put_records(s, seed, axes[0].classes, p.source_width, from, decide);
 	p.destinations_at = put_records(s, seed, axes[1].classes, p.destination_width, to, decide);
 	for (uint32_t a = 2; a < s->header.axis_count; a++) {
-		for (uint32_t i = 0; i < axes[a].classes * WORDS; i++)
+		const uint32_t words = axes[a].classes * (a == 2 ? WORDS : OTHER_WORDS);
+		for (uint32_t i = 0; i < words; i++)
 			bits[i] = next_random(seed);
-		axes[a].decide_at = sample_put(s, bits, axes[a].classes * WORDS * sizeof *bits);
+		axes[a].decide_at = sample_put(s, bits, words * sizeof *bits);
 	}
+	for (uint32_t i = 0; i < 64 * WORDS; i++)
+		others[i] = random_below(seed, 64 * OTHER_WORDS);
+	p.others_at = sample_put(s, others, sizeof others);
 	for (uint32_t i = 0; i < LONG_ROWS * first; i++) {
 		const uint32_t rule = decide[random_below(seed, s->header.decide_count)];
 		if (s->header.axis_count > 3)
