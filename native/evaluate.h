@@ -16,9 +16,6 @@
 #include "groups_avx512.h"
 #endif
 
-/* So few are no group, for what does sixteen at a time. */
-enum { FEW = 5 };
-
 /* The dense back end on words `from` to `end`; inlined with the usual shapes as constants. */
 INLINE void dense(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t axes,
 		  uint32_t words, uint32_t from, uint32_t end, uint32_t *rules)

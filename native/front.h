@@ -13,9 +13,12 @@
 #include "classify.h"
 #include "search.h"
 
-#define INLINE static inline __attribute__((always_inline))
-/* Long as it is made of so much that is inlined: once is enough. */
-#define OUTLINE static __attribute__((noinline))
+#ifdef __AVX512VL__
+#include "scalars_avx512.h"
+#endif
+
+/* So few are no group, for what does sixteen at a time. */
+enum { FEW = 5 };
 
 /* A number for each packet of a group. */
 typedef uint32_t lanes[FW_GROUP];
@@ -280,6 +283,13 @@ INLINE void add_direct(const struct fw_lookup *steps, uint32_t count, const stru
 	const uint16_t *tables[4];
 	uint32_t fields[4], strides[4];
 
+#ifdef __AVX512VL__
+	if (n >= FEW) {
+		add_tables(steps, count, false, keys, n, index);
+		return;
+	}
+#endif
+
 	for (uint32_t s = 0; s < count; s++) {
 		tables[s] = steps[s].table;
 		fields[s] = steps[s].field;
@@ -298,6 +308,13 @@ INLINE void add_paged(const struct fw_lookup *steps, uint32_t count, const struc
 {
 	const uint16_t *tables[2], *pages[2];
 	uint32_t fields[2], strides[2];
+
+#ifdef __AVX512VL__
+	if (n >= FEW) {
+		add_tables(steps, count, true, keys, n, index);
+		return;
+	}
+#endif
 
 	for (uint32_t s = 0; s < count; s++) {
 		tables[s] = steps[s].table;
@@ -378,6 +395,12 @@ INLINE void find_scalars(const struct fw_classifier *axis, const struct fw_key *
 		const struct fw_product *product = &axis->products[p];
 		const uint16_t *table = product->classes;
 		add_steps(product, keys, n, classes);
+#ifdef __AVX512VL__
+		if (n >= FEW) {
+			look_up(table, n, classes);
+			continue;
+		}
+#endif
 		for (uint32_t i = 0; i < n; i++)
 			classes[i] = table[classes[i]];
 	}

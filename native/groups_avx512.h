@@ -2,14 +2,13 @@
  * groups_avx512.h - the partitions for sixteen packets at a time, where the processor has AVX-512.
  *
  * The steps are those of evaluate.h, but each is taken for all packets of a vector; those whose row
- * is of another kind are masked. Places count words of 32 bits, of which an image has fewer than 2^30.
+ * is of another kind are masked.
  */
 #ifndef FW_GROUPS_AVX512_H
 #define FW_GROUPS_AVX512_H
 
 #include "front.h"
-
-enum { WIDTH = 16, VECTORS = FW_GROUP / WIDTH };
+#include "lanes_avx512.h"
 
 /* Sixteen packets of a group: a number for each. */
 struct sixteen {
@@ -31,22 +30,6 @@ struct open_lists {
 	uint32_t count;
 	uint32_t rows[FW_GROUP_COUNT * FW_GROUP + WIDTH], lanes[FW_GROUP_COUNT * FW_GROUP + WIDTH];
 };
-
-INLINE __m512i all(uint32_t number)
-{
-	return _mm512_set1_epi32((int)number);
-}
-
-INLINE __mmask16 first_lanes(uint32_t n)
-{
-	return (__mmask16)(n < WIDTH ? (1u << n) - 1 : 0xffff);
-}
-
-/* Zero where the mask has none. */
-INLINE __m512i gather(const uint32_t *from, __m512i at, __mmask16 mask)
-{
-	return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, from, 4);
-}
 
 /* (a * b) >> 32 of unsigned numbers. */
 INLINE __m512i high_product(__m512i a, uint32_t b)
@@ -181,8 +164,7 @@ INLINE __m512i take_rows(const struct fw_tables *t, uint32_t scalars, __m512i ro
 
 INLINE void keep_lists(__m512i rows, uint32_t from, struct open_lists *l)
 {
-	const __m512i numbers = _mm512_add_epi32(
-		all(from), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+	const __m512i numbers = _mm512_add_epi32(all(from), lane_numbers());
 	const __mmask16 lists = _mm512_cmplt_epu32_mask(_mm512_sub_epi32(rows, all(1)), all(FW_ONE - 1));
 
 	_mm512_storeu_si512(l->rows + l->count, _mm512_maskz_compress_epi32(lists, rows));

@@ -12,6 +12,10 @@
 #include <immintrin.h>
 #endif
 
+#define INLINE static inline __attribute__((always_inline))
+/* Long as it is made of so much that is inlined: once is enough. */
+#define OUTLINE static __attribute__((noinline))
+
 /* At most this many packets at once: more where it takes few instructions to have them under way. */
 #ifdef __AVX512VL__
 enum { FW_GROUP = 64 };
