@@ -11,6 +11,7 @@ import {
   type Session,
   severityOf,
 } from "../compiler/mod.ts";
+import { imageMemory } from "../runtime/mod.ts";
 import type { Arguments } from "./command.ts";
 import { checkFile, type Compiled, compiled, show } from "./policy.ts";
 import { lockoutText } from "./session.ts";
@@ -48,7 +49,7 @@ export async function candidate(
   let checked = await checkFile(args, file);
   const differing = checked.policy ? differences(checked.policy.options, held) : [];
   if (differing.length > 0) checked = await checkFile(args, file, "", held);
-  const { policy, image, found } = compiled(args, checked);
+  const { policy, image, found } = compiled(args, checked, imageMemory);
   const said = found.map((diagnostic) => show(diagnostic, checked.sources, stream));
   if (!policy || !image) return { refused: said.join("\n\n") };
   const failed = args.options["no-test"] ? [] : failedTests(policy);

@@ -103,7 +103,9 @@ export function acceptChanges(
       }
       const next = await ready(file, request);
       const difference = differenceText(running.policy, next.policy);
-      const before = inForce, sets = setsOf(running);
+      // The image that it came with has gone to the engine.
+      const before = { ...inForce, ...patience && { image: running.engine.image() } };
+      const sets = setsOf(running);
       await put(next);
       if (patience !== undefined) {
         const goBack = () =>

@@ -8,6 +8,7 @@ import {
   type Checked,
   compile,
   type Diagnostic,
+  type Memory,
   type Options,
   type Policy,
   readOption,
@@ -42,8 +43,9 @@ export async function compileFile(args: Arguments): Promise<Compiled | undefined
 export function compiled(
   { options }: Arguments,
   { diagnostics, policy }: Checked,
+  memory?: Memory,
 ): Partial<Compiled> & { readonly found: readonly Diagnostic[] } {
-  const image = policy && compile(policy, { verified: !options["no-verify"] });
+  const image = policy && compile(policy, { verified: !options["no-verify"], memory });
   if (!policy || !image) return { found: diagnostics };
   return image instanceof Uint8Array
     ? { policy, image, found: diagnostics }

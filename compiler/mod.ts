@@ -21,7 +21,7 @@ import type { File } from "./syntax/ast.ts";
 import { format } from "./syntax/format.ts";
 import { follow, type Read } from "./syntax/include.ts";
 import { parse } from "./syntax/parse.ts";
-import { image } from "./tables/image.ts";
+import { image, type Memory } from "./tables/image.ts";
 import { plan, TooLarge } from "./tables/plan.ts";
 import { verify } from "./tables/verify.ts";
 
@@ -67,6 +67,7 @@ export { refusal } from "./kernel/refuse.ts";
 export { type Policy, rejectsOf, type Rule, usesState } from "./policy/policy.ts";
 export { type Position, type Source, Sources, type Span } from "./source.ts";
 export type { Read } from "./syntax/include.ts";
+export type { Memory } from "./tables/image.ts";
 export { printTables } from "./tables/print.ts";
 
 /** What was found, and the policy if it is sound. */
@@ -211,14 +212,15 @@ function edited(text: string, edits: readonly Edit[]): string {
 /**
  * The table image of a sound policy; a diagnostic if its tables would be too large. Rule numbers
  * in the image are positions in `policy.rules`. The image is checked against the policy, for every
- * packet there can be, unless that is not wanted: throws WrongTables if it means anything else.
+ * packet there can be, unless that is not wanted: throws WrongTables if it means anything else. It
+ * is written to `memory`, if that is given.
  */
 export function compile(
   policy: Policy,
-  { verified = true }: { verified?: boolean } = {},
+  { verified = true, memory }: { verified?: boolean; memory?: Memory | undefined } = {},
 ): Uint8Array<ArrayBuffer> | Diagnostic {
   try {
-    const made = image(policy, plan(policy));
+    const made = image(policy, plan(policy), memory);
     if (verified) verify(policy, made);
     return made;
   } catch (error) {

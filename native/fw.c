@@ -14,6 +14,17 @@ enum {
 	MAX_COALESCE = 1000,
 };
 
+/*
+ * When the library is opened. Large blocks are to be fresh from the system, and to go back when they are
+ * freed. By itself glibc raises what it takes for large to the largest that was ever freed
+ * (mallopt(3)), and then keeps tables that are gone, here and in JavaScript: after some hundred reloads,
+ * several times what is in use.
+ */
+__attribute__((constructor)) static void return_large_blocks(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
 uint32_t fw_layout_hash(void)
 {
 	return FW_LAYOUT_HASH;
@@ -32,7 +43,7 @@ static void clear_policy(struct fw_policy *p)
 	*p = (struct fw_policy){ 0 };
 }
 
-static int load_policy(struct fw_policy *p, const uint8_t *image, uint32_t size)
+static int load_policy(struct fw_policy *p, uint8_t *image, uint32_t size)
 {
 	*p = (struct fw_policy){ 0 };
 	int error = fw_tables_new(image, size, &p->tables);
@@ -51,14 +62,8 @@ fail:
 	return error;
 }
 
-int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **out)
+int32_t fw_engine_new(uint8_t *image, uint32_t size, struct fw_engine **out)
 {
-	/*
-	 * Large blocks are to go back to the system when they are freed. By itself glibc raises what it
-	 * takes for large to the largest that was ever freed (mallopt(3)), and then keeps tables that
-	 * are gone, here and in JavaScript: after some hundred reloads, several times what is in use.
-	 */
-	(void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	struct fw_engine *e = calloc(1, sizeof *e);
 
 	if (!e)
@@ -126,7 +131,7 @@ static void wait_until_taken(struct fw_engine *e, struct fw_engine_queue *q)
 	}
 }
 
-int32_t fw_engine_swap(struct fw_engine *e, const uint8_t *image, uint32_t size,
+int32_t fw_engine_swap(struct fw_engine *e, uint8_t *image, uint32_t size,
 		       const uint8_t *carry, uint32_t carry_size)
 {
 	struct fw_policy next;

@@ -21,10 +21,18 @@ struct fw_engine;
 FW_EXPORT uint32_t fw_layout_hash(void);
 
 /*
- * Checks an image completely and makes an engine of a copy of it. The caller owns *out until
- * fw_engine_free(). -ENOEXEC: made for another layout; -EBADMSG: not an image, or damaged; -ENOMEM.
+ * Where in `room` to write an image that is to be taken without a copy: an offset. The room is private
+ * memory that was not touched yet, FW_IMAGE_SLACK bytes larger than the image.
  */
-FW_EXPORT int32_t fw_engine_new(const uint8_t *image, uint32_t size, struct fw_engine **out);
+FW_EXPORT uint32_t fw_image_place(uint8_t *room, uint32_t size);
+
+/*
+ * Checks an image completely and makes an engine of it. One that stands where fw_image_place() said is
+ * taken, whatever this returns: the memory is still the caller's, but what it holds is undefined. Any
+ * other is copied. The caller owns *out until fw_engine_free().
+ * -ENOEXEC: made for another layout; -EBADMSG: not an image, or damaged; -ENOMEM.
+ */
+FW_EXPORT int32_t fw_engine_new(uint8_t *image, uint32_t size, struct fw_engine **out);
 
 /*
  * Decides `count` struct fw_packet whose bytes lie in `bytes` (`size` of them), into as many
@@ -78,12 +86,15 @@ FW_EXPORT int32_t fw_engine_stop(struct fw_engine *engine);
  * 32-bit numbers: for each literal, set and rule of the new image that of the old one whose bucket,
  * members and log it goes on with, or FW_NO_RULE. Totals go on; the old rules' counters and log can
  * still be read as those of the `past`, until fw_engine_forget() frees it.
- * Nothing has changed on failure: as fw_engine_new(); -EBUSY: there is a past already; -EINVAL: the
- * carry does not fit the images; -ENOSPC: a set is too small for its members.
+ * Nothing has changed on failure, save that the image was taken: as fw_engine_new(); -EBUSY: there is a
+ * past already; -EINVAL: the carry does not fit the images; -ENOSPC: a set is too small for its members.
  */
-FW_EXPORT int32_t fw_engine_swap(struct fw_engine *engine, const uint8_t *image, uint32_t size,
+FW_EXPORT int32_t fw_engine_swap(struct fw_engine *engine, uint8_t *image, uint32_t size,
 				 const uint8_t *carry, uint32_t carry_size);
 FW_EXPORT int32_t fw_engine_forget(struct fw_engine *engine);
+
+/* Writes the image in force, if there is room for it; its size. */
+FW_EXPORT int32_t fw_engine_image(struct fw_engine *engine, uint8_t *image, uint32_t room);
 
 /*
  * Writes one struct fw_counter a rule in force, or of the past. -EINVAL unless count is that image's

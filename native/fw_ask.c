@@ -22,6 +22,15 @@ static bool packet_ok(const struct fw_packet *p, uint32_t size, uint32_t name_co
 	       p->hook < FW_HOOK_COUNT && p->in < name_count && p->out < name_count;
 }
 
+int32_t fw_engine_image(struct fw_engine *e, uint8_t *image, uint32_t room)
+{
+	const struct fw_header *h = e->policy.tables->header;
+
+	if (h->size <= room)
+		memcpy(image, h, h->size);
+	return (int32_t)h->size;
+}
+
 int32_t fw_engine_replay(struct fw_engine *e, const uint8_t *packets, uint32_t count,
 			 const uint8_t *bytes, uint32_t size, const uint8_t *names,
 			 uint32_t name_count, uint8_t *decisions)

@@ -6,19 +6,25 @@
 #include <sys/mman.h>
 
 #include "classify.h"
+#include "fw.h"
 #include "image_rooms.h"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "an image is read in place");
 
 uint32_t fw_image_checksum(const uint8_t *image, uint32_t size)
 {
-	uint32_t hash = 0x811c9dc5;
+	const uint32_t from = offsetof(struct fw_header, rules_at), count = (size - from) / 4;
+	uint32_t lanes[FW_CHECKSUM_LANES], hash = FW_FNV_BASIS;
 
-	for (uint32_t i = offsetof(struct fw_header, rules_at); i + 4 <= size; i += 4) {
-		uint32_t word;
-		memcpy(&word, image + i, sizeof word);
-		hash = (hash ^ word) * 0x01000193;
+	for (uint32_t lane = 0; lane < FW_CHECKSUM_LANES; lane++)
+		lanes[lane] = FW_FNV_BASIS;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t word, *lane = &lanes[i % FW_CHECKSUM_LANES];
+		memcpy(&word, image + from + 4 * i, sizeof word);
+		*lane = (*lane ^ word) * FW_FNV_PRIME;
 	}
+	for (uint32_t lane = 0; lane < FW_CHECKSUM_LANES; lane++)
+		hash = (hash ^ lanes[lane]) * FW_FNV_PRIME;
 	return hash;
 }
 
@@ -65,7 +71,17 @@ static bool find_rules(struct fw_tables *t)
 }
 
 /* Tables that do not fit a few pages are read all over: with huge pages, few addresses to translate. */
-enum { HUGE_PAGE = 2 << 20, HUGE_FROM = HUGE_PAGE / 8 };
+enum { HUGE_PAGE = FW_IMAGE_SLACK, HUGE_FROM = HUGE_PAGE / 8 };
+
+uint32_t fw_image_place(uint8_t *room, uint32_t size)
+{
+	const uint32_t at = (uint32_t)(-(uintptr_t)room % HUGE_PAGE);
+
+	if (size <= at)
+		return 0;
+	(void)madvise(room + at, (size - at) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+	return at;
+}
 
 static uint8_t *image_memory(uint32_t size)
 {
@@ -79,39 +95,60 @@ static uint8_t *image_memory(uint32_t size)
 	return memory;
 }
 
-int fw_tables_new(const uint8_t *image, uint32_t size, struct fw_tables **out)
+/*
+ * An image in memory of our own, where nobody can change it. To touch that memory for the first time
+ * would take longer than all the rest, so whole huge pages are not copied but moved: the kernel
+ * leaves fresh ones at their addresses (mremap(2), MREMAP_DONTUNMAP).
+ */
+static uint8_t *take(uint8_t *image, uint32_t size)
 {
-	struct fw_header header;
+	uint8_t *own = image_memory(size);
+	size_t moved = (uintptr_t)image % HUGE_PAGE == 0 ? size / HUGE_PAGE * HUGE_PAGE : 0;
 
-	if (size < sizeof header)
+	if (own && moved > 0 &&
+	    mremap(image, moved, moved, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, own) != own) {
+		/* What was there may be gone. It stays ours, unused: another thread's could be there now. */
+		moved = 0;
+		own = image_memory(size);
+	}
+	if (own)
+		memcpy(own + moved, image + moved, size - moved);
+	return own;
+}
+
+static int check(struct fw_tables *t, uint32_t size)
+{
+	const struct fw_header *h = t->header;
+
+	if (h->magic != FW_MAGIC)
 		return -EBADMSG;
-	memcpy(&header, image, sizeof header);
-	if (header.magic != FW_MAGIC)
-		return -EBADMSG;
-	if (header.layout_hash != FW_LAYOUT_HASH)
+	if (h->layout_hash != FW_LAYOUT_HASH)
 		return -ENOEXEC;
-	if (header.size != size || size % 4 != 0 || header.checksum != fw_image_checksum(image, size))
+	if (h->size != size || size % 4 != 0 ||
+	    h->checksum != fw_image_checksum((const uint8_t *)h, size))
 		return -EBADMSG;
+	return find_header(t) && find_rules(t) && fw_find_dynamic(t) && fw_find_front(t) &&
+			       fw_find_back(t)
+		       ? 0
+		       : -EBADMSG;
+}
 
+int fw_tables_new(uint8_t *image, uint32_t size, struct fw_tables **out)
+{
+	if (size < sizeof(struct fw_header))
+		return -EBADMSG;
 	struct fw_tables *t = calloc(1, sizeof *t);
 	if (!t)
 		return -ENOMEM;
-	int error = -ENOMEM;
-	uint8_t *copy = image_memory(size);
-	if (!copy)
-		goto fail;
-	memcpy(copy, image, size);
-	t->header = (const struct fw_header *)(const void *)copy;
-	error = -EBADMSG;
-	if (!find_header(t) || !find_rules(t) || !fw_find_dynamic(t) || !fw_find_front(t) ||
-	    !fw_find_back(t))
-		goto fail;
+	t->header = (const struct fw_header *)(const void *)take(image, size);
+	const int error = t->header ? check(t, size) : -ENOMEM;
+	if (error) {
+		fw_tables_free(t);
+		return error;
+	}
 	t->evaluator = fw_evaluator_best();
 	*out = t;
 	return 0;
-fail:
-	fw_tables_free(t);
-	return error;
 }
 
 void fw_tables_free(struct fw_tables *t)

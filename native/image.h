@@ -1,7 +1,7 @@
 /*
  * image.h - the tables of one policy, made from untrusted bytes.
  *
- * fw_tables_new() copies the image and checks every count, offset, alignment and index in it once.
+ * fw_tables_new() takes the image and checks every count, offset, alignment and index in it once.
  * What it returns cannot lead a reader astray: every class is below the number of classes of what
  * it indexes, every tree ends, every row has its full length, and every rule number has a rule.
  * Code that follows these tables needs no checks of its own, and they never change, so any thread
@@ -112,8 +112,10 @@ struct fw_tables {
 	struct fw_search searches[FW_MAX_TREES];
 };
 
-/* -ENOEXEC: made for another layout; -EBADMSG: not an image, or damaged; -ENOMEM. */
-int fw_tables_new(const uint8_t *image, uint32_t size, struct fw_tables **out);
+/*
+ * See fw_engine_new(). -ENOEXEC: made for another layout; -EBADMSG: not an image, or damaged; -ENOMEM.
+ */
+int fw_tables_new(uint8_t *image, uint32_t size, struct fw_tables **out);
 void fw_tables_free(struct fw_tables *t);
 
 /* What a header's `checksum` must be. `size` is at least that of a header. */

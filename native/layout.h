@@ -8,7 +8,11 @@
 
 #define FW_MAGIC 0x31425746u
 #define FW_LAYOUT_HASH 0xcbcf1671u
+#define FW_CHECKSUM_LANES 8u
+#define FW_FNV_BASIS 0x811c9dc5u
+#define FW_FNV_PRIME 0x1000193u
 #define FW_SECTION_ALIGN 64u
+#define FW_IMAGE_SLACK 2097152
 #define FW_NO_RULE 0xffffffffu
 #define FW_COALESCE_AUTO 0xffffffffu
 #define FW_NAME_SIZE 16u
@@ -237,7 +241,7 @@ struct fw_header {
 	uint32_t magic; /* 0x31425746, "FWB1" in file order */
 	uint32_t layout_hash; /* LAYOUT_HASH; the engine refuses any other value */
 	uint32_t size; /* bytes in the whole image, a multiple of 4 */
-	uint32_t checksum; /* FNV-1a, 32 bits, over every u32 after this field */
+	uint32_t checksum; /* of every u32 after this field, see CHECKSUM_LANES */
 	uint32_t rules_at; /* `rule` records in file order, chain after chain */
 	uint32_t rule_count; /* at least 1 */
 	uint32_t back_end; /* enum fw_back_end */

@@ -35,6 +35,7 @@ export {
   type Carry,
   type Counter,
   Engine,
+  imageMemory,
   LibraryError,
   type Member,
   NativeError,

@@ -7,6 +7,7 @@
  * @module
  */
 import {
+  IMAGE_SLACK,
   LAYOUT_HASH,
   LISTS,
   LOG_BYTES,
@@ -19,7 +20,9 @@ import {
 /** Name and shape of every native function; `fw.h` says what each does. */
 export const symbols = {
   fw_layout_hash: { parameters: [], result: "u32" },
+  fw_image_place: { parameters: ["buffer", "u32"], result: "u32" },
   fw_engine_new: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
+  fw_engine_image: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_replay: {
     parameters: ["pointer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"],
     result: "i32",
@@ -214,9 +217,23 @@ export interface Past extends Disposable {
   readLog(room: number): Uint8Array<ArrayBuffer>;
 }
 
+/** As an image says, before it is taken; 0 if it is too short to be one. */
 function ruleCount(image: Uint8Array<ArrayBuffer>): number {
+  if (image.length < RECORDS.header.size) return 0;
   return new DataView(image.buffer, image.byteOffset)
     .getUint32(RECORDS.header.fields.rule_count.at, true);
+}
+
+/**
+ * Memory for an image of so many bytes, all zero. An engine takes a large one from there without a
+ * copy, which empties it. LibraryError as an engine.
+ */
+export function imageMemory(size: number): Uint8Array<ArrayBuffer> {
+  if (size < IMAGE_SLACK) return new Uint8Array(size);
+  const library = native(); // first: it says how large memory is got
+  const room = new Uint8Array(size + IMAGE_SLACK);
+  const at = library.fw_image_place(room, room.byteLength);
+  return room.subarray(at, at + size);
 }
 
 /** A packet engine with the tables of one image. Dispose it: threads are not garbage. */
@@ -227,12 +244,15 @@ export class Engine implements AsyncDisposable {
   #ended: Promise<number> | undefined;
   #bound = 0;
 
-  /** Checks and copies `image`. NativeError EBADMSG if it is damaged, ENOEXEC if of another layout. */
+  /**
+   * Checks `image`, and copies it, or takes it if it is in imageMemory(). NativeError EBADMSG if it is
+   * damaged, ENOEXEC if of another layout.
+   */
   constructor(image: Uint8Array<ArrayBuffer>) {
+    this.#rules = ruleCount(image);
     const out = new BigUint64Array(1);
     check("load the table image", this.#lib.fw_engine_new(image, image.byteLength, out));
     this.#handle = Deno.UnsafePointer.create(out[0]!);
-    this.#rules = ruleCount(image);
   }
 
   /**
@@ -247,17 +267,24 @@ export class Engine implements AsyncDisposable {
     );
     const bytes = new Uint8Array(numbers.buffer);
     const handle = this.#live();
+    const [rules, next] = [this.#rules, ruleCount(image)];
     check(
       "put the tables in force",
       this.#lib.fw_engine_swap(handle, image, image.byteLength, bytes, bytes.byteLength),
     );
-    const rules = this.#rules;
-    this.#rules = ruleCount(image);
+    this.#rules = next;
     return {
       counters: () => this.#counters(1, rules),
       readLog: (room) => this.#readLog(1, room),
       [Symbol.dispose]: () => check("forget the tables", this.#lib.fw_engine_forget(handle)),
     };
+  }
+
+  /** A copy of the image in force. */
+  image(): Uint8Array<ArrayBuffer> {
+    const image = imageMemory(this.#lib.fw_engine_image(this.#live(), new Uint8Array(), 0));
+    this.#lib.fw_engine_image(this.#live(), image, image.byteLength);
+    return image;
   }
 
   /** Decides packets without the kernel: one `decision` record for each. */

@@ -189,11 +189,10 @@ int main(int argc, char **argv)
 
 	if (argc < 9)
 		return 2;
-	size_t rules_size, image_size;
+	size_t rules_size;
 	const struct rule *list = read_file(argv[1], &rules_size);
-	const uint8_t *image = read_file(argv[2], &image_size);
 	const struct rules rules = { list, (uint32_t)(rules_size / sizeof *list), (uint32_t)atoi(argv[3]),
-				     image, (uint32_t)image_size };
+				     argv[2] };
 	const uint32_t packets = (uint32_t)atoi(argv[5]), rounds = (uint32_t)atoi(argv[6]);
 	const struct packet *trace = make_trace(&rules, argv[4], packets, strtoull(argv[7], NULL, 10));
 	const uint32_t count = enter(entries, argc > 9 ? argv[9] : NULL);

@@ -29,8 +29,15 @@ import type { SparseRow } from "./rows.ts";
 import type { Fold, Step } from "./scalar.ts";
 import { type LowNode, narrowTree, type Tree, wideTree } from "./tree.ts";
 
-/** The image of a policy's tables, ready for the engine. */
-export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
+/** Memory for an image of so many bytes, all zero. */
+export type Memory = (size: number) => Uint8Array<ArrayBuffer>;
+
+/** The image of a policy's tables, ready for the engine, in memory that is asked for once. */
+export function image(
+  policy: Policy,
+  tables: Plan,
+  memory: Memory = (size) => new Uint8Array(size),
+): Uint8Array<ArrayBuffer> {
   const out = new Writer(RECORDS.header.size);
   const trees: Values<keyof typeof RECORDS.tree.fields>[] = [];
   const tree = (shape: Tree, classes: number) => trees.push(treeRecord(out, shape, classes)) - 1;
@@ -101,7 +108,7 @@ export function image(policy: Policy, tables: Plan): Uint8Array<ArrayBuffer> {
     dry_run: Number(policy.options["dry-run"]),
     flow_cache: policy.options["flow-cache"],
   };
-  return out.finish(header);
+  return out.finish(header, memory);
 }
 
 /** What must be asked when a packet is there: literals, the conditions on them, and sets. */
@@ -405,57 +412,49 @@ type Values<F extends string> = Readonly<Record<F, number | bigint>>;
 
 /** Lays sections one after another, each aligned, behind room for the header. */
 class Writer {
-  #bytes = new Uint8Array(1 << 16);
-  #size = 0;
+  readonly #sections: { readonly at: number; readonly bytes: Uint8Array<ArrayBuffer> }[] = [];
+  #size: number;
 
   constructor(headerSize: number) {
-    this.#reserve(headerSize);
+    this.#size = headerSize;
   }
 
-  /** Writes records as a section; its offset. */
+  /** Adds records as a section; its offset. */
   records<F extends string>(layout: Layout<F>, rows: readonly Values<F>[]): number {
-    const at = this.#reserve(rows.length * layout.size);
-    const view = this.#view();
-    for (const [i, row] of rows.entries()) writeRecord(view, at + i * layout.size, layout, row);
-    return at;
+    const view = new DataView(new ArrayBuffer(rows.length * layout.size));
+    for (const [i, row] of rows.entries()) writeRecord(view, i * layout.size, layout, row);
+    return this.bytes(new Uint8Array(view.buffer));
   }
 
-  /** Writes an array of numbers as a section; its offset. */
+  /** Adds an array of numbers as a section; its offset. */
   array(numbers: Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): number {
     return this.bytes(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
   }
 
-  /** Writes bytes as a section; its offset. */
+  /** Adds bytes, which must not change any more, as a section; its offset. */
   bytes(bytes: Uint8Array<ArrayBuffer>): number {
-    const at = this.#reserve(bytes.length);
-    this.#bytes.set(bytes, at);
+    const at = aligned(this.#size);
+    this.#size = at + bytes.length;
+    this.#sections.push({ at, bytes });
     return at;
   }
 
-  /** Writes the header, with size and checksum; the whole image. */
+  /** The whole image, with its header. */
   finish(
     header: Omit<Values<keyof typeof RECORDS.header.fields>, "size" | "checksum">,
+    memory: Memory,
   ): Uint8Array<ArrayBuffer> {
-    const size = this.#reserve(0);
-    writeRecord(this.#view(), 0, RECORDS.header, { ...header, size, checksum: 0 });
-    const { checksum } = RECORDS.header.fields;
-    const sum = checksumOf(this.#bytes, size);
-    this.#view().setUint32(checksum.at, sum, true);
-    return this.#bytes.slice(0, size);
+    const size = aligned(this.#size);
+    const image = memory(size);
+    for (const { at, bytes } of this.#sections) image.set(bytes, at);
+    const view = new DataView(image.buffer, image.byteOffset);
+    writeRecord(view, 0, RECORDS.header, { ...header, size, checksum: 0 });
+    view.setUint32(RECORDS.header.fields.checksum.at, checksumOf(image, size), true);
+    return image;
   }
+}
 
-  #view(): DataView {
-    return new DataView(this.#bytes.buffer);
-  }
-
-  #reserve(size: number): number {
-    const at = Math.ceil(this.#size / SECTION_ALIGN) * SECTION_ALIGN;
-    this.#size = at + size;
-    if (this.#size > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#size, 2 * this.#bytes.length));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-    }
-    return at;
-  }
+/** Where a section may begin, behind so many bytes. */
+function aligned(size: number): number {
+  return Math.ceil(size / SECTION_ALIGN) * SECTION_ALIGN;
 }

@@ -76,6 +76,8 @@ export const VERDICT_BOUNDS = [
 
 /** Every section starts at a multiple of this many bytes: a cache line. */
 export const SECTION_ALIGN = 64;
+/** How much memory more an image takes where it is to start with a huge page: the size of one. */
+export const IMAGE_SLACK = 2 << 20;
 
 /**
  * Small numbers with names, in one list a meaning: a value is its position. `native/layout.h`
@@ -190,7 +192,7 @@ export const RECORDS = {
     magic: ["u32", '0x31425746, "FWB1" in file order'],
     layout_hash: ["u32", "LAYOUT_HASH; the engine refuses any other value"],
     size: ["u32", "bytes in the whole image, a multiple of 4"],
-    checksum: ["u32", "FNV-1a, 32 bits, over every u32 after this field"],
+    checksum: ["u32", "of every u32 after this field, see CHECKSUM_LANES"],
     rules_at: ["u32", "`rule` records in file order, chain after chain"],
     rule_count: ["u32", "at least 1"],
     back_end: ["u32", "enum fw_back_end"],
@@ -492,6 +494,14 @@ export const SEPARATORS = 8;
 export const WAYS = SEPARATORS + 1;
 /** Levels of a tree, at most. */
 export const MAX_LEVELS = 8;
+/**
+ * The checksum is FNV-1a of so many others, of 32 bits each: the i-th u32 goes into the one numbered i
+ * modulo that. A processor has them all under way at once.
+ */
+export const CHECKSUM_LANES = 8;
+/** Of FNV, 32 bits. */
+export const FNV_BASIS = 0x811c9dc5;
+export const FNV_PRIME = 0x01000193;
 /** Bytes of a low node. */
 export const LOW_NODE_SIZE = 128;
 /** A low node's value that is the number of another, to go on with the same bits. */
@@ -528,13 +538,18 @@ export const LAYOUT_HASH: number = fnv1a(
 export function checksumOf(image: Uint8Array<ArrayBuffer>, size: number): number {
   const from = image.byteOffset + RECORDS.header.fields.checksum.at + 4;
   const words = new Uint32Array(image.buffer, from, (image.byteOffset + size - from) / 4);
-  return fnv1a(words);
+  const lanes = new Uint32Array(CHECKSUM_LANES).fill(FNV_BASIS);
+  for (let i = 0; i < words.length; i++) {
+    const lane = i % CHECKSUM_LANES;
+    lanes[lane] = Math.imul(lanes[lane]! ^ words[i]!, FNV_PRIME);
+  }
+  return fnv1a(lanes);
 }
 
 /** FNV-1a, 32 bits, over bytes or words (Fowler, Noll, Vo; draft-eastlake-fnv). */
 export function fnv1a(numbers: Uint8Array | Uint32Array): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < numbers.length; i++) hash = Math.imul(hash ^ numbers[i]!, 0x01000193);
+  let hash = FNV_BASIS;
+  for (let i = 0; i < numbers.length; i++) hash = Math.imul(hash ^ numbers[i]!, FNV_PRIME);
   return hash >>> 0;
 }
 

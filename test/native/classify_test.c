@@ -148,7 +148,7 @@ static struct fw_key random_key(uint64_t *seed)
 }
 
 /* Any batch, one key at a time, part by part, and by each set of instructions: one answer. */
-static void check_image(const struct sample *s, const struct evaluators *evaluators,
+static void check_image(struct sample *s, const struct evaluators *evaluators,
 			const struct fw_key *keys, uint32_t n)
 {
 	struct fw_classes first[KEYS];

@@ -1,5 +1,6 @@
 /* Any bytes as an image: refused, or safe to decide packets with. Starts from good ones. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -12,12 +13,15 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	uint8_t *image = malloc(size);
 	struct fw_tables *t;
 
-	if (fw_tables_new(data, (uint32_t)size, &t) == 0) {
+	memcpy(image, data, size);
+	if (fw_tables_new(image, (uint32_t)size, &t) == 0) {
 		exercise(t);
 		fw_tables_free(t);
 	}
+	free(image);
 	return 0;
 }
 

@@ -94,6 +94,16 @@ static void refuses_what_is_out_of_range(struct fw_engine *e)
 	CHECK(fw_engine_wait(e) == 0);
 }
 
+static void gives_out_its_image(struct fw_engine *e, const struct sample *s)
+{
+	static struct sample copy;
+
+	CHECK(fw_engine_image(e, copy.bytes, s->size - 1) == (int32_t)s->size);
+	CHECK(copy.bytes[0] == 0);
+	CHECK(fw_engine_image(e, copy.bytes, s->size) == (int32_t)s->size);
+	CHECK(memcmp(copy.bytes, s->bytes, s->size) == 0);
+}
+
 int main(void)
 {
 	static struct sample sample;
@@ -104,6 +114,7 @@ int main(void)
 	CHECK(fw_engine_new(sample.bytes, sample.size - 1, &e) == -EBADMSG && !e);
 	CHECK(fw_engine_new(NULL, 0, &e) == -EBADMSG && !e);
 	CHECK(fw_engine_new(sample.bytes, sample.size, &e) == 0);
+	gives_out_its_image(e, &sample);
 	replays_and_counts(e);
 	refuses_what_is_out_of_range(e);
 	CHECK(fw_engine_free(e) == 0);

@@ -7,9 +7,13 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "exercise.h"
+#include "fw.h"
 #include "sample.h"
 
 enum { RANDOM_IMAGES = 300, RANDOM_CHANGES = 60 };
@@ -263,6 +267,81 @@ static void random_images_with_random_changes_are_refused_or_safe(struct sample 
 	}
 }
 
+/* Two huge pages and a half, of which the sample is the beginning; where fw_image_place() said. */
+enum { LARGE = 5 * FW_IMAGE_SLACK / 2, ROOM = LARGE + FW_IMAGE_SLACK };
+
+static uint8_t *place(const struct sample *s, uint8_t **room)
+{
+	*room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(*room != MAP_FAILED);
+	const uint32_t at = fw_image_place(*room, ROOM);
+	CHECK(at < FW_IMAGE_SLACK);
+	memcpy(*room + at, s->bytes, s->size);
+	sample_seal(*room + at, LARGE);
+	return *room + at;
+}
+
+/* Whether the tables are those of the sample, whatever becomes of the memory that they were in. */
+static void check_large(const struct sample *s, uint8_t *image)
+{
+	struct fw_tables *t;
+
+	CHECK(fw_tables_new(image, LARGE, &t) == 0);
+	memset(image, 0xff, LARGE);
+	const uint32_t after = sizeof(struct fw_header);
+	CHECK(memcmp(fw_at(t, after), s->bytes + after, s->size - after) == 0);
+	exercise(t);
+	fw_tables_free(t);
+}
+
+static void a_large_image_is_taken_from_where_it_was_placed(const struct sample *s)
+{
+	struct fw_tables *t;
+	uint8_t *room, *image = place(s, &room);
+
+	CHECK(fw_tables_new(image, LARGE, &t) == 0);
+	CHECK(image[0] == 0 && image[2 * FW_IMAGE_SLACK - 1] == 0);
+	fw_tables_free(t);
+	munmap(room, ROOM);
+	check_large(s, place(s, &room));
+	munmap(room, ROOM);
+	image = place(s, &room);
+	image[LARGE - 1] ^= 1;
+	CHECK(fw_tables_new(image, LARGE, &t) == -EBADMSG);
+	munmap(room, ROOM);
+}
+
+static bool unmovable;
+
+void *__wrap_mremap(void *from, size_t size, size_t new_size, int flags, void *to);
+void *__real_mremap(void *from, size_t size, size_t new_size, int flags, void *to);
+
+/* A kernel that cannot, and has taken away what was there. */
+void *__wrap_mremap(void *from, size_t size, size_t new_size, int flags, void *to)
+{
+	if (!unmovable)
+		return __real_mremap(from, size, new_size, flags, to);
+	munmap(to, new_size);
+	return MAP_FAILED;
+}
+
+static void a_large_image_is_copied_if_it_cannot_be_taken(const struct sample *s)
+{
+	uint8_t *room, *image = place(s, &room);
+
+	memmove(image + 64, image, LARGE);
+	check_large(s, image + 64);
+	munmap(room, ROOM);
+	const pid_t child = fork(); /* what it gives up there is no leak */
+	if (child == 0) {
+		unmovable = true;
+		check_large(s, place(s, &room));
+		_exit(0);
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
 	static struct sample s;
@@ -273,5 +352,7 @@ int main(void)
 	each_rule_of_the_format_is_held(&s);
 	every_changed_byte_is_refused_or_safe(&s);
 	random_images_with_random_changes_are_refused_or_safe(&s);
+	a_large_image_is_taken_from_where_it_was_placed(&s);
+	a_large_image_is_copied_if_it_cannot_be_taken(&s);
 	return 0;
 }

@@ -246,7 +246,7 @@ static void stops_during_traffic_with_every_packet_answered(void)
 }
 
 /* All of the one goes on in the other: the limit's bucket, the set, and when the rules may log. */
-static int swap_image(struct fw_engine *e, const struct sample *s)
+static int swap_image(struct fw_engine *e, struct sample *s)
 {
 	uint32_t carry[FW_LITERAL_COUNT + 1 + SAMPLE_RULES] = { 0 };
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { check, compile } from "../../compiler/mod.ts";
-import { checksumOf, RECORDS } from "../../compiler/tables/layout.ts";
-import { Engine, NativeError } from "../../runtime/native.ts";
+import { checksumOf, IMAGE_SLACK, RECORDS } from "../../compiler/tables/layout.ts";
+import { Engine, imageMemory, NativeError } from "../../runtime/native.ts";
 
 function imageOf(text: string): Uint8Array<ArrayBuffer> {
   const image = compile(check("test.fw", text).policy!);
@@ -10,16 +10,19 @@ function imageOf(text: string): Uint8Array<ArrayBuffer> {
 }
 
 const IMAGE = imageOf("chain input default drop { accept tcp dport { 22, 80 } from 10.0.0.0/8 }");
-const { checksum, layout_hash } = RECORDS.header.fields;
+const { checksum, layout_hash, size } = RECORDS.header.fields;
 
-/** The image with one byte changed; with `mend`, its checksum agrees again. */
-function damaged(at: number, mend: boolean): Uint8Array<ArrayBuffer> {
+/** Makes the checksum of an image agree again. */
+function mend(image: Uint8Array<ArrayBuffer>): void {
+  const sum = checksumOf(image, image.length);
+  new DataView(image.buffer, image.byteOffset).setUint32(checksum.at, sum, true);
+}
+
+/** The image with one byte changed, and perhaps mended. */
+function damaged(at: number, mended: boolean): Uint8Array<ArrayBuffer> {
   const image = IMAGE.slice();
   image[at]! ^= 0x55;
-  if (mend) {
-    const sum = checksumOf(image, image.length);
-    new DataView(image.buffer).setUint32(checksum.at, sum, true);
-  }
+  if (mended) mend(image);
   return image;
 }
 
@@ -42,6 +45,20 @@ Deno.test("an image of another layout is told from a damaged one", () => {
   const error = assertThrows(() => new Engine(damaged(layout_hash.at, true)));
   assert(error instanceof NativeError);
   assertEquals(error.code, "ENOEXEC");
+});
+
+Deno.test("an engine takes a large image out of the memory made for it, and can give a copy", async () => {
+  const large = imageMemory(5 * IMAGE_SLACK / 2);
+  large.set(IMAGE);
+  new DataView(large.buffer, large.byteOffset).setUint32(size.at, large.length, true);
+  mend(large);
+  const kept = large.slice();
+  await using engine = new Engine(large);
+  assertEquals(large[0], 0, "it is not there any more");
+  large.fill(0xff);
+  assertEquals(engine.image(), kept);
+  await using again = new Engine(engine.image());
+  assertEquals(again.image(), kept);
 });
 
 Deno.test("an engine can be disposed twice, and not be used after", async () => {
