@@ -43,6 +43,8 @@ interface Line {
   readonly worst: number;
   readonly wrong: number;
   readonly bytes: number;
+  /** Of the image into memory that nobody has touched, from which it is loaded. */
+  readonly readMs: number;
   readonly loadMs: number;
   readonly rounds: readonly number[];
 }
@@ -152,7 +154,7 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
     const { harness, acl } = buildHarness(folder, options.acl === "yes");
     console.error(
       "set           rules trace   batch contestant        ns/packet  (best-worst)    x rte_acl" +
-        "  of all   KB     build ms  load ms",
+        "  of all   KB     build ms  read ms  load ms",
     );
     const summary = new Map<string, number[]>();
     for await (const set of ruleSets(options)) {
@@ -199,6 +201,9 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
               ratioOfAll?.toFixed(2).padStart(8) ?? "",
               (line.bytes / 1024).toFixed(0).padStart(8),
               own ? buildMs.toFixed(0).padStart(9) : "".padStart(9),
+              line.contestant.startsWith("barrage")
+                ? line.readMs.toFixed(1).padStart(8)
+                : "".padStart(8),
               line.loadMs.toFixed(1).padStart(9),
               line.wrong ? ` ${line.wrong} WRONG` : "",
             ].join(" "),
