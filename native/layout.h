@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0xcbcf1671u
+#define FW_LAYOUT_HASH 0x7cb67418u
 #define FW_CHECKSUM_LANES 8u
 #define FW_FNV_BASIS 0x811c9dc5u
 #define FW_FNV_PRIME 0x1000193u

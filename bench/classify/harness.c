@@ -230,10 +230,10 @@ int main(int argc, char **argv)
 		uint8_t *room;
 		const double from = now_ns();
 		rules.image = read_image(argv[2], &room, &rules.image_size);
-		const double read = now_ns();
+		const double ready = now_ns();
 		e->built = e->as->build(&rules, &e->bytes);
-		e->read_ms = (read - from) / 1e6;
-		e->build_ms = (now_ns() - read) / 1e6;
+		e->read_ms = (ready - from) / 1e6;
+		e->build_ms = (now_ns() - ready) / 1e6;
 		free(room);
 		if (!e->built) {
 			printf("{\"contestant\":\"%s\",\"failed\":true}\n", e->as->name);

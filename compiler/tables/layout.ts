@@ -60,7 +60,7 @@ function record<F extends string>(
 }
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-export const FORMAT = 8;
+export const FORMAT = 9;
 
 /** "FWB1" in file order. */
 export const MAGIC = 0x31425746;
