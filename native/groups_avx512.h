@@ -45,9 +45,11 @@ INLINE __mmask16 leaves(const struct fw_tables *t, uint32_t a, __m512i classes, 
 			__mmask16 mask)
 {
 	const uint32_t *words = (const uint32_t *)(const void *)t->axes[a].dense;
-	const __m512i first = _mm512_mullo_epi32(classes, all(2 * t->parted->combination_words));
-	const __m512i at = _mm512_add_epi32(first, _mm512_srli_epi32(combinations, 5));
-	const __m512i bit = _mm512_sllv_epi32(all(1), _mm512_and_si512(combinations, all(31)));
+	const uint32_t width = a > 2 ? t->parted->other_words : t->parted->combination_words;
+	const __m512i number = a > 2 ? gather(t->others, combinations, mask) : combinations;
+	const __m512i first = _mm512_mullo_epi32(classes, all(2 * width));
+	const __m512i at = _mm512_add_epi32(first, _mm512_srli_epi32(number, 5));
+	const __m512i bit = _mm512_sllv_epi32(all(1), _mm512_and_si512(number, all(31)));
 
 	return mask & _mm512_test_epi32_mask(gather(words, at, mask), bit);
 }
