@@ -22,7 +22,6 @@ export const symbols = {
   fw_layout_hash: { parameters: [], result: "u32" },
   fw_image_place: { parameters: ["buffer", "u32"], result: "u32" },
   fw_engine_new: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
-  fw_engine_image: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_replay: {
     parameters: ["pointer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"],
     result: "i32",
@@ -37,6 +36,7 @@ export const symbols = {
   fw_engine_stop: { parameters: ["pointer"], result: "i32" },
   fw_engine_swap: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   fw_engine_forget: { parameters: ["pointer"], result: "i32" },
+  fw_engine_image: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_counters: { parameters: ["pointer", "u32", "buffer", "u32"], result: "i32" },
   fw_engine_stats: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   fw_engine_queues: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
