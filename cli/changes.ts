@@ -24,6 +24,9 @@ const HELD = [
   ...["fail-error", "fail-hang", "hooks-lost"] as const,
 ];
 
+/** After so long the thread that a policy was compiled on is gone, and nobody holds the one before. */
+const SETTLE_MS = 1000;
+
 export interface Changes {
   /** The files that the policy in force was read from. */
   files(): readonly string[];
@@ -40,14 +43,16 @@ interface Trial {
   readonly timer: ReturnType<typeof setTimeout>;
 }
 
-/** `swapped` is told when another policy decides, with what is left to be read of the one before. */
+/**
+ * `files` are those of the policy in force. `swapped` is told when another policy decides, with what is
+ * left to be read of the one before.
+ */
 export function acceptChanges(
   args: Arguments,
   running: Running,
-  first: Candidate,
+  files: readonly string[],
   swapped: (past: Past) => void,
 ): Changes {
-  let inForce = first;
   let trial: Trial | undefined;
   const ending = new AbortController();
   let last: Promise<unknown> = Promise.resolve();
@@ -70,6 +75,12 @@ export function acceptChanges(
     throw new Error(`${file} is not put in force, ${running.file} stays: ${next.refused}`);
   };
 
+  /** To return to. */
+  const inForce = (): Candidate => {
+    const { file, policy, engine } = running;
+    return { file, files, policy, image: engine.image(), said: [] };
+  };
+
   const put = async (next: Candidate) => {
     const before = running.policy, after = next.policy;
     await running.service.change({
@@ -81,8 +92,8 @@ export function acceptChanges(
       running.changed(next.file, after, past.counters(), pushed);
       swapped(past);
     });
-    inForce = next;
-    collectGarbage();
+    files = next.files;
+    Deno.unrefTimer(setTimeout(collectGarbage, SETTLE_MS));
     console.error(`barrage: ${next.file} is in force (reload ${running.reloads})`);
   };
 
@@ -103,17 +114,15 @@ export function acceptChanges(
       }
       const next = await ready(file, request);
       const difference = differenceText(running.policy, next.policy);
-      // The image that it came with has gone to the engine.
-      const before = { ...inForce, ...patience && { image: running.engine.image() } };
-      const sets = setsOf(running);
+      const before = patience && { ...inForce(), sets: setsOf(running) };
       await put(next);
-      if (patience !== undefined) {
+      if (patience && before) {
         const goBack = () =>
           inTurn(async () => {
             if (trial?.timer !== timer) return;
             trial = undefined;
             await put(before);
-            restore(running, sets);
+            restore(running, before.sets);
             console.error(`barrage: ${file} was not confirmed; ${before.file} is in force again`);
           });
         const timer = setTimeout(
@@ -134,7 +143,7 @@ export function acceptChanges(
   };
 
   return {
-    files: () => inForce.files,
+    files: () => files,
     handlers: { reload: told(reload), apply: told(apply), confirm },
     reload: () =>
       reload({}).then(({ said }) => said.forEach((text) => console.error(text)), complain),

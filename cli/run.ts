@@ -10,7 +10,7 @@ import {
   startService,
 } from "../runtime/mod.ts";
 import type { Arguments } from "./command.ts";
-import { type Candidate, candidate } from "./candidate.ts";
+import { candidate } from "./candidate.ts";
 import { acceptChanges, type Changes } from "./changes.ts";
 import { collectGarbage } from "./garbage.ts";
 import { type RunLog, startLog } from "./log.ts";
@@ -31,40 +31,75 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Filters packets until interrupted, then prints what each rule did. */
 export async function run(args: Arguments): Promise<number> {
+  const begun = await begin(args);
+  if (!begun) return 1;
+  using interruption = begun.interruption;
+  const { running, files } = begun;
+  await using _ = running.engine;
+  collectGarbage();
+  await filter(args, running, files, interruption.promise);
+  await running.refresh();
+  console.log(summary(running));
+  return 0;
+}
+
+/** A policy in force, the files that it was read from, and what will end it. */
+interface Begun {
+  readonly running: Running;
+  readonly files: readonly string[];
+  readonly interruption: Interruption;
+}
+
+/**
+ * Puts the policy in force; undefined if it may not be, which is said. On its own, so that nobody holds
+ * the policy, which may be large, but who is told when another takes its place.
+ */
+async function begin(args: Arguments): Promise<Begun | undefined> {
   const wanted = { session: sessionHere(), force: args.options.force === true };
   const first = await candidate(args, args.operands[0]!, wanted, Deno.stderr);
   if ("refused" in first) {
     console.error(`${first.refused}\nbarrage: not started`);
-    return 1;
+    return undefined;
   }
   for (const text of first.said) console.error(`${text}\n`);
+  const { file, files, policy, image } = first;
   // Listened for before anything is installed: there is no moment in which it would be left.
-  const interrupted = Promise.withResolvers<void>();
-  const interrupt = () => interrupted.resolve();
-  for (const signal of SIGNALS) Deno.addSignalListener(signal, interrupt);
+  const interruption = listen();
   try {
-    const service = await startService(serviceConfig(first.policy, first.image));
-    await using _ = service.engine;
-    const running = new Running(first.file, first.policy, service);
-    collectGarbage();
-    await filter(args, running, first, interrupted.promise);
-    await running.refresh();
-    console.log(summary(running));
-    return 0;
-  } finally {
-    for (const signal of SIGNALS) Deno.removeSignalListener(signal, interrupt);
+    const service = await startService(serviceConfig(policy, image));
+    return { running: new Running(file, policy, service), files, interruption };
+  } catch (error) {
+    interruption[Symbol.dispose]();
+    throw error;
   }
+}
+
+/** Resolves at the first signal to end; disposed, nobody listens any more. */
+interface Interruption extends Disposable {
+  readonly promise: Promise<void>;
+}
+
+function listen(): Interruption {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const interrupt = () => resolve();
+  for (const signal of SIGNALS) Deno.addSignalListener(signal, interrupt);
+  return {
+    promise,
+    [Symbol.dispose]: () => {
+      for (const signal of SIGNALS) Deno.removeSignalListener(signal, interrupt);
+    },
+  };
 }
 
 /** All that goes on in a run, until it is interrupted or a queue fails. */
 async function filter(
   args: Arguments,
   running: Running,
-  first: Candidate,
+  files: readonly string[],
   interrupted: Promise<void>,
 ): Promise<void> {
   const { service, engine } = running;
-  const { control, metrics } = first.policy.options;
+  const { control, metrics, gro } = running.policy.options;
   // What is begun last ends first.
   await using parts = new AsyncDisposableStack();
   let log: RunLog | undefined;
@@ -75,7 +110,7 @@ async function filter(
   const managed = manage(observer, () => inForce(running));
   parts.defer(() => managed.stop());
   log = startLog(running.policy, engine, observer.heard);
-  const changes = acceptChanges(args, running, first, (past) => {
+  const changes = acceptChanges(args, running, files, (past) => {
     log?.stop(past);
     log = startLog(running.policy, engine, observer.heard);
     managed.changed();
@@ -84,7 +119,7 @@ async function filter(
   const reload = () => void managed.reload(changes.reload);
   Deno.addSignalListener("SIGHUP", reload);
   parts.defer(() => Deno.removeSignalListener("SIGHUP", reload));
-  const gathering = first.policy.options.gro ? await gather(alarm) : undefined;
+  const gathering = gro ? await gather(alarm) : undefined;
   parts.defer(() => gathering?.stop());
   if (args.options.watch) {
     const watched = watchFiles(changes.files, changes.reload);
