@@ -8,10 +8,10 @@
  * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
  * goes to standard output, a table to standard error. Ratios are to the quickest of rte_acl's scalar,
  * SSE and AVX2 paths, round by round, and the median of them counts; a second one (`ratioOfAll`) is
- * to the quickest of all its paths, those for AVX-512 too. `barrage + flows` is the engine behind a flow cache of so
- * many flows. With all fields, some rules ask for others than the five as well, which all packets have;
- * only the engine is told. The build in TypeScript includes the verification of the
- * tables, and is in CPU time: it does not depend on what else the machine does.
+ * to the quickest of all its paths, those for AVX-512 too. `barrage + flows` is the engine behind a
+ * flow cache of so many flows. With all fields, some rules ask for others than the five as well,
+ * which all packets have; only the engine is told. The build in TypeScript includes the verification
+ * of the tables, and is in CPU time: it does not depend on what else the machine does.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /*
  * evaluate.h - the classifier's inner loops, written once and compiled three times: by
- * classify_portable.c, classify_avx2.c and classify_avx512.c. This half finds the rule; front.h the classes before it.
+ * classify_portable.c, classify_avx2.c and classify_avx512.c. This half finds the rule; front.h the
+ * classes before it.
  *
  * Packets go through in groups of FW_GROUP, stage by stage: each stage is a loop over the group
  * whose turns do not wait for each other, so that the loads of many packets are under way at once.

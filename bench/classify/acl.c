@@ -159,35 +159,18 @@ static void classify(const void *keys, uint32_t n, int32_t *answers, enum rte_ac
 		answers[i]--;
 }
 
-static void classify_scalar(void *built, const void *keys, uint32_t n, int32_t *answers)
-{
-	(void)built;
-	classify(keys, n, answers, RTE_ACL_CLASSIFY_SCALAR);
-}
+#define CLASSIFY(name, path)                                                                       \
+	static void classify_##name(void *built, const void *keys, uint32_t n, int32_t *answers)   \
+	{                                                                                          \
+		(void)built;                                                                       \
+		classify(keys, n, answers, RTE_ACL_CLASSIFY_##path);                               \
+	}
 
-static void classify_sse(void *built, const void *keys, uint32_t n, int32_t *answers)
-{
-	(void)built;
-	classify(keys, n, answers, RTE_ACL_CLASSIFY_SSE);
-}
-
-static void classify_avx2(void *built, const void *keys, uint32_t n, int32_t *answers)
-{
-	(void)built;
-	classify(keys, n, answers, RTE_ACL_CLASSIFY_AVX2);
-}
-
-static void classify_avx512x16(void *built, const void *keys, uint32_t n, int32_t *answers)
-{
-	(void)built;
-	classify(keys, n, answers, RTE_ACL_CLASSIFY_AVX512X16);
-}
-
-static void classify_avx512x32(void *built, const void *keys, uint32_t n, int32_t *answers)
-{
-	(void)built;
-	classify(keys, n, answers, RTE_ACL_CLASSIFY_AVX512X32);
-}
+CLASSIFY(scalar, SCALAR)
+CLASSIFY(sse, SSE)
+CLASSIFY(avx2, AVX2)
+CLASSIFY(avx512x16, AVX512X16)
+CLASSIFY(avx512x32, AVX512X32)
 
 /* Those that this processor cannot run are not there. */
 static void *build_avx512(const struct rules *rules, size_t *bytes)
