@@ -7,10 +7,10 @@
  * and then. At rest there is no pause, nor when batches are full anyway; and while packets wait there
  * is one only in a flood, where they have waited long already.
  *
- * In a flood it is a sleep, after whatever the last batch took. Else it lasts until the next beat of
- * two timers that take turns: whenever one is set anew the other is due before it, so the hardware's
- * timer is set only when one expires. That is half of what a sleep costs on a virtual machine, where
- * each time leaves the guest.
+ * In a flood it is a sleep, after whatever the last batch took: the longer that was, the fewer there
+ * are. Else it lasts until the next beat of two timers that take turns: whenever one is set anew the
+ * other is due before it, so the hardware's timer is set only when one expires. That is half of what
+ * a sleep costs on a virtual machine, where each time leaves the guest.
  */
 #ifndef FW_COALESCE_H
 #define FW_COALESCE_H
@@ -25,7 +25,7 @@ enum {
 	FW_COALESCE_AUTO_US = 50, /* from beat to beat */
 	FW_COALESCE_BEATS = 3, /* without a packet, of which two may have passed unheard: then it rests */
 	FW_COALESCE_BUSY = 20, /* packets in a window that make a flow worth gathering */
-	FW_COALESCE_FLOOD = 200, /* and so many that their number counts, no longer one's time */
+	FW_COALESCE_FLOOD = 75, /* and so many that their number counts, no longer one's time */
 	FW_COALESCE_WINDOW_NS = 1000000,
 	FW_COALESCE_TRIAL = 32, /* of so many windows, one tries the other way */
 	FW_COALESCE_WORTH = 90, /* percent of the CPU time without pauses, at most, for which packets wait */

@@ -103,6 +103,8 @@ int main(void)
 	CHECK(c.flood);
 	CHECK(pauses(&c, 50000, 2, AWAKE_NS / 2) >= 80);
 	CHECK(!c.flood);
+	CHECK(pauses(&c, 100000, 5, AWAKE_NS / 2) >= 80);
+	CHECK(c.flood);
 
 	/* After a flow has ended, the next packet may find a pause, the one after it none. */
 	begin(&c, FW_COALESCE_AUTO);
