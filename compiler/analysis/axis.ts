@@ -211,4 +211,4 @@ function distance(limbs: Float64Array, from: number, to: number): number {
 }
 
 /** Fields whose values weigh by the pieces, however wide, that the rules tell apart. */
-const COUNTED: ReadonlySet<Field> = new Set(["in", "out", "mark", "flags", "state"]);
+const COUNTED: ReadonlySet<Field> = new Set(["in", "out", "mark", "flags", "state", "length"]);

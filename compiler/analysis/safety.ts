@@ -154,7 +154,9 @@ function familyForgotten({ hook, rules, byDefault }: Chain): Diagnostic[] {
     families(rule).every((set) => within(set, span(family)));
   // `drop ipv4` and ICMP are for IPv4 by what they are; a rule with addresses by what it names.
   const addressed = rules.filter(({ regions }) => regions.every((region) => addressOf(region)));
-  const four = addressed.find((rule) => only(IPV4, rule));
+  // A list of hosts kept out of what is closed in any case leaves IPv6 nothing to miss.
+  const accepts = ({ verdict }: Rule) => verdict.name === "accept";
+  const four = addressed.find((rule) => only(IPV4, rule) && accepts(rule) !== accepts(byDefault));
   if (!four || rules.some((rule) => only(IPV6, rule))) return [];
   if (addressed.some((rule) => !only(IPV4, rule))) return [];
   const becomes = byDefault.verdict.name === "accept" ? "accepted" : "denied";

@@ -140,7 +140,12 @@ class Relations {
       this.#related(owner, `${shareText(share)}${verdictText(rules[owner]!)}`)
     );
     if (isDefault(rule)) {
-      return this.#finding("FW109", rule, "the rules leave nothing for the default", { related });
+      const last = catchAll === undefined ? undefined : rules[catchAll]!;
+      const says = last && !last.mark && !last.via ? verdictText(last) : undefined;
+      return this.#finding("FW109", rule, "the rules leave nothing for the default", {
+        related,
+        ...(says && { help: `let \`default ${says}\` say what \`${last!.name}\` does` }),
+      });
     }
     const twin = this.#takers.twin(i);
     if (twin !== undefined) {

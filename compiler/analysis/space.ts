@@ -144,7 +144,8 @@ export class Space {
   /**
    * How much of all traffic a box is, for shares. It is a convention: hooks alike, families alike,
    * TCP, UDP, ICMP and all else alike, a fragment for every hundred packets; addresses, ports and
-   * types spread evenly; states, flags, marks and interfaces by the values that the rules tell apart.
+   * types spread evenly; states, flags, marks, lengths and interfaces by the values that the rules
+   * tell apart.
    * A literal holds half of the time.
    */
   weight(box: Box): number {

@@ -54,7 +54,8 @@ export function readV6(text: string): Reading {
     return failed({ code: "FW212", message: `\`${address}\` is not an IPv6 address` });
   }
   const reading = prefix(text, bits, length, 128, V6_BASE);
-  if (bits >> 32n === 0xffffn && !reading.problem) {
+  const mapped = bits >> 32n === 0xffffn && Number(length ?? 128) > 96; // ::ffff:0:0/96 is all of them
+  if (mapped && !reading.problem) {
     return {
       set: reading.set,
       problem: {

@@ -38,6 +38,12 @@ Deno.test("a rule that needs a fragment without ports is not covered by rules ab
   assertEquals(codes, ["FW104 2"]);
 });
 
+Deno.test("pings too long to be honest, dropped first, are not nearly all of the pings", () => {
+  const text = "chain input default drop {\n  drop icmp length 1025-65535\n  accept icmp\n}\n";
+  const found = checkRelations(check("t.fw", text).policy!);
+  assertEquals(found.map(({ code, severity }) => [code, severity]), [["FW104", undefined]]);
+});
+
 Deno.test("a rule repeated word for word names the first", () => {
   assertEquals(oddities("accept tcp dport 22", "accept tcp dport 22"), ["FW110 2"]);
 });

@@ -75,7 +75,26 @@ Deno.test("IPv6 is not forgotten where a list has both families, or an address i
   };
   assertEquals(codes("accept from 10.0.0.0/8"), ["FW405"]);
   assertEquals(codes("accept from { 10.0.0.0/8, fd00::/8 }", "accept to 192.0.2.1"), []);
-  assertEquals(codes("drop to 169.254.169.254", "drop from 224.0.0.0/4"), []);
+  assertEquals(codes("accept to 169.254.169.254", "accept from 224.0.0.0/4"), []);
+});
+
+Deno.test("a block list of IPv4 forgets no IPv6 where the default denies that, too", () => {
+  const codes = (verdict: string) =>
+    lint(
+      "x.fw",
+      `chain forward default ${verdict} {\n  accept state established, related\n` +
+        "  drop from { 192.0.2.7, 198.51.100.0/24 }\n  accept tcp dport 443\n}\n",
+    ).diagnostics.map(({ code }) => code).filter((code) => code === "FW405");
+  assertEquals(codes("drop"), []);
+  assertEquals(codes("accept"), ["FW405"]);
+});
+
+Deno.test("the whole of the mapped addresses may be in a list of what never comes, one is a slip", () => {
+  const codes = (address: string) =>
+    lint("x.fw", `chain forward default drop {\n  drop from ${address}\n}\n`).diagnostics
+      .map(({ code }) => code).filter((code) => code === "FW217");
+  assertEquals(codes("::ffff:0:0/96"), []);
+  assertEquals(codes("::ffff:192.0.2.0/120"), ["FW217"]);
 });
 
 Deno.test("what is odd about the members of a set file is told once", () => {
