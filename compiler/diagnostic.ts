@@ -84,7 +84,7 @@ export const CODES = {
   FW703: { severity: "info", title: "rule expires soon" },
   FW705: { severity: "info", title: "not formatted" },
   FW799: { severity: "warning", title: "suppression without effect" },
-  FW704: { severity: "warning", title: "verb behind the clauses of another rule" },
+  FW704: { severity: "warning", title: "line that looks like a rule of its own" },
   FW801: { severity: "error", title: "expectation failed" },
   FW802: { severity: "warning", title: "expectation over no packets" },
   FW803: { severity: "info", title: "rule that no test exercises" },

@@ -154,7 +154,8 @@ a set that changes ends that, and here it is the first. If order allows, put aft
   FW702: `The rule matches no packet any more. Remove it, or set a new day.`,
   FW703: `The rule will stop to match soon; whoever relies on it should know.`,
   FW704: `Newlines mean nothing, so \`tcp dport 22 accept\` continues the rule above with
-\`tcp dport 22\` and begins a new rule that accepts everything. Write the verb first.`,
+\`tcp dport 22\` and begins a new rule that accepts everything. Write the verb first. A line that
+begins with \`log\` or another clause is part of the rule above, however it is indented.`,
   FW705: `\`fmt\` writes every file in one form, so that a change shows what changed.`,
   FW799: `The finding that was to be ignored is not there. Remove the comment, or it may hide a
 future one.`,

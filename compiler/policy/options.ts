@@ -205,11 +205,11 @@ const READERS: Readonly<
   },
   log: {
     takes: "stderr, or a file name in quotes",
-    read: (text) => text === "" ? undefined : { log: text === "json" ? "stderr" : text },
+    read: (text) => isPath(text) ? { log: text === "json" ? "stderr" : text } : undefined,
   },
   pcap: {
     takes: "a file name in quotes",
-    read: (text) => text === "" ? undefined : { pcap: text },
+    read: (text) => isPath(text) ? { pcap: text } : undefined,
   },
   control: {
     takes: "the path of a socket in quotes, or off",
@@ -248,6 +248,11 @@ function number<T>(text: string, min: number, max: number, then: (n: number) => 
 function oneOf<W extends string, T>(text: string, words: readonly W[], then: (word: W) => T) {
   const word = words.find((w) => w === text);
   return word === undefined ? undefined : then(word);
+}
+
+/** Whether a text is a path, and not a word by which somebody means something else. */
+function isPath(text: string): boolean {
+  return !/^(on|off|no|none|stdout|syslog|journald?)?$/.test(text);
 }
 
 function isContiguous(mask: number, bits: number): boolean {

@@ -164,6 +164,15 @@ export function explainError(
   if (Object.hasOwn(VALUE_AFTER, last)) {
     return missingOperand(VALUE_AFTER[last]!, EXAMPLE_AFTER[last]!);
   }
+  if (production === "optionItem" && found.tokenType === T.Slash) {
+    const path = /\S+/.exec(text.slice(found.startOffset))![0];
+    return {
+      code: "FW004",
+      message: "a path stands in quotes",
+      span: { start: found.startOffset, end: found.startOffset + path.length },
+      help: `write it as in \`${last} "${path}"\``,
+    };
+  }
   if (production === "optionItem" || production === "operand" || production === "value") {
     return missingOperand("a value", text.slice(end - last.length, end) + " 0");
   }

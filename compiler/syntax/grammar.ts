@@ -125,13 +125,21 @@ export class Grammar extends TestParser {
     return undefined;
   });
 
-  /** A block that belongs to nothing we know, read for the mistakes in it. */
+  /** A block that belongs to nothing we know, read for the mistakes in it; or a list that does. */
   protected readonly strayBlock: Production<undefined> = this.production("strayBlock", () => {
-    this.ACTION(() => this.#strays++);
-    this.CONSUME(T.LBrace);
-    this.MANY(() => this.add([], this.SUBRULE(this.item)));
-    this.CONSUME(T.RBrace);
-    this.ACTION(() => this.#strays--);
+    const after = this.before();
+    const brace = this.CONSUME(T.LBrace);
+    this.OPTION({
+      GATE: () => this.outline.blocks.has(brace),
+      DEF: () => {
+        this.ACTION(() => this.#strays++);
+        this.MANY(() => this.add([], this.SUBRULE(this.item)));
+        this.CONSUME(T.RBrace);
+        this.ACTION(() => this.#strays--);
+      },
+    });
+    this.ACTION(() => this.outline.blocks.has(brace) || this.mistake("junk", brace, after));
+    this.SUBRULE(this.rest);
     return undefined;
   });
 

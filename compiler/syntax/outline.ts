@@ -35,6 +35,8 @@ const CLAUSES = new Set([
   ...[K.tcp, K.udp, K.icmp, K.icmpv6, K.sctp, K.ipv4, K.ipv6, K.proto, K.from, K.to, K.sport],
   ...[K.dport, K.in, K.out, K.type, K.code, K.flags, K.state, K.mark],
 ]);
+/** Clauses, too, that somebody may take for a line of their own. */
+const ASIDE = new Set([K.log, K.limit, K.label, K.time, K.until, K.set, K.length, K.fragment]);
 /** Behind these a list may open. */
 const LISTED = new Set([
   ...[T.Equals, T.Bang, K.from, K.to, K.sport, K.dport, K.type, K.code, K.exthdr, K.on, K.proto],
@@ -81,7 +83,7 @@ function trace(
   let head: TokenType | undefined;
   let previous: IToken | undefined;
   let lineHead: IToken | undefined;
-  let indent = 0, lineStart = 0, unclosed = false, tooDeep = 0;
+  let indent = 0, headIndent = 0, lineStart = 0, unclosed = false, tooDeep = 0;
   // Whether the sentence has yet to open its block.
   let headless = false;
   // Whether the sentence is none of ours and has its verb: as in nft, it ends with its line.
@@ -137,7 +139,14 @@ function trace(
       midLine && type !== K.when && !afterSentence && lineHead && !starts.has(lineHead) &&
       CLAUSES.has(lineHead.tokenType)
     ) {
+      if (problems.at(-1)?.span.start === lineHead.startOffset) problems.pop();
       problems.push(backToFront(token, lineHead));
+    }
+    if (
+      firstOnLine && VERBS.has(head!) && indent <= headIndent && !afterSentence && !isItem &&
+      (CLAUSES.has(type) || ASIDE.has(type)) && !open.at(-1)?.list && !OPEN.has(previous!.tokenType)
+    ) {
+      problems.push(goesOn(token));
     }
     const brace = type === T.LBrace || type === T.RBrace;
     const odd = type === T.Name || !(type.CATEGORIES ?? []).includes(T.Ident);
@@ -168,6 +177,7 @@ function trace(
     if (!brace && (afterSentence || opens || midLine || firstWord)) {
       starts.add(token);
       head = type;
+      headIndent = indent;
       verbLast = false;
       headless = BLOCK_HEADS.has(type);
     }
@@ -233,6 +243,16 @@ function backToFront(verb: IToken, lineHead: IToken): Diagnostic {
     span: T.spanOf(verb),
     label: "a rule begins here",
     help: `to make it one rule, write \`${verb.image} ${lineHead.image} …\`; the verb stands first`,
+  };
+}
+
+/** `log "x"` in a line of its own, as far left as the rule above: it is a clause of that. */
+function goesOn(clause: IToken): Diagnostic {
+  return {
+    code: "FW704",
+    message: `\`${clause.image}\` belongs to the rule above, though its line looks like another`,
+    span: T.spanOf(clause),
+    help: `indent it, or begin the line with a verb, as in \`match ${clause.image} …\``,
   };
 }
 
