@@ -19,6 +19,8 @@ import { VERSION } from "./program.ts";
 const SEVERITIES = ["error", "warning", "info"] as const;
 /** Work that takes longer than this is announced. */
 const PATIENCE_MS = 300;
+/** Rounds of fixes, each of which may show what else there is to mend. */
+const ROUNDS = 8;
 
 /** Says what is wrong with rule files; 1 if any of it is at or above `--fail-on`. */
 export async function lint(args: Arguments): Promise<number> {
@@ -43,10 +45,12 @@ export async function lint(args: Arguments): Promise<number> {
     };
     tell(which);
     let checked = examine(path, await readText(path), wanted);
-    if (options.fix && path !== "-") {
+    // What one fix uncovers, the next round mends: behind an error little is looked at.
+    for (let round = 0; options.fix && path !== "-" && round < ROUNDS; round++) {
       const mended = fixed(checked.sources, checked.diagnostics);
+      if (mended.length === 0) break;
       for (const { name, text } of mended) await writeFile(name, new TextEncoder().encode(text));
-      if (mended.length > 0) checked = examine(path, await readText(path), wanted);
+      checked = examine(path, await readText(path), wanted);
     }
     const { sources, diagnostics } = checked;
     findings.push(...diagnostics.map((diagnostic) => ({ diagnostic, sources })));

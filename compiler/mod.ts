@@ -198,6 +198,7 @@ function edited(text: string, edits: readonly Edit[]): string {
     last = edit;
     result += text.slice(at, span.start) + put;
     at = span.end;
+    if (put === "") at += /^[ \t]*;/.exec(text.slice(at, at + 200))?.[0].length ?? 0;
     // A line that held nothing else goes too.
     const rest = /^[ \t]*(\r?\n|$)/.exec(text.slice(at, at + 200))?.[0];
     const line = result.slice(result.lastIndexOf("\n") + 1);

@@ -121,6 +121,23 @@ rules.fw: 1 error
   );
 });
 
+Deno.test("lint --fix mends in one go also what an error has hidden", async () => {
+  const rules = `set p = { 443-80, 22, 22 }
+chain input default drop {
+  accept in on lo
+  accept state established, related
+  accept icmpv6
+  accept tcp from 192.0.2.0/24 dport @p
+  accept tcp from 192.0.2.1 dport 22; accept udp dport 53
+}
+`;
+  const { code, written, stdout } = await run({ out: rules }, "lint", "--fix", "@out");
+  assertEquals([code, stdout.split("\n").at(-2)], [0, "out: 1 info"]);
+  const mended = rules.replace("443-80, 22, 22", "80-443, 22")
+    .replace("accept tcp from 192.0.2.1 dport 22; ", " ");
+  assertEquals(new TextDecoder().decode(written), mended);
+});
+
 Deno.test("lint reads standard input as `-`", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-read", FW, "lint", "-"],
