@@ -186,6 +186,22 @@ int32_t fw_engine_forget(struct fw_engine *e)
 	return 0;
 }
 
+int32_t fw_engine_evaluate_by(struct fw_engine *e, uint32_t evaluator)
+{
+	const struct fw_evaluator *const all[] = {
+		&fw_evaluator_portable,
+		fw_evaluator_avx2(),
+		fw_evaluator_avx512(),
+	};
+
+	if (e->started)
+		return -EINVAL;
+	if (evaluator >= sizeof all / sizeof *all || !all[evaluator])
+		return -ENOENT;
+	e->policy.tables->evaluator = all[evaluator];
+	return 0;
+}
+
 int32_t fw_engine_bind(struct fw_engine *e, uint32_t queue, uint32_t batch, uint32_t copy,
 		       uint32_t depth, uint32_t coalesce, uint32_t fail_open)
 {

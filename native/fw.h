@@ -45,6 +45,13 @@ FW_EXPORT int32_t fw_engine_replay(struct fw_engine *engine, const uint8_t *pack
 				   uint32_t name_count, uint8_t *decisions);
 
 /*
+ * Lets the tables in force be searched by another evaluator of this library than the best that the
+ * processor can run: 0 is the portable one, 1 AVX2's, 2 AVX-512's. For tests, which compare them; between
+ * replays. -ENOENT: there is none, or not for this processor; -EINVAL after fw_engine_start().
+ */
+FW_EXPORT int32_t fw_engine_evaluate_by(struct fw_engine *engine, uint32_t evaluator);
+
+/*
  * Binds one kernel queue (NFQUEUE number 0..65535) of this network namespace; at most 64.
  * batch: packets received and answered at once, 1..1024. copy: bytes of each packet copied to us,
  * 64..65535. depth: packets the kernel may hold, 1..65535. coalesce: microseconds to let packets

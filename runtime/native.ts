@@ -26,6 +26,7 @@ export const symbols = {
     parameters: ["pointer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"],
     result: "i32",
   },
+  fw_engine_evaluate_by: { parameters: ["pointer", "u32"], result: "i32" },
   fw_engine_bind: {
     parameters: ["pointer", "u32", "u32", "u32", "u32", "u32", "u32"],
     result: "i32",
@@ -196,6 +197,10 @@ function memberRecord({ six, bits, length, stayNs }: Member): Uint8Array<ArrayBu
   return record;
 }
 
+/** The library's evaluators of the tables, by their numbers there. */
+export const EVALUATORS = ["portable", "AVX2", "AVX-512"] as const;
+const ENOENT = 2;
+
 /** Packets for a replay: `packet` records over `bytes`, and 16-byte interface names. */
 export interface Packets {
   readonly records: Uint8Array<ArrayBuffer>;
@@ -305,6 +310,18 @@ export class Engine implements AsyncDisposable {
       ),
     );
     return decisions;
+  }
+
+  /**
+   * Decides by this evaluator instead of the best, until the next swap; false if the processor has
+   * none. For tests, which compare them.
+   */
+  evaluateBy(evaluator: typeof EVALUATORS[number]): boolean {
+    const number = EVALUATORS.indexOf(evaluator);
+    const result = this.#lib.fw_engine_evaluate_by(this.#live(), number);
+    if (result === -ENOENT) return false;
+    check(`evaluate by ${evaluator}`, result);
+    return true;
   }
 
   /** Binds a kernel queue. NativeError EPERM, EBUSY, EPROTONOSUPPORT. Before `start()`. */

@@ -8,10 +8,10 @@ import { image } from "../../compiler/tables/image.ts";
 import { LISTS, NO_RULE } from "../../compiler/tables/layout.ts";
 import { plan } from "../../compiler/tables/plan.ts";
 import { verify } from "../../compiler/tables/verify.ts";
-import { Engine } from "../../runtime/native.ts";
+import { Engine, type Packets } from "../../runtime/native.ts";
 import { outcome } from "../../runtime/replay.ts";
 import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
-import { decisionsOf } from "../support/replay.ts";
+import { asBytes, evaluatorsOf } from "../support/replay.ts";
 
 const PACKETS = 1500;
 
@@ -155,34 +155,39 @@ async function compareImage(
   }
 
   await using engine = new Engine(bytes);
-  const decisions = replayAll(engine, policy, sample);
+  const packets = packetsFor(policy, sample);
   const hits = policy.rules.map(() => 0n);
-  for (const [i, packet] of sample.entries()) {
-    const by = byDefinition[i]!;
-    const actual = outcome(decisions, i);
-    const expected = by.rule && numberOf.get(by.rule)!;
-    if (actual.rule !== expected || actual.verdict !== by.rule?.verdict.name) {
-      throw new Error(
-        `the engine differs on ${describe(packet)}: ${actual.rule}, not ${expected}\n${where}`,
-      );
+  for (const evaluator of evaluatorsOf(engine)) {
+    const decisions = new DataView(engine.replay(packets).buffer);
+    for (const [i, packet] of sample.entries()) {
+      const by = byDefinition[i]!;
+      const actual = outcome(decisions, i);
+      const expected = by.rule && numberOf.get(by.rule)!;
+      if (actual.rule !== expected || actual.verdict !== by.rule?.verdict.name) {
+        throw new Error(
+          `the engine (${evaluator}) differs on ${describe(packet)}: ` +
+            `${actual.rule}, not ${expected}\n${where}`,
+        );
+      }
+      for (const rule of [...by.passed, by.rule!]) hits[numberOf.get(rule)!]!++;
     }
-    for (const rule of [...by.passed, by.rule!]) hits[numberOf.get(rule)!]!++;
+    assertEquals(
+      engine.counters().map((counter) => counter.packets),
+      hits,
+      `${evaluator}, ${where}`,
+    );
   }
-  assertEquals(engine.counters().map((counter) => counter.packets), hits, where);
 }
 
-/** The sample through the native parser and classifier, as bytes. */
-function replayAll(engine: Engine, policy: Policy, sample: readonly Packet[]): DataView {
+/** The sample as bytes, for the native parser and classifier. */
+function packetsFor(policy: Policy, sample: readonly Packet[]): Packets {
   const mask = policy.options["mark-mask"];
-  return decisionsOf(
-    engine,
-    sample.map((packet) => {
-      const state = usesState(policy) ? (Number(packet.state) + 1) * ((mask & -mask) >>> 0) : 0;
-      // A bit that no rule tests must not matter.
-      const mark = state + Number(packet.mark) + (policy.markBits & 0x100 ? 0 : 0x100);
-      return { packet, time: 0n, mark };
-    }),
-  );
+  return asBytes(sample.map((packet) => {
+    const state = usesState(policy) ? (Number(packet.state) + 1) * ((mask & -mask) >>> 0) : 0;
+    // A bit that no rule tests must not matter.
+    const mark = state + Number(packet.mark) + (policy.markBits & 0x100 ? 0 : 0x100);
+    return { packet, time: 0n, mark };
+  }));
 }
 
 function describe(packet: Packet): string {

@@ -6,7 +6,7 @@
 import type { Packet } from "../../compiler/policy/field.ts";
 import { valueText } from "../../compiler/policy/text.ts";
 import { RECORDS, writeRecord } from "../../compiler/tables/layout.ts";
-import type { Engine } from "../../runtime/native.ts";
+import { type Engine, EVALUATORS, type Packets } from "../../runtime/native.ts";
 import { interfaceNames } from "../../runtime/replay.ts";
 import { packetBytes } from "./packet.ts";
 
@@ -19,6 +19,11 @@ export interface Timed {
 
 /** The records of what the engine decides, to be read with `outcome()`. */
 export function decisionsOf(engine: Engine, packets: readonly Timed[]): DataView {
+  return new DataView(engine.replay(asBytes(packets)).buffer);
+}
+
+/** Packets as an engine replays them, once or several times. */
+export function asBytes(packets: readonly Timed[]): Packets {
   const indexes = new Map<bigint, number>([[0n, 0]]);
   const indexOf = (name: bigint) => {
     return indexes.get(name) ?? indexes.set(name, indexes.size).get(name)!;
@@ -48,6 +53,16 @@ export function decisionsOf(engine: Engine, packets: readonly Timed[]): DataView
   }
   const texts = [...indexes.keys()].filter((name) => name !== 0n)
     .map((name) => valueText("in", name));
-  const decisions = engine.replay({ records, bytes, names: interfaceNames(texts) });
-  return new DataView(decisions.buffer);
+  return { records, bytes, names: interfaceNames(texts) };
+}
+
+const said = new Set<string>();
+
+/** Lets the engine decide by each that this processor has; of the others it is said, once. */
+export function* evaluatorsOf(engine: Engine): Generator<typeof EVALUATORS[number]> {
+  for (const evaluator of EVALUATORS) {
+    if (engine.evaluateBy(evaluator)) yield evaluator;
+    else if (!said.has(evaluator)) console.log(`not tried, for want of a processor: ${evaluator}`);
+    said.add(evaluator);
+  }
 }
