@@ -182,14 +182,16 @@ function readEnd(text: string): { address: bigint; port: bigint | undefined } {
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
   const dotted = /^(\d+\.\d+\.\d+\.\d+)(?::(.*))?$/.exec(text);
   const [, address = text, port] = bracketed ?? dotted ?? [];
-  const reading = address.includes(":") ? readV6(address) : readV4(address);
-  if ((!dotted && !address.includes(":")) || reading.set.length === 0 || address.includes("/")) {
-    throw new PacketError(`"${text}" is not an address`);
+  const reading = dotted ? readV4(address) : address.includes(":") ? readV6(address) : undefined;
+  if (!reading?.set[0] || address.includes("/")) {
+    throw new PacketError(
+      `"${text}" is not an address: write it as in \`input tcp 192.0.2.9:40000 > 192.0.2.1:22\``,
+    );
   }
   if (port !== undefined && (!/^\d+$/.test(port) || Number(port) > 65535)) {
     throw new PacketError(`"${port}" is not a port`);
   }
-  return { address: reading.set[0]!.lo, port: port === undefined ? undefined : BigInt(port) };
+  return { address: reading.set[0].lo, port: port === undefined ? undefined : BigInt(port) };
 }
 
 /** What a packet may say of itself behind its addresses. */

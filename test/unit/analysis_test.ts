@@ -205,6 +205,10 @@ Deno.test("a text that is no packet is told from one by the word that is wrong",
       ["input tcp 10.0.0.1 > fd00::1", "its addresses are of different families"],
       ["input icmp 10.0.0.1:1 > 10.0.0.2", "such a packet has no ports"],
       ["input tcp 10.0.0.1:70000 > 10.0.0.2", '"70000" is not a port'],
+      [
+        "input tcp dport > 22",
+        '"dport" is not an address: write it as in `input tcp 192.0.2.9:40000 > 192.0.2.1:22`',
+      ],
       ["output in eth0 tcp 10.0.0.1 > 10.0.0.2", "a packet of output has no input interface"],
     ] as const
   ) {
