@@ -145,7 +145,7 @@ function keyOf({ source: _, ...said }: Statement, family: Family): string {
 }
 
 /** The rule for the packets of one family only. */
-export function ofFamily(statement: Statement, family: Family): Statement {
+function ofFamily(statement: Statement, family: Family): Statement {
   const ways = statement.ways.map((way) =>
     way.some((condition) => condition.family === family) ? way : [{ text: family, family }, ...way]
   );

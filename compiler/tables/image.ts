@@ -187,7 +187,7 @@ const VERDICT: Readonly<Record<string, number>> = Object.fromEntries(
 );
 
 /** Whether the packet mark carries something between the kernel's rules and the engine. */
-export function needsMark(policy: Policy): boolean {
+function needsMark(policy: Policy): boolean {
   return usesState(policy) || rejectsOf(policy).size > 0;
 }
 

@@ -74,7 +74,7 @@ export class TooLarge extends Error {
 }
 
 /** Up to so many entries, plain bits are quickest. */
-export const DENSE_MOST = 1024;
+const DENSE_MOST = 1024;
 /** Up to so many classes, one scalar axis for the partitions suffices: its rows of bits are near then. */
 const NEAR_CLASSES = 1 << 13;
 /** Words of 64 bits in those rows. */
