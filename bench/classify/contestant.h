@@ -29,7 +29,7 @@ struct rules {
 	const struct rule *of;
 	uint32_t count;
 	uint32_t words; /* of an address: 1 or 4 */
-	uint8_t *image; /* the same rules as tables, and a last one that takes all others; to be taken */
+	uint8_t *image; /* for engines: the rules as tables, and a last one for all others; to be taken */
 	uint32_t image_size;
 };
 

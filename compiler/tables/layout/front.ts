@@ -5,7 +5,7 @@
  */
 import { record } from "./record.ts";
 
-/** Limits that the loader (`native/image.c`) holds an image to. */
+/** Limits that the loader (`native/image_front.c`) holds an image to. */
 export const MAX_AXES = 16;
 export const MAX_STEPS = 64;
 export const MAX_FOLDS = 64;
