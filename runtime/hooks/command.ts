@@ -60,7 +60,12 @@ export function spawn(
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
       const owner = PACKAGES[program] ?? "iptables";
-      throw new HookError(what, `${program} is not installed`, `Install the package "${owner}".`);
+      // A root that `su` has made has no sbin on its PATH, where Debian puts these programs.
+      throw new HookError(
+        what,
+        `there is no ${program} on PATH`,
+        `Install the package "${owner}"; if it is installed, add /usr/sbin to PATH.`,
+      );
     }
     if (error instanceof Deno.errors.NotCapable) {
       throw new HookError(what, error.message, `Allow it: deno run --allow-run=${program} ...`);

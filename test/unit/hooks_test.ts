@@ -177,7 +177,8 @@ Deno.test("a tool that is missing or fails says so, with what to do", async () =
   assert(missing instanceof HookError);
   assertEquals(
     missing.message,
-    'cannot try: no-such-tool is not installed\nInstall the package "iptables".',
+    "cannot try: there is no no-such-tool on PATH\n" +
+      'Install the package "iptables"; if it is installed, add /usr/sbin to PATH.',
   );
   const failing = await assertRejects(() => run("cannot try", { argv: ["cat", "/no/such/file"] }));
   assert(failing instanceof HookError);
