@@ -65,10 +65,13 @@ function isFile(path: string): boolean {
   }
 }
 
-/** sbin is where Debian keeps the network's programs, though not on every user's PATH. */
+/** PATH, and sbin: Debian keeps the network's programs there, and a root by `su` is without it. */
+function searchPath(): string[] {
+  return [...new Set([...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"])];
+}
+
 function onPath(program: string): boolean {
-  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"];
-  return folders.some((folder) => isFile(`${folder}/${program}`));
+  return searchPath().some((folder) => isFile(`${folder}/${program}`));
 }
 
 function isThere(name: PackageName): boolean {
@@ -96,10 +99,11 @@ function run(program: string, ...args: string[]): void {
 }
 
 /**
- * Sees to it that Debian packages are there: root installs the missing ones, others are told how,
- * and the program exits with 1. Quiet when nothing is missing.
+ * Sees to it that Debian packages are there, and that this process finds their programs: root installs
+ * the missing ones, others are told how, and the program exits with 1. Quiet when nothing is missing.
  */
 export function requirePackages(names: readonly PackageName[]): void {
+  Deno.env.set("PATH", searchPath().join(":"));
   const missing = missingPackages(names);
   if (missing.length === 0) return;
   const install = ["install", "-y", "--no-install-recommends", ...missing];
