@@ -7,7 +7,7 @@
  * @module
  */
 import { carry, durationNs, type Options, readSession, usesState } from "../compiler/mod.ts";
-import type { Handler, Member, Past, Request } from "../runtime/mod.ts";
+import { type Handler, type Member, type Past, type Request, turns } from "../runtime/mod.ts";
 import type { Candidate, Refused } from "./candidate.ts";
 import type { Arguments } from "./command.ts";
 import { differenceText } from "./diff.ts";
@@ -55,13 +55,7 @@ export function acceptChanges(
 ): Changes {
   let trial: Trial | undefined;
   const ending = new AbortController();
-  let last: Promise<unknown> = Promise.resolve();
-  /** One change at a time. */
-  const inTurn = <T>(change: () => Promise<T>): Promise<T> => {
-    const result = last.then(change);
-    last = result.catch(() => {});
-    return result;
-  };
+  const inTurn = turns();
 
   const ready = async (file: string, request: Request): Promise<Candidate> => {
     ending.signal.throwIfAborted();
@@ -150,7 +144,7 @@ export function acceptChanges(
     async stop() {
       ending.abort(new Error("it is about to end"));
       if (trial) clearTimeout(trial.timer);
-      await last;
+      await inTurn(async () => {});
     },
   };
 }

@@ -6,6 +6,7 @@
  */
 import { GuardError, startGuard } from "./guard.ts";
 import { type Backend, type HookPlan, installHooks, type PushedCount } from "./hooks/mod.ts";
+import { turns } from "./turns.ts";
 
 /** What is to become of packets when something fails. */
 export interface FailurePolicy {
@@ -50,13 +51,7 @@ export async function keepHooks(
 ): Promise<Keeper> {
   let now = plan, away = false, lost = false, done = false;
   let counted: ReadonlyMap<number, PushedCount> = new Map();
-  let last: Promise<unknown> = Promise.resolve();
-  /** One change at a time. */
-  const inTurn = <T>(change: () => Promise<T>): Promise<T> => {
-    const result = last.then(change);
-    last = result.catch(() => {});
-    return result;
-  };
+  const inTurn = turns();
   /** The same plan once more, with what its rules had counted until now. */
   const restore = async () => {
     counted = added(counted, await installed.replace(now));

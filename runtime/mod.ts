@@ -51,3 +51,4 @@ export {
   ServiceError,
   startService,
 } from "./service.ts";
+export { turns } from "./turns.ts";
