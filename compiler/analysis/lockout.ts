@@ -31,7 +31,9 @@ export interface Session {
 
 /** The session that a value of SSH_CONNECTION tells of; undefined if it tells of none. */
 export function readSession(text: string): Session | undefined {
-  const [peer = "", peerPort, local = "", localPort] = text.trim().split(/\s+/);
+  // SSH says an interface behind a link-local address, as in fe80::1%eth0.
+  const words = text.replaceAll(/%\S+/g, "").trim().split(/\s+/);
+  const [peer = "", peerPort, local = "", localPort] = words;
   const ports = [peerPort, localPort].map(Number);
   const good = readPrefix(peer) && readPrefix(local) && ports.every((port) => port > 0);
   return good ? { peer, peerPort: ports[0]!, local, localPort: ports[1]! } : undefined;

@@ -37,6 +37,18 @@ Deno.test("a policy that accepts the session in any way locks nobody out", () =>
   assertEquals(lockouts("chain input default drop { accept in on lo }", own), []);
 });
 
+Deno.test("a session of link-local addresses is one, whatever interface stands behind them", () => {
+  const session = "fe80::9%eth0 40000 fe80::1%eth0 22";
+  assertEquals(
+    lockouts("chain input default drop { accept tcp from fe80::9 dport 22 }", session),
+    [],
+  );
+  assertEquals(
+    lockouts("chain input default drop { accept tcp from fe80::8 dport 22 }", session)[0],
+    "input denies this session, which comes from fe80::9 to port 22",
+  );
+});
+
 Deno.test("what is no SSH_CONNECTION tells of no session", () => {
   for (const text of ["", "here 1 there 2", "10.0.0.1 x 10.0.0.2 22", "10.0.0.1 1 10.0.0.2"]) {
     assertEquals(readSession(text), undefined);
