@@ -51,7 +51,7 @@ function apply({ sign, write }: Habit, text: string): { text: string; span: Span
   let span: Span | undefined;
   for (const found of text.matchAll(sign)) {
     const instead = write(found.map((group) => group ?? ""));
-    if (instead === undefined) continue;
+    if (instead === undefined || instead === found[0]) continue; // it is right already
     mended += text.slice(end, found.index) + instead;
     end = found.index + found[0].length;
     span ??= placeOf(found);
