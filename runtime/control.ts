@@ -40,7 +40,7 @@ export async function serveControl(
   try {
     listener = Deno.listen({ transport: "unix", path });
   } catch (error) {
-    throw new ControlError(`cannot listen at ${path}: ${why(error)}`);
+    throw new ControlError(`cannot listen at ${path}: ${whyNotThere(error)}`);
   } finally {
     Deno.umask(before);
   }
@@ -157,6 +157,16 @@ async function* linesOf(connection: Deno.UnixConn, most: number): AsyncGenerator
   }
 }
 
+/** Of a socket that cannot be made. */
+function whyNotThere(error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) throw error;
+  if (error instanceof Deno.errors.NotFound) return "there is no such folder";
+  if (error instanceof Deno.errors.PermissionDenied) return "this user may not write there";
+  if (error instanceof Deno.errors.AddrInUse) return "something that is no socket is there";
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Of one that does not answer. */
 function why(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) throw error;
   if (error instanceof Deno.errors.NotFound) return "there is no such socket; is it running?";

@@ -23,8 +23,12 @@ async function served(
   }
 }
 
-async function complaint(path: string, request: Request): Promise<string> {
-  const error = await assertRejects(() => askControl(path, request));
+function complaint(path: string, request: Request): Promise<string> {
+  return complaintOf(() => askControl(path, request));
+}
+
+async function complaintOf(attempt: () => Promise<unknown>): Promise<string> {
+  const error = await assertRejects(attempt);
   return error instanceof ControlError ? error.message : `no ControlError: ${error}`;
 }
 
@@ -69,6 +73,21 @@ Deno.test("where nobody answers, it is said whether nobody ever did", async () =
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("where no socket can be made, it is said what is in its way", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/file`, "");
+  const refusal = (path: string) => complaintOf(() => serveControl(path, {}));
+  assertEquals(
+    await refusal(`${folder}/none/sock`),
+    `cannot listen at ${folder}/none/sock: there is no such folder`,
+  );
+  assertEquals(
+    await refusal(`${folder}/file`),
+    `cannot listen at ${folder}/file: something that is no socket is there`,
+  );
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("an asker that goes away ends the stream that it was given", async () => {
