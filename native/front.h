@@ -124,6 +124,29 @@ INLINE void wide_abreast(const struct fw_search *s, uint32_t levels, const void 
 		values[i + j] = leaf_value(s, places[j], number_64(lo, stride, i + j));
 }
 
+/*
+ * A tree of more levels than this is larger than the caches near a core. Its nodes come from so far
+ * that ABREAST of them under way are too few: the whole group takes each step together. (Plain C has
+ * so much to do at each node that it goes key by key.)
+ */
+enum { NEAR_LEVELS = 4 };
+
+INLINE void by_levels(const struct fw_search *s, uint32_t levels, const void *keys, const void *lo,
+		      size_t stride, uint32_t n, uint32_t *values)
+{
+	uint32_t places[FW_GROUP] = { 0 };
+
+	for (uint32_t l = 0; l < levels; l++)
+		for (uint32_t i = 0; i < n; i++)
+			places[i] = (uint32_t)(lo ? next_64(s->level[l], places[i],
+							    wide_key(number_64(keys, stride, i)))
+						  : next_32(s->level[l], places[i],
+							    narrow_key(number_32(keys, stride, i))));
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = lo ? leaf_value(s, places[i], number_64(lo, stride, i))
+			       : s->values[places[i] / 4];
+}
+
 /* `lo` is NULL for a narrow tree; with the number of levels as a constant. */
 INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void *keys, const void *lo,
 			  size_t stride, uint32_t n, uint32_t *values)
@@ -131,6 +154,10 @@ INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void
 	const struct fw_search local = *s;
 	uint32_t i = 0;
 
+	if (levels > NEAR_LEVELS && ABREAST > 1 && n > ABREAST) {
+		by_levels(&local, levels, keys, lo, stride, n, values);
+		return;
+	}
 	for (; levels > 2 && i + ABREAST <= n; i += ABREAST)
 		if (lo)
 			wide_abreast(&local, levels, keys, lo, stride, i, ABREAST, values);

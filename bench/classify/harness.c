@@ -264,6 +264,9 @@ int main(int argc, char **argv)
 				struct entry *e = &entries[(turn + round) % count];
 				if (!e->built)
 					continue;
+				/* What it reads is in the caches again, which the others had for themselves. */
+				if (round > 0)
+					(void)run(e, batch, answers);
 				const double ns = run(e, batch, answers);
 				if (round > 0) {
 					e->ns[round - 1] = ns;
