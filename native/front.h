@@ -8,252 +8,16 @@
 #ifndef FW_FRONT_H
 #define FW_FRONT_H
 
-#include <string.h>
-
 #include "classify.h"
-#include "search.h"
+#include "tree.h"
 
 #ifdef __AVX512VL__
 #include "scalars_avx512.h"
 #endif
 
-/* So few are no group, for what does sixteen at a time. */
-enum { FEW = 5 };
-
-/* A number for each packet of a group. */
-typedef uint32_t lanes[FW_GROUP];
-
 INLINE uint32_t smaller(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
-}
-
-/* Numbers that lie `stride` bytes apart: in a row, or one in each of the packets' keys. */
-INLINE uint32_t number_32(const void *numbers, size_t stride, uint32_t i)
-{
-	uint32_t number;
-
-	memcpy(&number, (const char *)numbers + i * stride, sizeof number);
-	return number;
-}
-
-INLINE uint64_t number_64(const void *numbers, size_t stride, uint32_t i)
-{
-	uint64_t number;
-
-	memcpy(&number, (const char *)numbers + i * stride, sizeof number);
-	return number;
-}
-
-/* A key as nodes compare it: 2^31 or 2^63 less than it is. */
-INLINE int32_t narrow_key(uint32_t key)
-{
-	return (int32_t)(key ^ UINT32_C(1) << 31);
-}
-
-INLINE int64_t wide_key(uint64_t key)
-{
-	return (int64_t)(key ^ UINT64_C(1) << 63);
-}
-
-/*
- * A level of a search: from the place of a node to that of the next. Places count eighths of a
- * node's bytes, which is what a processor multiplies by as it loads.
- */
-INLINE uint64_t next_32(const void *level, uint64_t place, int32_t key)
-{
-	return place * FW_WAYS + UINT64_C(4) * fw_answer_32((const int32_t *)level + 2 * place, key);
-}
-
-INLINE uint64_t next_64(const void *level, uint64_t place, int64_t key)
-{
-	return place * FW_WAYS + UINT64_C(8) * fw_answer_64((const int64_t *)level + place, key);
-}
-
-/* What a lower half leads to from a leaf. A branch would go either way as often. */
-INLINE uint32_t leaf_value(const struct fw_search *s, uint64_t place, uint64_t lo)
-{
-	const struct fw_leaf *leaf = &s->leaves[place / 8];
-	const char *values = (const char *)leaf + offsetof(struct fw_leaf, own);
-
-	static_assert(offsetof(struct fw_leaf, other) == offsetof(struct fw_leaf, own) + 4, "in a row");
-	return number_32(values, 4, leaf->lo != lo);
-}
-
-/*
- * The steps of one search wait for each other, and a processor has no room to begin more than a few
- * of them, if there are more than two. So many take each step together: their keys and places are
- * still in registers.
- */
-#ifdef __AVX2__
-enum { ABREAST = 8 };
-#else
-enum { ABREAST = 1 };
-#endif
-
-/* From the i-th on. */
-INLINE void narrow_abreast(const struct fw_search *s, uint32_t levels, const void *keys, size_t stride,
-			   uint32_t i, uint32_t abreast, uint32_t *classes)
-{
-	uint64_t places[ABREAST] = { 0 };
-
-#pragma GCC unroll 8
-	for (uint32_t l = 0; l < levels; l++)
-#pragma GCC unroll 8
-		for (uint32_t j = 0; j < abreast; j++)
-			places[j] = next_32(s->level[l], places[j],
-					    narrow_key(number_32(keys, stride, i + j)));
-#pragma GCC unroll 8
-	for (uint32_t j = 0; j < abreast; j++)
-		classes[i + j] = s->values[places[j] / 4];
-}
-
-INLINE void wide_abreast(const struct fw_search *s, uint32_t levels, const void *hi, const void *lo,
-			 size_t stride, uint32_t i, uint32_t abreast, uint32_t *values)
-{
-	uint64_t places[ABREAST] = { 0 };
-
-#pragma GCC unroll 8
-	for (uint32_t l = 0; l < levels; l++)
-#pragma GCC unroll 8
-		for (uint32_t j = 0; j < abreast; j++)
-			places[j] = next_64(s->level[l], places[j],
-					    wide_key(number_64(hi, stride, i + j)));
-#pragma GCC unroll 8
-	for (uint32_t j = 0; j < abreast; j++)
-		values[i + j] = leaf_value(s, places[j], number_64(lo, stride, i + j));
-}
-
-/*
- * A tree of more levels than this is larger than the caches near a core. Its nodes come from so far
- * that ABREAST of them under way are too few: the whole group takes each step together. (Plain C has
- * so much to do at each node that it goes key by key.)
- */
-enum { NEAR_LEVELS = 4 };
-
-INLINE void by_levels(const struct fw_search *s, uint32_t levels, const void *keys, const void *lo,
-		      size_t stride, uint32_t n, uint32_t *values)
-{
-	uint32_t places[FW_GROUP] = { 0 };
-
-	for (uint32_t l = 0; l < levels; l++)
-		for (uint32_t i = 0; i < n; i++)
-			places[i] = (uint32_t)(lo ? next_64(s->level[l], places[i],
-							    wide_key(number_64(keys, stride, i)))
-						  : next_32(s->level[l], places[i],
-							    narrow_key(number_32(keys, stride, i))));
-	for (uint32_t i = 0; i < n; i++)
-		values[i] = lo ? leaf_value(s, places[i], number_64(lo, stride, i))
-			       : s->values[places[i] / 4];
-}
-
-/* `lo` is NULL for a narrow tree; with the number of levels as a constant. */
-INLINE void search_levels(const struct fw_search *s, uint32_t levels, const void *keys, const void *lo,
-			  size_t stride, uint32_t n, uint32_t *values)
-{
-	const struct fw_search local = *s;
-	uint32_t i = 0;
-
-	if (levels > NEAR_LEVELS && ABREAST > 1 && n > ABREAST) {
-		by_levels(&local, levels, keys, lo, stride, n, values);
-		return;
-	}
-	for (; levels > 2 && i + ABREAST <= n; i += ABREAST)
-		if (lo)
-			wide_abreast(&local, levels, keys, lo, stride, i, ABREAST, values);
-		else
-			narrow_abreast(&local, levels, keys, stride, i, ABREAST, values);
-	for (; i < n; i++)
-		if (lo)
-			wide_abreast(&local, levels, keys, lo, stride, i, 1, values);
-		else
-			narrow_abreast(&local, levels, keys, stride, i, 1, values);
-}
-
-static_assert(FW_MAX_LEVELS == 8, "those of search_tree()");
-
-INLINE void search_tree(const struct fw_search *s, const void *keys, const void *lo, size_t stride,
-			uint32_t n, uint32_t *values)
-{
-	switch (s->levels) {
-	case 1:
-		search_levels(s, 1, keys, lo, stride, n, values);
-		break;
-	case 2:
-		search_levels(s, 2, keys, lo, stride, n, values);
-		break;
-	case 3:
-		search_levels(s, 3, keys, lo, stride, n, values);
-		break;
-	case 4:
-		search_levels(s, 4, keys, lo, stride, n, values);
-		break;
-	case 5:
-		search_levels(s, 5, keys, lo, stride, n, values);
-		break;
-	case 6:
-		search_levels(s, 6, keys, lo, stride, n, values);
-		break;
-	case 7:
-		search_levels(s, 7, keys, lo, stride, n, values);
-		break;
-	default:
-		search_levels(s, 8, keys, lo, stride, n, values);
-		break;
-	}
-}
-
-INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
-{
-	const struct fw_low *low = &s->lows[node];
-
-	return low->value[fw_answer_64(low->key, wide_key(lo))];
-}
-
-/* The lanes whose value has the bit, in `open`; their number. */
-INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uint8_t *open)
-{
-	uint32_t left = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		open[left] = (uint8_t)i;
-		left += (values[i] & bit) != 0;
-	}
-	return left;
-}
-
-/* The class of each address: by its leaf, and by nodes for the lower half where that does not suffice. */
-INLINE void search_halves(const struct fw_search *s, const void *hi, const void *lo, size_t stride,
-			  uint32_t n, uint32_t *values)
-{
-	uint8_t open[FW_GROUP];
-
-	search_tree(s, hi, lo, stride, n, values);
-	if (!s->low)
-		return;
-	const uint32_t left = lanes_with(FW_LOW, values, n, open);
-	for (uint32_t j = 0; j < left; j++) {
-		const uint32_t i = open[j];
-		values[i] = low_value(s, values[i] & ~FW_LOW, number_64(lo, stride, i));
-	}
-	for (uint32_t j = 0; s->deep && j < left; j++) {
-		const uint32_t i = open[j];
-		while (values[i] & FW_BRANCH)
-			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(lo, stride, i));
-	}
-}
-
-/* The class of each number, or of each pair of halves, that lie in a row. */
-OUTLINE void search_numbers(const struct fw_search *s, const uint32_t *numbers, uint32_t n,
-			    uint32_t *classes)
-{
-	search_tree(s, numbers, NULL, sizeof *numbers, n, classes);
-}
-
-OUTLINE void search_pairs(const struct fw_search *s, const uint64_t *hi, const uint64_t *lo, uint32_t n,
-			  uint32_t *classes)
-{
-	search_halves(s, hi, lo, sizeof *hi, n, classes);
 }
 
 /* The addresses of a group, IPv4 and IPv6 apart. */
@@ -267,11 +31,11 @@ INLINE const struct fw_address *address(const struct fw_classifier *axis, const 
 	return axis->kind == FW_AXIS_SOURCE ? &key->source : &key->destination;
 }
 
-/* Packets of both families: each searched as a row of its own. */
+/* Packets of both families, some of each: each family searched as a row of its own. */
 INLINE void find_mixed(const struct fw_classifier *axis, const struct fw_key *keys,
 		       const struct family *v4, const struct family *v6, uint32_t *classes)
 {
-	uint64_t hi[FW_GROUP], lo[FW_GROUP];
+	struct fw_address wide[FW_GROUP];
 	lanes narrow, found;
 
 	for (uint32_t j = 0; j < v4->count; j++)
@@ -279,12 +43,11 @@ INLINE void find_mixed(const struct fw_classifier *axis, const struct fw_key *ke
 	search_numbers(axis->v4, narrow, v4->count, found);
 	for (uint32_t j = 0; j < v4->count; j++)
 		classes[v4->lane[j]] = found[j];
-	for (uint32_t j = 0; j < v6->count; j++) {
-		const struct fw_address *a = address(axis, &keys[v6->lane[j]]);
-		hi[j] = a->hi;
-		lo[j] = a->lo;
-	}
-	search_pairs(axis->v6, hi, lo, v6->count, found);
+	uint32_t six = 0;
+	do
+		wide[six] = *address(axis, &keys[v6->lane[six]]);
+	while (++six < v6->count);
+	search_wide(axis->v6, wide, v6->count, found);
 	for (uint32_t j = 0; j < v6->count; j++)
 		classes[v6->lane[j]] = found[j];
 }
@@ -296,7 +59,7 @@ OUTLINE void find_addresses(const struct fw_classifier *axis, const struct fw_ke
 	const struct fw_address *first = address(axis, keys);
 
 	if (v6->count == 0)
-		search_tree(axis->v4, &first->lo, NULL, sizeof *keys, n, classes);
+		search_tree(axis->v4, false, &first->lo, NULL, sizeof *keys, n, classes);
 	else if (v4->count == 0)
 		search_halves(axis->v6, &first->hi, &first->lo, sizeof *keys, n, classes);
 	else
@@ -362,14 +125,15 @@ INLINE void add_paged(const struct fw_lookup *steps, uint32_t count, const struc
 static void add_search(const struct fw_lookup *step, const struct fw_key *keys, uint32_t n,
 		       uint32_t *index)
 {
-	const uint64_t zero[FW_GROUP] = { 0 };
-	uint64_t wide[FW_GROUP];
+	struct fw_address wide[FW_GROUP];
 	lanes narrow, classes;
 
-	for (uint32_t i = 0; i < n; i++)
-		wide[i] = narrow[i] = keys[i].scalar[step->field];
+	for (uint32_t i = 0; i < n; i++) {
+		narrow[i] = keys[i].scalar[step->field];
+		wide[i] = (struct fw_address){ .hi = 0, .lo = narrow[i] };
+	}
 	if (step->search->kind == FW_TREE_WIDE)
-		search_pairs(step->search, zero, wide, n, classes);
+		search_wide(step->search, wide, n, classes);
 	else
 		search_numbers(step->search, narrow, n, classes);
 	for (uint32_t i = 0; i < n; i++)

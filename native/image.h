@@ -23,10 +23,18 @@ struct fw_low {
 };
 static_assert(sizeof(struct fw_low) == FW_LOW_NODE_SIZE, "fw_low size");
 
+/* So many separators fill a register of the largest, with a number that is above all. */
+enum { FW_TOP = 15 };
+
 struct fw_search {
 	uint32_t kind; /* FW_TREE_... */
 	uint32_t levels;
 	const void *level[FW_MAX_LEVELS]; /* nodes of FW_SEPARATORS int32_t or int64_t */
+	uint32_t top_levels; /* the first that have no more than FW_TOP separators that lead anywhere */
+	union {
+		int32_t narrow[FW_TOP + 1];
+		int64_t wide[FW_TOP + 1];
+	} top; /* those, in order, filled up with the highest number */
 	const uint32_t *values; /* narrow */
 	const struct fw_leaf *leaves; /* wide */
 	const struct fw_low *lows;

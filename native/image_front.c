@@ -212,6 +212,23 @@ static bool level_ok(const void *nodes, bool wide, uint32_t count, uint32_t belo
 	return true;
 }
 
+/* The separators of the first levels, which lead to so many nodes of the next, in order. */
+static void find_top(struct fw_search *s, bool wide, uint32_t levels, uint32_t nodes)
+{
+	s->top_levels = levels;
+	for (uint32_t node = 1; node <= FW_TOP + 1; node++) {
+		/* The separator before a node is in the level above, or higher if that node is its parent's first. */
+		uint32_t l = levels - 1, at = node;
+		for (; node < nodes && at % FW_WAYS == 0; at /= FW_WAYS)
+			l--;
+		const uint32_t key = at / FW_WAYS * FW_SEPARATORS + at % FW_WAYS - 1;
+		if (wide)
+			s->top.wide[node - 1] = node < nodes ? ((const int64_t *)s->level[l])[key] : INT64_MAX;
+		else
+			s->top.narrow[node - 1] = node < nodes ? ((const int32_t *)s->level[l])[key] : INT32_MAX;
+	}
+}
+
 /* How many levels there are, and the nodes of each, follows from the values. */
 static bool levels_ok(struct fw_search *s, const struct fw_tree *tree, const void *keys)
 {
@@ -238,6 +255,8 @@ static bool levels_ok(struct fw_search *s, const struct fw_tree *tree, const voi
 		if (l + 1 < s->levels &&
 		    !level_ok(s->level[l], wide, nodes, counts[s->levels - 2 - l]))
 			return false;
+		if (nodes <= FW_TOP + 1)
+			find_top(s, wide, l, nodes);
 	}
 	return true;
 }

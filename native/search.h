@@ -23,6 +23,12 @@ enum { FW_GROUP = 64 };
 enum { FW_GROUP = 32 };
 #endif
 
+/* A number for each packet of a group. */
+typedef uint32_t lanes[FW_GROUP];
+
+/* So few are no group, for what does sixteen at a time. */
+enum { FEW = 5 };
+
 /* The class of a value in a sorted table whose first start is 0. */
 static inline uint32_t fw_search_wide(const struct fw_wide *table, uint32_t count,
 				      struct fw_address value)

@@ -1,0 +1,241 @@
+/*
+ * tree.h - the search trees of addresses and of other wide fields, for a group of numbers: front.h
+ * includes it. compiler/tables/tree.ts says how they are made.
+ */
+#ifndef FW_TREE_H
+#define FW_TREE_H
+
+#include <stddef.h>
+#include <string.h>
+
+#include "search.h"
+
+/* Numbers that lie `stride` bytes apart: in a row, or one in each of the packets' keys. */
+INLINE uint32_t number_32(const void *numbers, size_t stride, uint32_t i)
+{
+	uint32_t number;
+
+	memcpy(&number, (const char *)numbers + i * stride, sizeof number);
+	return number;
+}
+
+INLINE uint64_t number_64(const void *numbers, size_t stride, uint32_t i)
+{
+	uint64_t number;
+
+	memcpy(&number, (const char *)numbers + i * stride, sizeof number);
+	return number;
+}
+
+INLINE int32_t narrow_key(uint32_t number)
+{
+	return (int32_t)(number ^ UINT32_C(1) << 31);
+}
+
+INLINE int64_t wide_key(uint64_t number)
+{
+	return (int64_t)(number ^ UINT64_C(1) << 63);
+}
+
+/* What a group seeks, as nodes compare it: 2^31 or 2^63 less than it is. */
+union sought {
+	int32_t narrow[FW_GROUP];
+	int64_t wide[FW_GROUP];
+};
+
+/*
+ * A level of the i-th search: from the place of a node to that of the next. A place is the number of
+ * a node, or after the last level of a value, times 4 in a narrow tree and 8 in a wide one: the sizes
+ * of keys, by which a processor multiplies as it loads.
+ */
+INLINE uint64_t next_place(const void *level, bool wide, uint64_t place, const union sought *keys, uint32_t i)
+{
+	const uint64_t first = place * FW_WAYS;
+
+	return wide ? first + UINT64_C(8) * fw_answer_64((const int64_t *)level + place, keys->wide[i])
+		    : first + UINT64_C(4) * fw_answer_32((const int32_t *)level + 2 * place, keys->narrow[i]);
+}
+
+/* What the place that the last level led to, and a wide number's lower half, stand for. */
+INLINE uint32_t value_at(const struct fw_search *s, bool wide, uint64_t place, const void *lo, size_t stride,
+			 uint32_t i)
+{
+	static_assert(offsetof(struct fw_leaf, other) == offsetof(struct fw_leaf, own) + 4, "in a row");
+	if (!wide)
+		return number_32(s->values, 1, (uint32_t)place);
+	const struct fw_leaf *leaf = &s->leaves[place / 8];
+	const char *values = (const char *)leaf + offsetof(struct fw_leaf, own);
+	/* A branch would go either way as often. */
+	return number_32(values, 4, leaf->lo != number_64(lo, stride, i));
+}
+
+/*
+ * So many searches are written side by side, as the steps of one wait for each other: few, so that
+ * all they know stays in registers, and more if there is more to do at each node. A tree of more than
+ * NEAR_LEVELS is larger than the caches near a core: its nodes come from so far that the whole group
+ * takes each step together. (Plain C has so much to do at each node that it goes number by number.)
+ */
+#if defined __AVX512VL__
+enum { ABREAST = 2, NEAR_LEVELS = 2 };
+#elif defined __AVX2__
+enum { ABREAST = 8, NEAR_LEVELS = 4 };
+#else
+enum { ABREAST = 1, NEAR_LEVELS = FW_MAX_LEVELS };
+#endif
+
+INLINE void search_abreast(const struct fw_search *s, bool wide, const void *const *level, uint32_t levels,
+			   const union sought *keys, const uint32_t *places, const void *lo, size_t stride,
+			   uint32_t i, uint32_t abreast, uint32_t *values)
+{
+	uint64_t at[ABREAST];
+
+#pragma GCC unroll 8
+	for (uint32_t j = 0; j < abreast; j++)
+		at[j] = places[i + j];
+#pragma GCC unroll 8
+	for (uint32_t l = 0; l < levels; l++)
+#pragma GCC unroll 8
+		for (uint32_t j = 0; j < abreast; j++)
+			at[j] = next_place(level[l], wide, at[j], keys, i + j);
+#pragma GCC unroll 8
+	for (uint32_t j = 0; j < abreast; j++)
+		values[i + j] = value_at(s, wide, at[j], lo, stride, i + j);
+}
+
+/* The last levels, from the places that are known; how many they are is a constant. */
+INLINE void search_levels(const struct fw_search *s, bool wide, uint32_t levels, const union sought *keys,
+			  uint32_t *places, const void *lo, size_t stride, uint32_t n, uint32_t *values)
+{
+	const struct fw_search local = *s;
+	const void *level[FW_MAX_LEVELS];
+	uint32_t i = 0;
+
+	for (uint32_t l = 0; l < levels; l++)
+		level[l] = s->level[s->levels - levels + l];
+	if (levels > NEAR_LEVELS) {
+		for (uint32_t l = 0; l < levels; l++)
+			for (uint32_t j = 0; j < n; j++)
+				places[j] = (uint32_t)next_place(level[l], wide, places[j], keys, j);
+		for (uint32_t j = 0; j < n; j++)
+			values[j] = value_at(&local, wide, places[j], lo, stride, j);
+		return;
+	}
+	for (; i + ABREAST <= n; i += ABREAST)
+		search_abreast(&local, wide, level, levels, keys, places, lo, stride, i, ABREAST, values);
+	for (; i < n; i++)
+		search_abreast(&local, wide, level, levels, keys, places, lo, stride, i, 1, values);
+}
+
+#ifdef __AVX512VL__
+#include "tree_avx512.h"
+#endif
+
+INLINE void search_root(bool wide, const void *numbers, size_t stride, uint32_t n, union sought *keys,
+			uint32_t *places)
+{
+	for (uint32_t i = 0; i < n; i++)
+		places[i] = 0;
+	for (uint32_t i = 0; wide && i < n; i++)
+		keys->wide[i] = wide_key(number_64(numbers, stride, i));
+	for (uint32_t i = 0; !wide && i < n; i++)
+		keys->narrow[i] = narrow_key(number_32(numbers, stride, i));
+}
+
+static_assert(FW_MAX_LEVELS == 8, "those of search_tree()");
+
+/* What each number leads to; of a wide tree the upper halves do, and for leaves the lower ones. */
+INLINE void search_tree(const struct fw_search *s, bool wide, const void *numbers, const void *lo,
+			size_t stride, uint32_t n, uint32_t *values)
+{
+	union sought keys;
+	lanes places;
+	uint32_t known = 0;
+
+#ifdef __AVX512VL__
+	if (n >= FEW)
+		known = search_top(s, wide, numbers, stride, n, &keys, places);
+	else
+#endif
+		search_root(wide, numbers, stride, n, &keys, places);
+	switch (s->levels - known) {
+	case 1:
+		search_levels(s, wide, 1, &keys, places, lo, stride, n, values);
+		break;
+	case 2:
+		search_levels(s, wide, 2, &keys, places, lo, stride, n, values);
+		break;
+	case 3:
+		search_levels(s, wide, 3, &keys, places, lo, stride, n, values);
+		break;
+	case 4:
+		search_levels(s, wide, 4, &keys, places, lo, stride, n, values);
+		break;
+	case 5:
+		search_levels(s, wide, 5, &keys, places, lo, stride, n, values);
+		break;
+	case 6:
+		search_levels(s, wide, 6, &keys, places, lo, stride, n, values);
+		break;
+	case 7:
+		search_levels(s, wide, 7, &keys, places, lo, stride, n, values);
+		break;
+	default:
+		search_levels(s, wide, 8, &keys, places, lo, stride, n, values);
+		break;
+	}
+}
+
+INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
+{
+	const struct fw_low *low = &s->lows[node];
+
+	return low->value[fw_answer_64(low->key, wide_key(lo))];
+}
+
+/* The lanes whose value has the bit, in `open`; their number. */
+INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uint8_t *open)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		open[left] = (uint8_t)i;
+		left += (values[i] & bit) != 0;
+	}
+	return left;
+}
+
+/* The class of each address: by its leaf, and by nodes for the lower half where that does not suffice. */
+INLINE void search_halves(const struct fw_search *s, const void *hi, const void *lo, size_t stride,
+			  uint32_t n, uint32_t *values)
+{
+	uint8_t open[FW_GROUP];
+
+	search_tree(s, true, hi, lo, stride, n, values);
+	if (!s->low)
+		return;
+	const uint32_t left = lanes_with(FW_LOW, values, n, open);
+	for (uint32_t j = 0; j < left; j++) {
+		const uint32_t i = open[j];
+		values[i] = low_value(s, values[i] & ~FW_LOW, number_64(lo, stride, i));
+	}
+	for (uint32_t j = 0; s->deep && j < left; j++) {
+		const uint32_t i = open[j];
+		while (values[i] & FW_BRANCH)
+			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(lo, stride, i));
+	}
+}
+
+/* The class of each number, or of each of two halves, in a row. */
+OUTLINE void search_numbers(const struct fw_search *s, const uint32_t *numbers, uint32_t n,
+			    uint32_t *classes)
+{
+	search_tree(s, false, numbers, NULL, sizeof *numbers, n, classes);
+}
+
+OUTLINE void search_wide(const struct fw_search *s, const struct fw_address *numbers, uint32_t n,
+			 uint32_t *classes)
+{
+	search_halves(s, &numbers->hi, &numbers->lo, sizeof *numbers, n, classes);
+}
+
+#endif
