@@ -54,24 +54,24 @@ INLINE __mmask16 leaves(const struct fw_tables *t, uint32_t a, __m512i classes, 
 	return mask & _mm512_test_epi32_mask(gather(words, at, mask), bit);
 }
 
-INLINE struct sixteen sixteen_of(const struct fw_tables *t, lanes *classes, uint32_t from, uint32_t n,
-			   const uint32_t *rules)
+/* Into room that is not cleared beforehand: the compiler would call on slow instructions for that. */
+INLINE void take_sixteen(const struct fw_tables *t, lanes *classes, uint32_t from, uint32_t n,
+			 const uint32_t *rules, struct sixteen *s)
 {
 	const __m512i one = all(1);
-	struct sixteen s = { .in = first_lanes(n - from) };
 
-	s.rules = _mm512_maskz_loadu_epi32(s.in, rules + from);
+	s->in = first_lanes(n - from);
+	s->rules = _mm512_maskz_loadu_epi32(s->in, rules + from);
 	for (uint32_t a = 0; a < 3; a++)
-		s.classes[a] = _mm512_maskz_loadu_epi32(s.in, classes[a] + from);
+		s->classes[a] = _mm512_maskz_loadu_epi32(s->in, classes[a] + from);
 	for (uint32_t side = 0; side < 2; side++) {
 		const uint32_t width = side ? t->parted->destination_width : t->parted->source_width;
-		const __m512i next = _mm512_mullo_epi32(_mm512_add_epi32(s.classes[side], one), all(width));
-		s.parts[side] = gather(side ? t->destinations : t->sources, _mm512_sub_epi32(next, one), s.in);
+		const __m512i next = _mm512_mullo_epi32(_mm512_add_epi32(s->classes[side], one), all(width));
+		s->parts[side] = gather(side ? t->destinations : t->sources, _mm512_sub_epi32(next, one), s->in);
 	}
-	s.paired = s.in & ~_mm512_movepi32_mask(_mm512_or_si512(s.parts[0], s.parts[1]));
+	s->paired = s->in & ~_mm512_movepi32_mask(_mm512_or_si512(s->parts[0], s->parts[1]));
 	for (uint32_t side = 0; side < 2; side++)
-		s.parts[side] = _mm512_andnot_si512(all(FW_LONE), s.parts[side]);
-	return s;
+		s->parts[side] = _mm512_andnot_si512(all(FW_LONE), s->parts[side]);
 }
 
 INLINE __m512i sources_of(const struct sixteen *s, uint32_t kind)
@@ -243,12 +243,12 @@ INLINE void groups_abreast(const struct fw_tables *t, const struct fw_rows *firs
 {
 	const struct fw_rows *const end = first + count;
 	struct sixteen_pairs pairs[FW_GROUP_COUNT][VECTORS];
-	struct sixteen packets[VECTORS] = { 0 };
+	struct sixteen packets[VECTORS];
 	struct open_lists lists;
 
 	lists.count = 0;
 	for (uint32_t i = 0; i * WIDTH < n; i++)
-		packets[i] = sixteen_of(t, classes, i * WIDTH, n, rules);
+		take_sixteen(t, classes, i * WIDTH, n, rules, &packets[i]);
 	for (const struct fw_rows *g = first; g < end; g++)
 		for (uint32_t i = 0; g->destination_stride == 0 && i * WIDTH < n; i++)
 			seek_buckets(g, &packets[i], &pairs[g->kind][i]);
