@@ -71,7 +71,7 @@ export function reportText(imported: Imported): string {
     ]),
     ...[...places].map(([why, n]) => `outside: ${n} rule${n === 1 ? "" : "s"}: ${why}`),
     ...notes.map((note) => `note: ${note}`),
-    `${rules.length} rules: ${counts}`,
+    `${rules.length} rule${rules.length === 1 ? "" : "s"}: ${counts}`,
     lost === 0
       ? "every packet gets the verdict that it got"
       : `packets may get another verdict because of ${lost} of them`,

@@ -36,16 +36,16 @@ export interface Saved {
  * a text that iptables-save does not print.
  */
 export function importIptables(files: readonly Saved[]): Imported {
-  const title = `Imported from ${files.map(({ name }) => name).join(" and ")}`;
+  const from = files.map(({ name }) => name).join(" and ");
   const parts = files.flatMap((file) =>
     familiesOf(file.text).map((family) => ({ family, set: readSaved(file, family) }))
   );
   const of = (family: Family) => parts.filter((part) => part.family === family);
   const [four, ...more4] = of("ipv4"), [six, ...more6] = of("ipv6");
   if (more4.length + more6.length > 0) {
-    throw new ImportError(`${files.map(({ name }) => name).join(" and ")} are of the same family`);
+    throw new ImportError(`${from} are of the same family`);
   }
-  return writeRules(four && six ? merged(four.set, six.set) : (four ?? six!).set, title);
+  return writeRules(four && six ? merged(four.set, six.set) : (four ?? six!).set, from);
 }
 
 function familiesOf(text: string): Family[] {
@@ -70,8 +70,11 @@ function readSaved({ name, text }: Saved, family: Family): Ruleset {
     else if (line.startsWith("*")) table = line.slice(1);
     else if (table === undefined) fail("this is in no table");
     else if (line.startsWith(":")) {
-      if (table !== "filter") continue;
       const [chain = "", policy = ""] = line.slice(1).split(/\s+/);
+      if (table !== "filter") {
+        if (policy === "DROP") outside.push(outsideTable(table!, `-P ${chain} DROP`, true));
+        continue;
+      }
       chains.set(chain, { ...baseOf(chain, policy), statements: [] });
     } else {
       const words = split(line.replace(/^\[\d+:\d+\] /, "")) ?? fail("a quote has no end");
@@ -83,7 +86,10 @@ function readSaved({ name, text }: Saved, family: Family): Ruleset {
       }
       const source = flag ? line.slice(3) : line.replace(/^\[\d+:\d+\] /, "");
       if (table !== "filter") {
-        outside.push(outsideTable(table!, source));
+        const drops = words.some((word, i) =>
+          /^-[jg]$/.test(word) && /^(DROP|REJECT)$/.test(words[i + 1] ?? "")
+        );
+        outside.push(outsideTable(table!, source, drops));
         continue;
       }
       const known = chains.get(chain) ?? { ...baseOf(chain, "ACCEPT"), statements: [] };
@@ -119,8 +125,7 @@ function checkTarget(statement: Statement, chains: ReadonlySet<string>): Stateme
   return leftOut(source, `there is no target ${verb.chain} here`);
 }
 
-function outsideTable(table: string, source: string): Outside {
-  const drops = / -[jg] (DROP|REJECT)\b/.test(source);
+function outsideTable(table: string, source: string, drops: boolean): Outside {
   const why = table === "nat"
     ? "addresses are translated where they were, not here"
     : `the table ${table} is not filtered here`;

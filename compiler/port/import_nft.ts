@@ -34,8 +34,8 @@ interface Known {
 
 /** The rule file of a rule set as JSON. Throws ImportError on a text that nft does not print. */
 export function importNft(files: readonly { name: string; text: string }[]): Imported {
-  const title = `Imported from ${files.map(({ name }) => name).join(" and ")}`;
-  return writeRules(readRuleset(files.flatMap(objectsOf)), title);
+  const from = files.map(({ name }) => name).join(" and ");
+  return writeRules(readRuleset(files.flatMap(objectsOf)), from);
 }
 
 function objectsOf({ name, text }: { name: string; text: string }): Json[] {
@@ -57,9 +57,9 @@ function readRuleset(objects: readonly Json[]): Ruleset {
     const set = object.set ?? object.map;
     return set ? { ...set, key: keyOf(set, set.name) } : [];
   });
-  const used = new Map<string, string>();
+  const used = new UsedSets(sets);
   const outside: Outside[] = [];
-  const reached = reachable(chains);
+  const reached = reachable(chains, chains.filter((c) => c.base && !isIdle(c, chains)));
   const carried = chains.filter((chain) => reached.has(chain)).map((chain): Chain => ({
     name: uniqueName(chain, chains),
     family: chain.family,
@@ -69,17 +69,37 @@ function readRuleset(objects: readonly Json[]): Ruleset {
   for (const chain of chains) {
     if (reached.has(chain)) continue;
     const why = chain.outside ?? "no packet that is filtered here comes to its chain";
-    const denies = (expression: Json) => "drop" in expression || "reject" in expression;
     outside.push(...chain.rules.map((rule) => ({
       source: `${chain.key}: ${sourceOf(rule)}`,
       why,
-      lost: chain.outside !== undefined && (rule.expr ?? []).some(denies),
+      lost: chain.outside !== undefined && mayDeny(rule, chain, chains, sets),
     })));
     if (chain.outside && chain.drops) {
       outside.push({ source: `${chain.key}: policy drop`, why, lost: true });
     }
   }
-  return { chains: carried, sets: [...used.values()], outside };
+  return { chains: carried, sets: [...used.lines.values()], outside };
+}
+
+/** The sets of the rule file. */
+class UsedSets {
+  /** The line that defines each, by its name. */
+  readonly lines = new Map<string, string>();
+  readonly #names = new Map<string, string>();
+
+  constructor(private readonly sets: readonly NftSet[]) {}
+
+  /** Notes that a set is used, defined by what follows its name. What it is called. */
+  use(set: NftSet, definition: string): string {
+    const known = this.#names.get(set.key);
+    if (known !== undefined) return known;
+    const plain = uniqueName(set, this.sets).replace(/[^\w-]/g, "-").replace(/^(?=\d)/, "s-");
+    let name = plain;
+    for (let i = 2; this.lines.has(name); i++) name = `${plain}-${i}`;
+    this.#names.set(set.key, name);
+    this.lines.set(name, `set ${name} ${definition}`);
+    return name;
+  }
 }
 
 function keyOf({ family, table }: Json, name: string): string {
@@ -131,31 +151,55 @@ function isIdle(chain: Known, chains: readonly Known[]): boolean {
     );
 }
 
-/** The chains that packets of a hook come to, but for those that do nothing. */
-function reachable(chains: readonly Known[]): ReadonlySet<Known> {
-  const reached = new Set(chains.filter((chain) => chain.base && !isIdle(chain, chains)));
+/** The chains that packets of some chains come to, with those themselves. */
+function reachable(chains: readonly Known[], from: readonly Known[]): ReadonlySet<Known> {
+  const reached = new Set(from);
   for (const chain of reached) {
-    const text = JSON.stringify(chain.rules);
-    const targets = [...text.matchAll(/"(?:jump|goto)":\{"target":"([^"]+)"\}/g)];
-    const prefix = chain.key.slice(0, -chain.name.length);
-    // A verdict map may lead anywhere in the table.
-    for (const other of chains) {
-      const here = other.key === prefix + other.name && !other.outside;
-      const named = targets.some(([, target]) => target === other.name);
-      if (here && (named || text.includes('"vmap"'))) reached.add(other);
-    }
+    for (const target of targetsOf(chain.rules, chain, chains)) reached.add(target);
   }
   return reached;
 }
 
-/** The name of a chain, with its table's where another table has one of that name. */
-function uniqueName(chain: Known, chains: readonly Known[]): string {
-  const alike = chains.filter(({ name }) => name === chain.name);
-  if (alike.length === 1) return chain.name;
-  const [family] = chain.key.split(" ");
-  return alike.some((other) => other !== chain && other.table === chain.table)
-    ? `${chain.table}-${family}-${chain.name}`
-    : `${chain.table}-${chain.name}`;
+/** The chains that rules of a chain lead to. A verdict map may lead anywhere in the table. */
+function targetsOf(rules: readonly Json[], chain: Known, chains: readonly Known[]): Known[] {
+  const text = JSON.stringify(rules);
+  const names = new Set(
+    [...text.matchAll(/"(?:jump|goto)":\{"target":"([^"]+)"\}/g)].map(([, name]) => name),
+  );
+  const anywhere = text.includes('"vmap"');
+  const prefix = chain.key.slice(0, -chain.name.length);
+  return chains.filter((other) =>
+    other.key === prefix + other.name && !other.outside && (anywhere || names.has(other.name))
+  );
+}
+
+/** Whether a packet that comes to a rule may be denied, there or in a chain that it leads to. */
+function mayDeny(
+  rule: Json,
+  chain: Known,
+  chains: readonly Known[],
+  sets: readonly NftSet[],
+): boolean {
+  const below = reachable(chains, targetsOf([rule], chain, chains));
+  const prefix = chain.key.slice(0, -chain.name.length);
+  const maps = sets.filter(({ key }) => key.startsWith(prefix)).map(({ elem }) => elem);
+  const text = JSON.stringify([rule, ...[...below].map(({ rules }) => rules)]);
+  return DENIES.test(text) || (text.includes('"vmap"') && DENIES.test(JSON.stringify(maps)));
+}
+
+const DENIES = /"(drop|reject)":/;
+
+/** The name of a chain or a set, with its table's where another table has one of that name. */
+function uniqueName<T extends Pick<Known, "key" | "name" | "table">>(
+  named: T,
+  all: readonly T[],
+): string {
+  const alike = all.filter(({ name }) => name === named.name);
+  if (alike.length === 1) return named.name;
+  const [family] = named.key.split(" ");
+  return alike.some((other) => other !== named && other.table === named.table)
+    ? `${named.table}-${family}-${named.name}`
+    : `${named.table}-${named.name}`;
 }
 
 function sourceOf(rule: Json): string {
@@ -167,12 +211,12 @@ function statementsOf(
   chain: Known,
   chains: readonly Known[],
   sets: readonly NftSet[],
-  used: Map<string, string>,
+  used: UsedSets,
 ): Statement[] {
   const prefix = chain.key.slice(0, -chain.name.length);
   const known: Sets = {
     named: (name) => sets.find(({ key }) => key === prefix + name),
-    use: (name, line) => void used.set(name, line),
+    use: (set, definition) => used.use(set, definition),
     chain: (name) => {
       const target = chains.find(({ key }) => key === prefix + name);
       return target && uniqueName(target, chains);

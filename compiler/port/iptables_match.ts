@@ -6,14 +6,27 @@
 import type { Family } from "../kernel/cases.ts";
 import { limitText } from "./iptables_limit.ts";
 import type { Condition, Fidelity } from "./ruleset.ts";
-import { hex, interfaceText, Never, protocolWord, rangeText, Unsaid } from "./words.ts";
+import {
+  hex,
+  interfaceText,
+  Never,
+  protocolWord,
+  rangeText,
+  UNEQUAL_LIMIT,
+  Unsaid,
+} from "./words.ts";
 
 /** Matches that ask for nothing but by the options that are known here. */
 const MATCHES: readonly string[] = [
   ...["tcp", "udp", "sctp", "icmp", "icmp6", "icmpv6", "multiport", "conntrack", "state"],
   ...["comment", "limit", "hashlimit", "mark", "mac", "owner", "iprange", "set", "length"],
-  ...["ttl", "hl", "dscp", "addrtype"],
+  ...["ttl", "hl", "dscp", "addrtype", "nfacct"],
 ];
+
+/** Matches that take a token of a limit. */
+const LIMITS: readonly string[] = ["limit", "hashlimit"];
+const LIMIT_OPTION =
+  /^--(hash)?limit(-upto|-above|-burst|-mode|-srcmask|-dstmask|-name|-htable-\w+)?$/;
 
 /** Names that iptables gives to ICMP types and codes. */
 const ICMP_NAMES: Readonly<Record<string, string>> = {
@@ -60,7 +73,14 @@ export class IptablesMatch {
     if (!MATCHES.includes(name)) {
       throw new Unsaid(`there is no clause for what \`-m ${name}\` asks`);
     }
-    if (name === "limit") this.#limit["limit"] ??= "3/hour";
+    const limited = Object.keys(this.#limit).length > 0;
+    if (LIMITS.includes(name)) {
+      if (limited) throw new Unsaid("a rule has one limit in the language");
+      this.#limit["limit-burst"] = "5";
+      if (name === "limit") this.#limit["limit"] = "3/hour";
+    } else if (limited && name !== "comment") {
+      this.approximate("matches more", UNEQUAL_LIMIT);
+    }
   }
 
   /** What several options ask for together, once all of them are known. */
@@ -184,8 +204,10 @@ export class IptablesMatch {
         return this.#set(negated, take(), take());
       case "--soft":
         break;
+      case "--nfacct-name": // it only counts
+        return take();
       default:
-        if (option.startsWith("--limit") || option.startsWith("--hashlimit")) {
+        if (LIMIT_OPTION.test(option) && LIMITS.includes(this.#match ?? "") && !negated) {
           this.#limit[option.slice(2).replace("hashlimit", "limit")] = take();
           return;
         }

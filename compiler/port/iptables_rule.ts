@@ -37,7 +37,7 @@ export class IptablesRule {
         return { source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "exact" };
       }
       if (!(error instanceof Unsaid)) throw error;
-      return leftOut(source, error.message, error.harmless || !decides(source));
+      return leftOut(source, error.message, error.harmless || !decides(words));
     }
   }
 
@@ -106,16 +106,10 @@ export class IptablesRule {
       case "QUEUE":
       case "NFQUEUE":
         throw new Unsaid("another program decides what it queues");
-      case "NOTRACK":
-      case "CT":
-      case "CONNMARK":
-      case "CLASSIFY":
-      case "TCPMSS":
-      case "TRACE":
-      case "AUDIT":
-      case "SET":
-        throw new Unsaid(`the target ${name} does what Barrage does not do`, true);
       default:
+        if (BESIDE.includes(name)) {
+          throw new Unsaid(`the target ${name} does what Barrage does not do`, true);
+        }
         return { kind: "jump", chain: name };
     }
   }
@@ -131,8 +125,15 @@ function markChange(text: string): string {
   return `set mark ${hex(value)}${Number(mask) === 0xffffffff ? "" : `/${hex(mask)}`}`;
 }
 
-/** Whether a rule may decide: without a target, or with one of these, it never does. */
-function decides(source: string): boolean {
-  const [, target] = / -[jg] (\S+)/.exec(source) ?? [];
-  return target !== undefined && !["LOG", "NFLOG", "MARK"].includes(target);
+/** Targets that never decide and that nothing here stands for. */
+const BESIDE: readonly string[] = [
+  ...["NOTRACK", "CT", "CONNMARK", "CLASSIFY", "TCPMSS", "TRACE", "AUDIT", "SET", "TEE", "ULOG"],
+  ...["DSCP", "TOS", "TTL", "HL", "CHECKSUM", "ECN", "SECMARK", "CONNSECMARK", "IDLETIMER", "LED"],
+  ...["RATEEST", "HMARK", "TCPOPTSTRIP", "FLOWOFFLOAD"],
+];
+
+/** Whether a rule may decide: without a target, or with one that does not, it never does. */
+function decides(words: readonly string[]): boolean {
+  const at = words.findIndex((word) => ["-j", "--jump", "-g", "--goto"].includes(word));
+  return at >= 0 && ![...BESIDE, "LOG", "NFLOG", "MARK"].includes(words[at + 1] ?? "");
 }

@@ -5,8 +5,9 @@
  * @module
  */
 import { TCP_FLAGS } from "../policy/field.ts";
-import { DSCP, ICMP_TYPE, PROTOCOL, type ValueType } from "../policy/value.ts";
+import { DSCP, ICMP_CODE, ICMP_TYPE, PROTOCOL, type ValueType } from "../policy/value.ts";
 import type { Condition } from "./ruleset.ts";
+import { wordsOf } from "./nft_words.ts";
 import { interfaceText, Never, protocolWord, Unsaid } from "./words.ts";
 
 /** What JSON.parse gives. The shape of each object is that of libnftables-json(5). */
@@ -67,9 +68,20 @@ const KEYS: Readonly<Record<string, Key>> = {
     ),
   ),
   "icmp.type": { clause: "type", also: [word("icmp")], max: 255, type: ICMP_TYPE },
-  "icmp.code": { clause: "code", also: [word("icmp")], max: 255 },
+  // nft names the codes of one type, and prints those names for any.
+  "icmp.code": {
+    clause: "code",
+    also: [word("icmp")],
+    max: 255,
+    value: (code) => numberText(code, ICMP_CODE, false),
+  },
   "icmpv6.type": { clause: "type", also: [word("icmpv6")], max: 255, type: ICMP_TYPE },
-  "icmpv6.code": { clause: "code", also: [word("icmpv6")], max: 255 },
+  "icmpv6.code": {
+    clause: "code",
+    also: [word("icmpv6")],
+    max: 255,
+    value: (code) => numberText(code, ICMP_CODE, true),
+  },
   "ether.saddr": { clause: "mac", also: [], max: 0, asks: "mac" },
   "meta.l4proto": { clause: "proto", also: [], max: 255, value: protocol, type: PROTOCOL },
   "meta.iifname": { clause: "in on", also: [], max: 0, asks: "in", value: linkText },
@@ -87,7 +99,7 @@ export function keyOf(left: Json): Key {
   const [[kind = "", body] = []] = Object.entries(left) as [string, Json][];
   const name = kind === "payload" ? `${body.protocol}.${body.field}` : `${kind}.${body?.key}`;
   if (Object.hasOwn(KEYS, name) && body?.dir === undefined) return KEYS[name]!;
-  throw new Unsaid(`\`${name.replace(".", " ")}\` cannot be asked for`);
+  throw new Unsaid(`\`${wordsOf(left)}\` cannot be asked for`);
 }
 
 export function plainElement(element: Json): Json {
@@ -107,10 +119,16 @@ export function valueText(value: Json, key: Key): string {
 
 /** The end of a range: a number, for a name and a number make no range in the language. */
 function endText(end: Json, { type, also, value: text = String }: Key): string {
-  if (typeof end === "number" || !type || /^\d+$/.test(end)) return String(end);
-  const { set } = type.read({ kind: "name", text: text(end), span: { start: 0, end: 0 } });
-  const number = also.some(({ text }) => text === "icmpv6") ? set.at(-1) : set[0];
-  if (!number) throw new Unsaid(`there is no number for ${end}`);
+  const six = also.some(({ text }) => text === "icmpv6");
+  return type ? numberText(text(end), type, six) : text(end);
+}
+
+/** The number that a name has, as text. @param six the one that it has in ICMPv6 */
+function numberText(name: string | number, type: ValueType, six: boolean): string {
+  if (/^\d+$/.test(`${name}`)) return `${name}`;
+  const { set } = type.read({ kind: "name", text: `${name}`, span: { start: 0, end: 0 } });
+  const number = six ? set.at(-1) : set[0];
+  if (!number) throw new Unsaid(`there is no number for ${name}`);
   return `${number.lo % 256n}`;
 }
 

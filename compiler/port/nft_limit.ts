@@ -38,7 +38,11 @@ function maskLength(mask: string): number | undefined {
   return /^1*0*$/.test(bits) ? bits.replaceAll("0", "").length : undefined;
 }
 
-export function limitText({ rate, per, burst, inv, rate_unit }: Json): string {
+export function limitText(limit: Json): string {
+  if (typeof limit === "string") {
+    throw new Unsaid("a limit that several rules share cannot be said");
+  }
+  const { rate, per, burst, inv, rate_unit } = limit;
   if (rate_unit && rate_unit !== "packets") throw new Unsaid("a limit of bytes cannot be said");
   if (!["second", "minute", "hour", "day"].includes(per)) {
     throw new Unsaid(`a limit per ${per} cannot be said`);

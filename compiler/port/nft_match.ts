@@ -16,13 +16,15 @@ import {
   type Way,
   word,
 } from "./nft_key.ts";
-import type { Fidelity } from "./ruleset.ts";
+import { wordsOf } from "./nft_words.ts";
+import type { Condition, Fidelity } from "./ruleset.ts";
 import { Never, rangeText, Unsaid } from "./words.ts";
 
 /** A set or a map of a table. */
 export interface NftSet {
   readonly key: string;
   readonly name: string;
+  readonly table: string;
   readonly type: string | readonly string[];
   readonly elem?: readonly Json[];
   readonly flags?: string | readonly string[];
@@ -32,8 +34,8 @@ export interface NftSet {
 /** What a rule may refer to. */
 export interface Sets {
   readonly named: (name: string) => NftSet | undefined;
-  /** Notes that a set of the rule file is used, with the line that defines it. */
-  readonly use: (name: string, line: string) => void;
+  /** Notes that a set is used, defined by what follows its name. What it is called here. */
+  readonly use: (set: NftSet, definition: string) => string;
   /** What a chain is called here. */
   readonly chain: (name: string) => string | undefined;
 }
@@ -50,9 +52,15 @@ export class NftMatch {
   ) {}
 
   /** The elements of a named set or map, as they are now. */
-  elements(name: string): readonly Json[] {
+  elements(name: string, negated = false): readonly Json[] {
     const set = this.sets.named(name);
     if (!set) throw new Unsaid(`there is no set ${name}`);
+    if (changes(set)) {
+      this.inexact(
+        negated ? "matches more" : "matches fewer",
+        `what the kernel puts into ${name} later is not known here`,
+      );
+    }
     return set.elem ?? [];
   }
 
@@ -70,11 +78,10 @@ export class NftMatch {
     if (inner.exthdr) return this.#extension(op, inner.exthdr, right);
     if (inner.fib) return this.#addressType(op, inner.fib, right);
     if (inner.meta?.key === "nfproto" || inner.meta?.key === "protocol") {
-      const six = ["ipv6", "ip6"].includes(String(right));
-      if (!six && !["ipv4", "ip"].includes(String(right))) {
-        throw new Unsaid(`the protocol ${right} is not filtered here`);
-      }
-      return [[six === (op !== "!=") ? V6 : V4]];
+      const asked = this.#values(right).map(familyOf);
+      const families = [V4, V6].filter((family) => asked.includes(family) === (op !== "!="));
+      if (families.length === 0) throw new Never();
+      return families.map((family) => [family]);
     }
     const key = keyOf(inner);
     if (!mask) return this.#compare(key, op, right);
@@ -108,7 +115,7 @@ export class NftMatch {
       const reference = this.#reference(right.slice(1), key, negated);
       if (reference) return say(reference);
     }
-    const values = this.#values(right).map((value) => valueText(value, key));
+    const values = this.#values(right, negated).map((value) => valueText(value, key));
     if (values.length === 0) {
       if (negated) return [also];
       throw new Never();
@@ -125,19 +132,13 @@ export class NftMatch {
   #reference(name: string, key: Key, negated: boolean): string | undefined {
     const set = this.sets.named(name);
     if (!set || !["from", "to", "sport", "dport"].includes(key.clause)) return undefined;
-    const known = name.replace(/[^\w-]/g, "-").replace(/^(?=\d)/, "s-");
     const addresses = key.clause === "from" || key.clause === "to";
     const elements = (set.elem ?? []).map(plainElement).map((value) => valueText(value, key));
-    const flags = [set.flags ?? []].flat();
-    const changes = flags.includes("timeout") || flags.includes("dynamic") || elements.length === 0;
     const list = `{ ${elements.join(", ")} }`;
-    if (!changes) {
-      this.sets.use(known, `set ${known} = ${list}`);
-      return `@${known}`;
-    }
+    if (!changes(set)) return `@${this.sets.use(set, `= ${list}`)}`;
     if (!addresses) return undefined;
     const timeout = set.timeout ? ` timeout ${set.timeout}s` : "";
-    this.sets.use(known, `set ${known} : addr${timeout} size 65536 = ${list}`);
+    const known = this.sets.use(set, `: addr${timeout} size 65536 = ${list}`);
     this.inexact(
       negated ? "matches more" : "matches fewer",
       `what the kernel puts into the set later is not put into @${known}`,
@@ -146,17 +147,19 @@ export class NftMatch {
   }
 
   /** The values of the right side of a comparison. */
-  #values(right: Json): readonly Json[] {
+  #values(right: Json, negated = false): readonly Json[] {
     if (Array.isArray(right)) return right;
     if (typeof right === "string" && right.startsWith("@")) {
-      return this.elements(right.slice(1)).map(plainElement);
+      return this.elements(right.slice(1), negated).map(plainElement);
     }
     return right?.set ? [right.set].flat().map(plainElement) : [right];
   }
 
   #concat(op: string, keys: readonly Json[], right: Json): Way[] {
     if (op === "!=") throw new Unsaid("what is left out of a concatenation cannot be said");
-    return this.#values(right).flatMap((value) => {
+    const values = this.#values(right);
+    if (values.length === 0) throw new Never();
+    return values.flatMap((value) => {
       const parts = value.concat ?? [];
       if (parts.length !== keys.length) throw new Unsaid("its concatenation is of another length");
       return keys.reduce<Way[]>(
@@ -235,6 +238,18 @@ export class NftMatch {
         : [[family === "ipv4" ? V4 : V6, word(`${side} ${negated ? "! " : ""}${of[family]}`)]]
     );
   }
+}
+
+/** Whether more may come into a set than it has now. */
+function changes({ flags, elem = [] }: NftSet): boolean {
+  const list = [flags ?? []].flat();
+  return list.includes("timeout") || list.includes("dynamic") || elem.length === 0;
+}
+
+function familyOf(name: Json): Condition {
+  if (name === "ipv4" || name === "ip") return V4;
+  if (name === "ipv6" || name === "ip6") return V6;
+  throw new Unsaid(`the protocol ${wordsOf(name)} is not filtered here`);
 }
 
 function hasPorts(text: string): boolean {

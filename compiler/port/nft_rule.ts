@@ -8,13 +8,24 @@ import { type Json, plainElement, V4, V6, type Way, word } from "./nft_key.ts";
 import { type LimitKey, limitKey, limitText } from "./nft_limit.ts";
 import { NftMatch, type Sets } from "./nft_match.ts";
 import { type Fidelity, leftOut, type Statement, type Verb } from "./ruleset.ts";
-import { Never, REJECTS, Unsaid } from "./words.ts";
+import { Never, REJECTS, UNEQUAL_LIMIT, Unsaid } from "./words.ts";
 
 /** Lists of conditions, of which a rule may be expanded into so many. */
 const MAX_WAYS = 512;
 
 /** Expressions by which a rule may give a packet another verdict. */
-const DECIDING = ["accept", "drop", "reject", "return", "jump", "goto", "vmap", "queue", "xt"];
+const DECIDING = [
+  "accept",
+  "drop",
+  "reject",
+  "return",
+  "jump",
+  "goto",
+  "vmap",
+  "queue",
+  "xt",
+  "synproxy",
+];
 
 /** Reads one rule. */
 export class NftRule {
@@ -45,15 +56,17 @@ export class NftRule {
       if (!ended && (this.#statements.length === 0 || this.#effects.length > 0)) {
         this.#end({ kind: "match" });
       }
+      if (this.#statements.length === 0) throw new Never();
       return this.#statements;
     } catch (error) {
+      const decides = expressions.some((one) => DECIDING.some((kind) => kind in one));
       if (error instanceof Never) {
         if (this.#statements.length > 0) return this.#statements;
         const { source } = this;
+        if (this.#inexact) return [leftOut(source, this.#inexact.why, !decides)];
         return [{ source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "exact" }];
       }
       if (!(error instanceof Unsaid)) throw error;
-      const decides = expressions.some((one) => DECIDING.some((kind) => kind in one));
       const rest = leftOut(this.source, error.message, error.harmless || !decides);
       return [...this.#statements, { ...rest, further: this.#statements.length > 0 }];
     }
@@ -132,7 +145,7 @@ export class NftRule {
     if (!this.#limited) return;
     this.#inexact ??= {
       fidelity: "matches more",
-      why: "its limit counts packets that the rest of the rule does not match",
+      why: UNEQUAL_LIMIT,
     };
   }
 

@@ -22,13 +22,28 @@ export function wordsOf(expression: Json): string {
     case "fib":
       return `fib ${wordsOf(body.flags)} ${body.result}`;
     case "exthdr":
-      return ["exthdr", body.name, body.field].filter(Boolean).join(" ");
+    case "ip option":
+    case "tcp option":
+      return [kind, body.name, body.field].filter(Boolean).join(" ");
+    case "ct helper":
+      return `ct helper set ${body}`;
+    case "ct count":
+      return `ct count ${body.inv ? "over " : ""}${body.val}`;
+    case "quota":
+      return typeof body === "string"
+        ? `quota name ${body}`
+        : `quota ${body.inv ? "over " : ""}${body.val} ${body.val_unit}`;
+    case "meter":
+      return `meter ${body.name} { ${wordsOf(body.key)} ${wordsOf(body.stmt)} }`;
     case "prefix":
       return `${body.addr}/${body.len}`;
     case "range":
       return `${wordsOf(body[0])}-${wordsOf(body[1])}`;
     case "set":
-      if (body?.elem) return `${body.op} ${body.set} { ${wordsOf(body.elem)} }`;
+      if (body?.elem) {
+        const asked = [body.stmt ?? []].flat().map((stmt: Json) => ` ${wordsOf(stmt)}`).join("");
+        return `${body.op} ${body.set} { ${wordsOf(body.elem)}${asked} }`;
+      }
       return `{ ${[body].flat().map(wordsOf).join(", ")} }`;
     case "concat":
       return body.map(wordsOf).join(" . ");
@@ -49,6 +64,8 @@ export function wordsOf(expression: Json): string {
     case "accept":
     case "drop":
     case "return":
+    case "masquerade":
+    case "notrack":
       return kind;
     case "jump":
     case "goto":
@@ -56,7 +73,9 @@ export function wordsOf(expression: Json): string {
     case "log":
       return body?.prefix ? `log prefix ${JSON.stringify(body.prefix)}` : "log";
     case "limit":
-      return `limit rate ${body.inv ? "over " : ""}${body.rate}/${body.per}`;
+      return typeof body === "string"
+        ? `limit name ${body}`
+        : `limit rate ${body.inv ? "over " : ""}${body.rate}/${body.per}`;
     case "reject":
       return body?.type ? `reject with ${body.type}${body.expr ? ` ${body.expr}` : ""}` : "reject";
     case "mangle":

@@ -20,6 +20,9 @@ export class Never extends Error {
   override name = "Never";
 }
 
+/** Why a rule matches more that asks something behind its limit. */
+export const UNEQUAL_LIMIT = "its limit counts packets that the rest of the rule does not match";
+
 /** Ways to reject, under the names that iptables, ip6tables and nft give them. */
 export const REJECTS: Readonly<Record<string, string>> = {
   "icmp-port-unreachable": "icmp-port",
@@ -44,7 +47,19 @@ export const REJECTS: Readonly<Record<string, string>> = {
 
 /** Protocols by the names that /etc/protocols has, which iptables and nft print. */
 const PROTOCOLS: Readonly<Record<string, number>> = {
-  ...{ ip: 0, hopopt: 0, icmp: 1, igmp: 2, ggp: 3, ipencap: 4, ipip: 4, st: 5, egp: 8, igp: 9 },
+  ...{
+    ip: 0,
+    hopopt: 0,
+    icmp: 1,
+    igmp: 2,
+    ggp: 3,
+    ipencap: 4,
+    ipip: 4,
+    ipv4: 4,
+    st: 5,
+    egp: 8,
+    igp: 9,
+  },
   ...{ pup: 12, hmp: 20, "xns-idp": 22, rdp: 27, "iso-tp4": 29, dccp: 33, xtp: 36, ddp: 37 },
   ...{ "idpr-cmtp": 38, ipv6: 41, "ipv6-route": 43, "ipv6-frag": 44, idrp: 45, rsvp: 46 },
   ...{

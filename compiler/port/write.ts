@@ -14,7 +14,15 @@ import { resolve } from "../policy/resolve.ts";
 import { Sources } from "../source.ts";
 import { format } from "../syntax/format.ts";
 import { parse } from "../syntax/parse.ts";
-import type { Chain, Condition, Fidelity, Outside, Ruleset, Statement } from "./ruleset.ts";
+import {
+  type Chain,
+  type Condition,
+  type Fidelity,
+  ImportError,
+  type Outside,
+  type Ruleset,
+  type Statement,
+} from "./ruleset.ts";
 import { nameText } from "./words.ts";
 
 /** What became of one rule of the foreign set. */
@@ -46,8 +54,12 @@ const LACKING: Readonly<Record<Hook, readonly Condition["asks"][]>> = {
 /** Lists of conditions that the language refuses, with what it says of them in each place. */
 type Refused = Map<readonly Condition[], Map<string, Diagnostic>>;
 
-/** The rule file of a foreign set. `title` is its first line. */
-export function writeRules(set: Ruleset, title: string): Imported {
+/** The rule file of a foreign set, found in the files `from`. Throws ImportError if it filters nothing. */
+export function writeRules(set: Ruleset, from: string): Imported {
+  if (!set.chains.some(({ base }) => base)) {
+    throw new ImportError(`${from}: no chain here filters input, forward or output`);
+  }
+  const title = `Imported from ${from}`;
   const refused: Refused = new Map();
   for (;;) {
     const writer = new Writer(set, refused);
@@ -220,7 +232,7 @@ class Writer {
       { text: `jump ${this.#chain(only, hook, rest)}` },
       ...(policy === "drop" || rest.length === 0
         ? [{ text: policy }]
-        : this.#bases(rest, hook, "", place)),
+        : this.#bases(rest, hook, byDefault, place)),
     ];
   }
 
@@ -276,9 +288,11 @@ class Writer {
       return [{ text: `# exact (no packet of ${hook} can match): ${source}` }];
     }
     const named = ways.length === 1 && label !== undefined ? { label } : {};
+    // Several rules have one bucket if they stand in a block that has the limit.
+    const limits = ways.length === 1 ? [] : ways[0]![1]!.map(({ text }) => text).filter(isLimit);
     const rules = ways.flatMap(([way, conditions]): Line[] => {
       const line = (text: string) => ({ text, way, place });
-      const asked = conditions!.map(({ text }) => text);
+      const asked = conditions!.map(({ text }) => text).filter((text) => !limits.includes(text));
       const simple = (words: string) => [
         { ...line([words, ...asked, ...effects].join(" ")), ...named },
       ];
@@ -305,8 +319,14 @@ class Writer {
         }
       }
     });
-    return [...comment, ...rules];
+    if (limits.length === 0) return [...comment, ...rules];
+    const block = { text: `when ${limits.join(" ")} {`, way: ways[0]![0], place };
+    return [...comment, block, ...rules, { text: "}" }];
   }
+}
+
+function isLimit(text: string): boolean {
+  return text.startsWith("limit ");
 }
 
 /** Whether a base chain may do anything but accept. */

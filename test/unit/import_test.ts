@@ -21,6 +21,8 @@ const FOUND: Readonly<Record<string, readonly string[]>> = {
   workstation: ["workstation.both.save"],
   firewalld: ["firewalld.nft.json"],
   router: ["router.nft.json"],
+  openwrt: ["openwrt.nft.json"],
+  kubernetes: ["kubernetes.v4.save"],
 };
 
 for (const [name, files] of Object.entries(FOUND)) {
@@ -179,11 +181,128 @@ Deno.test("a rule that no packet can match is exact, and written as a comment", 
   assertStringIncludes(imported.text, "# exact (no packet of input can match): -A INPUT");
 });
 
-Deno.test("a text that no tool prints is refused with its line", () => {
+/** A set of nft in a table, and a rule of that table which asks for it. */
+const SADDR = { payload: { protocol: "ip", field: "saddr" } };
+const DPORT = { payload: { protocol: "tcp", field: "dport" } };
+const asks = (left: unknown, right: unknown) => ({ match: { op: "==", left, right } });
+const set = (name: string, elem: unknown[], more: object = {}) => ({
+  set: { family: "inet", table: "t", name, type: "ipv4_addr", elem, ...more },
+});
+
+Deno.test("sets of one name in two tables are two sets", () => {
+  const other = (object: { [kind: string]: object }) => {
+    const [[kind, body] = []] = Object.entries(object);
+    return { [kind!]: { ...body, table: "u" } };
+  };
+  const imported = nft(
+    set("bad", ["192.0.2.1"]),
+    other(set("bad", ["192.0.2.2"])),
+    base("in", 0, "accept"),
+    other(base("in", 1, "accept")),
+    rule("in", asks(SADDR, "@bad"), { drop: null }),
+    other(rule("in", asks(SADDR, "@bad"), { drop: null })),
+  );
+  const from = (address: string) => verdict(imported, `input tcp ${address}:9 > 192.0.2.9:9`);
+  assertEquals(["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(from), ["drop", "drop", "accept"]);
+});
+
+Deno.test("a set that the kernel fills is a loss wherever it is asked for, also while empty", () => {
+  const concat = { concat: [SADDR, DPORT] };
+  const filled = { flags: ["dynamic", "timeout"] };
+  const imported = nft(
+    set("banned", [], filled),
+    set("ports", [80], { ...filled, type: "inet_service" }),
+    { map: { ...set("ways", [], filled).set, map: "verdict" } },
+    base("in", 0, "accept"),
+    rule("in", asks(concat, "@banned"), { drop: null }),
+    rule("in", asks(DPORT, "@ports"), { drop: null }),
+    rule("in", { vmap: { key: SADDR, data: "@ways" } }),
+  );
+  assertEquals(imported.rows.map(({ fidelity, lost }) => [fidelity, lost]), [
+    ["left out", true],
+    ["matches fewer", true],
+    ["left out", true],
+  ]);
+});
+
+Deno.test("what is dropped before the filter's hooks is a loss, also in a chain or a map", () => {
+  const before = {
+    chain: { ...base("before", -300, "accept").chain, hook: "prerouting" },
+  };
+  const below = { chain: { family: "inet", table: "t", name: "below" } };
+  const lost = (...objects: unknown[]) =>
+    nft(base("in", 0, "drop"), before, below, ...objects).outside.map(({ lost }) => lost);
+  const jump = rule("before", { jump: { target: "below" } });
+  assertEquals(lost(jump, rule("below", { accept: null })), [false, false]);
+  assertEquals(lost(jump, rule("below", { drop: null })), [true, false]);
+  const key = { meta: { key: "iifname" } };
+  const map = { vmap: { key, data: { set: [["eth0", { drop: null }]] } } };
+  assertEquals(lost(rule("before", map)), [true]);
+  const saved = (line: string) =>
+    importIptables([{
+      name: "saved",
+      text: `*mangle\n${line}\nCOMMIT\n*filter\n:INPUT DROP\nCOMMIT\n`,
+    }]).outside;
+  assertEquals(saved(":INPUT DROP [0:0]").map(({ lost }) => lost), [true]);
+  assertEquals(saved('-A INPUT -m comment --comment "a -j DROP b"').map((o) => o.lost), [false]);
+});
+
+Deno.test("rules that one rule falls apart into have one bucket of its limit", () => {
+  const imported = iptables(
+    ":INPUT DROP [0:0]",
+    "-A INPUT -p tcp -m multiport --ports 22,23 -m limit --limit 5/min -j ACCEPT",
+  );
+  assertEquals(policyOf(imported).literals.length, 1);
+  assertEquals(policyOf(imported).rules.filter(({ regions }) => regions[0]?.dynamic).length, 2);
+});
+
+Deno.test("a limit that asks before the rest does is said to match more, and two are left out", () => {
+  const limit = "-m limit --limit 5/min";
+  const imported = iptables(
+    ":INPUT DROP [0:0]",
+    `-A INPUT -p tcp -m tcp --dport 22 ${limit} -m comment --comment ssh -j ACCEPT`,
+    `-A INPUT -p tcp ${limit} -m tcp --dport 22 -j ACCEPT`,
+    `-A INPUT ${limit} -m hashlimit --hashlimit-upto 9/sec --hashlimit-name h -j ACCEPT`,
+    "-A INPUT -m addrtype --dst-type LOCAL --limit-iface-in -j ACCEPT",
+  );
+  assertEquals(imported.rows.map(({ fidelity }) => fidelity), [
+    "exact",
+    "matches more",
+    "left out",
+    "left out",
+  ]);
+});
+
+Deno.test("a rule that is left out is a loss by its target, whatever its comment says", () => {
+  const odd = "-A INPUT -m string --string x --algo bm";
+  const imported = iptables(
+    ":INPUT ACCEPT [0:0]",
+    `${odd} -m comment --comment "we do not -j LOG these" -j DROP`,
+    `${odd} -m comment --comment "we do not -j DROP these" -j LOG`,
+    "-A INPUT -m conntrack --ctstate ESTABLISHED -j FLOWOFFLOAD",
+  );
+  assertEquals(imported.rows.map(({ lost }) => lost), [true, false, false]);
+});
+
+Deno.test("names that nft gives to ICMPv6 codes are numbers, since they are those of one type", () => {
+  const field = (field: string) => ({ payload: { protocol: "icmpv6", field } });
+  const imported = nft(
+    base("in", 0, "drop"),
+    rule("in", asks(field("type"), "packet-too-big"), asks(field("code"), "no-route"), ACCEPT),
+    rule("in", asks(field("code"), { range: ["no-route", "addr-unreachable"] }), ACCEPT),
+  );
+  assertStringIncludes(imported.text, "accept icmpv6 type packet-too-big code 0");
+  assertStringIncludes(imported.text, "accept icmpv6 code 0-3");
+});
+
+Deno.test("a text that no tool prints is refused with its line, and one that filters nothing", () => {
   const open = '-A INPUT -m comment --comment "open -j ACCEPT';
   const unclosed = assertThrows(() => iptables(":INPUT DROP [0:0]", open));
   assert(unclosed instanceof ImportError, String(unclosed));
   assertStringIncludes(unclosed.message, "saved:3: a quote has no end");
+  const empty = assertThrows(() => importIptables([{ name: "saved", text: "*nat\nCOMMIT\n" }]));
+  assert(empty instanceof ImportError, String(empty));
+  assertEquals(empty.message, "saved: no chain here filters input, forward or output");
   const text = assertThrows(() => importNft([{ name: "x", text: "table inet" }]));
   assert(text instanceof ImportError, String(text));
   assertStringIncludes(text.message, "nft -j list ruleset");
