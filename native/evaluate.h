@@ -185,20 +185,27 @@ INLINE void find_pairs(const struct fw_rows *g, const uint32_t *sources, const u
 			 has_longs);
 }
 
-/* The packets that may have a pair in a group's buckets, and the bucket of each. */
-struct bucket_pairs {
+/* The packets that may have a pair in a group's slots, and the slot of each. */
+struct hashed_pairs {
 	uint32_t count;
 	uint8_t lanes[FW_GROUP];
-	uint32_t at[FW_GROUP];
+	uint32_t slots[FW_GROUP];
 };
 
-/* Of all packets but those whose number has its highest bit in `lone`. */
-INLINE void find_buckets(const struct fw_rows *g, const uint32_t *sources, const uint32_t *destinations,
-			 const uint32_t *lone, uint32_t n, struct bucket_pairs *p)
+/* Where it is if it is anywhere. */
+INLINE uint32_t slot_of(const struct fw_rows *g, uint32_t source, uint32_t destination)
 {
-	const uint32_t *buckets = g->buckets, *multipliers = g->multipliers;
-	const uint64_t blocks = g->block_count;
+	const uint32_t mixed = source * FW_PAIR_MIX;
+	const uint32_t hash = (mixed + destination) * FW_PAIR_SPREAD;
+	const uint32_t multiplier = g->multipliers[(uint64_t)hash * g->block_count >> 32];
 
+	return (uint32_t)((uint64_t)(hash * multiplier + mixed) * g->slot_count >> 32);
+}
+
+/* Of all packets but those whose number has its highest bit in `lone`. */
+INLINE void find_slots(const struct fw_rows *g, const uint32_t *sources, const uint32_t *destinations,
+		       const uint32_t *lone, uint32_t n, struct hashed_pairs *p)
+{
 	p->count = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		p->lanes[p->count] = (uint8_t)i;
@@ -206,28 +213,27 @@ INLINE void find_buckets(const struct fw_rows *g, const uint32_t *sources, const
 	}
 	for (uint32_t j = 0; j < p->count; j++) {
 		const uint32_t i = p->lanes[j];
-		const uint32_t hash = (sources[i] * FW_PAIR_MIX + destinations[i]) * FW_PAIR_SPREAD;
-		const uint32_t block = (uint32_t)(hash * blocks >> 32);
-		p->at[j] = block * FW_BLOCK_BUCKETS + (hash * multipliers[block] >> 28);
-		__builtin_prefetch(buckets + 16 * (size_t)p->at[j]);
+		p->slots[j] = slot_of(g, sources[i], destinations[i]);
+		__builtin_prefetch(g->slots + (size_t)p->slots[j] * g->slot_width);
 	}
 }
 
-INLINE void open_buckets(const struct fw_rows *g, const uint32_t *sources, const uint32_t *destinations,
-			 const struct bucket_pairs *p, bool has_longs, struct found_rows *f)
+INLINE void open_slots(const struct fw_rows *g, const uint32_t *sources, const uint32_t *destinations,
+		       const struct hashed_pairs *p, bool has_longs, struct found_rows *f)
 {
-	const uint32_t *buckets = g->buckets;
+	const uint32_t *slots = g->slots;
 
-	if (g->bucket_ways == 8)
+	if (g->slot_width == 2)
 		for (uint32_t j = 0; j < p->count; j++) {
-			const uint32_t i = p->lanes[j], *line = buckets + 16 * (size_t)p->at[j];
-			keep_row(f, fw_pair_8(line, sources[i] << 16 | destinations[i]), i, has_longs);
+			const uint32_t i = p->lanes[j], *slot = slots + 2 * (size_t)p->slots[j];
+			const bool same = slot[0] == (sources[i] << 16 | destinations[i]);
+			keep_row(f, slot[1] & -(uint32_t)same, i, has_longs);
 		}
 	else
 		for (uint32_t j = 0; j < p->count; j++) {
-			const uint32_t i = p->lanes[j], *line = buckets + 16 * (size_t)p->at[j];
-			keep_row(f, fw_pair_4(line, (uint64_t)sources[i] << 32 | destinations[i]), i,
-				 has_longs);
+			const uint32_t i = p->lanes[j], *slot = slots + 4 * (size_t)p->slots[j];
+			const bool same = slot[0] == sources[i] && slot[1] == destinations[i];
+			keep_row(f, slot[2] & -(uint32_t)same, i, has_longs);
 		}
 }
 
@@ -243,8 +249,8 @@ INLINE const uint32_t *destination_numbers(uint32_t kind, lanes *classes, const 
 }
 
 /*
- * `count` groups from the first on. Buckets are on their way while the rows of other groups are
- * found, and lists while those are looked at that are no lists.
+ * `count` groups from the first on. Slots are on their way while the rows of other groups are found,
+ * and lists while those are looked at that are no lists.
  */
 INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, uint32_t count,
 			lanes *classes, uint32_t n, bool has_longs, uint32_t scalars,
@@ -253,7 +259,7 @@ INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, 
 	const size_t source_width = t->parted->source_width;
 	const size_t destination_width = t->parted->destination_width;
 	const struct fw_rows *const end = first + count;
-	struct bucket_pairs pairs[FW_GROUP_COUNT];
+	struct hashed_pairs pairs[FW_GROUP_COUNT];
 	struct found_rows found;
 	lanes sources, destinations, lone;
 	const lanes none = { 0 };
@@ -267,9 +273,9 @@ INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, 
 	}
 	for (const struct fw_rows *g = first; g < end; g++)
 		if (g->destination_stride == 0)
-			find_buckets(g, source_numbers(g->kind, classes, sources),
-				     destination_numbers(g->kind, classes, destinations),
-				     g->kind == FW_GROUP_PAIR ? lone : none, n, &pairs[g->kind]);
+			find_slots(g, source_numbers(g->kind, classes, sources),
+				   destination_numbers(g->kind, classes, destinations),
+				   g->kind == FW_GROUP_PAIR ? lone : none, n, &pairs[g->kind]);
 	found.ones.count = found.lists.count = found.longs.count = 0;
 	for (const struct fw_rows *g = first; g < end; g++)
 		if (g->destination_stride > 0)
@@ -278,9 +284,9 @@ INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, 
 				   &found);
 	for (const struct fw_rows *g = first; g < end; g++)
 		if (g->destination_stride == 0)
-			open_buckets(g, source_numbers(g->kind, classes, sources),
-				     destination_numbers(g->kind, classes, destinations),
-				     &pairs[g->kind], has_longs, &found);
+			open_slots(g, source_numbers(g->kind, classes, sources),
+				   destination_numbers(g->kind, classes, destinations),
+				   &pairs[g->kind], has_longs, &found);
 	if (scalars > 1)
 		take_longs(t, scalars, &found, classes, rules);
 	for (uint32_t j = 0; j < found.lists.count; j++)

@@ -198,14 +198,19 @@ INLINE void find_scalars(const struct fw_classifier *axis, const struct fw_key *
 }
 
 /*
- * Where the partitions will look first. Dense rows are few enough for the caches near a core, and
- * asking for them beforehand costs more than it saves.
+ * Where the partitions will look first, one packet after another: what looks for sixteen at once has
+ * them under way by itself. Dense rows are few enough for the caches near a core, and asking for them
+ * beforehand costs more than it saves.
  */
 INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier *axis,
 			   const uint32_t *classes, uint32_t n)
 {
 	if (!t->parted)
 		return;
+#ifdef __AVX512VL__
+	if (n >= FEW)
+		return;
+#endif
 	if (axis->kind == FW_AXIS_SCALAR) {
 		const uint32_t width = axis == &t->axes[2] ? t->parted->combination_words
 							   : t->parted->other_words;

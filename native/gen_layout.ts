@@ -1,6 +1,5 @@
 /** Writes `native/layout.h` for the records in `compiler/tables/layout.ts`. Run by `deno task gen`. */
 import {
-  BLOCK_BUCKETS,
   BRANCH,
   CHECKSUM_LANES,
   COALESCE_AUTO,
@@ -23,7 +22,6 @@ import {
   MAX_STEPS,
   MAX_TREES,
   NAME_SIZE,
-  NO_PAIR,
   NO_RULE,
   ONE,
   PAIR_MIX,
@@ -67,10 +65,8 @@ export function layoutHeader(): string {
     `#define FW_ONE ${hex(ONE)}`,
     `#define FW_LAST ${hex(LAST)}`,
     `#define FW_LONE ${hex(LONE)}`,
-    `#define FW_NO_PAIR ${hex(NO_PAIR)}`,
     `#define FW_PAIR_MIX ${hex(PAIR_MIX)}`,
     `#define FW_PAIR_SPREAD ${hex(PAIR_SPREAD)}`,
-    `#define FW_BLOCK_BUCKETS ${BLOCK_BUCKETS}u`,
     `#define FW_MAX_CLASSES ${MAX_CLASSES}u\n`,
   ];
   for (const [list, { doc, names }] of Object.entries(LISTS)) {

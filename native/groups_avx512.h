@@ -13,16 +13,10 @@
 /* Sixteen packets of a group: a number for each. */
 struct sixteen {
 	__mmask16 in; /* those that there are */
-	__mmask16 paired; /* those that may have a pair in buckets */
+	__mmask16 paired; /* those that may be in a pair of narrow sides */
 	__m512i classes[3]; /* of the source, the destination and the first scalar axis */
 	__m512i parts[2];
 	__m512i rules;
-};
-
-/* Those that may be in a group's buckets, and their pairs and places, in a row. */
-struct sixteen_pairs {
-	__mmask16 lanes;
-	uint32_t sources[WIDTH], destinations[WIDTH], at[WIDTH];
 };
 
 /* The lists that are to be walked, each with its packet's number. */
@@ -90,36 +84,44 @@ INLINE uint32_t rounded(__mmask16 mask)
 	return ((uint32_t)__builtin_popcount(mask) + 3) & ~UINT32_C(3);
 }
 
-INLINE void seek_buckets(const struct fw_rows *g, const struct sixteen *s, struct sixteen_pairs *p)
-{
-	const __m512i sources = sources_of(s, g->kind), destinations = destinations_of(s, g->kind);
-	const __m512i mixed = _mm512_add_epi32(_mm512_mullo_epi32(sources, all(FW_PAIR_MIX)), destinations);
-	const __m512i hash = _mm512_mullo_epi32(mixed, all(FW_PAIR_SPREAD));
+/* Two numbers that lie beside each other for each lane. */
+struct twice {
+	__m512i first, second;
+};
 
-	p->lanes = g->kind == FW_GROUP_PAIR ? s->paired : s->in;
-	const __m512i block = high_product(hash, g->block_count);
-	const __m512i multiplied = _mm512_mullo_epi32(hash, gather(g->multipliers, block, p->lanes));
-	const __m512i at = _mm512_add_epi32(_mm512_mullo_epi32(block, all(FW_BLOCK_BUCKETS)),
-					    _mm512_srli_epi32(multiplied, 28));
-	_mm512_storeu_si512(p->sources, _mm512_maskz_compress_epi32(p->lanes, sources));
-	_mm512_storeu_si512(p->destinations, _mm512_maskz_compress_epi32(p->lanes, destinations));
-	_mm512_storeu_si512(p->at, _mm512_maskz_compress_epi32(p->lanes, at));
-	for (uint32_t j = 0; j < rounded(p->lanes); j++)
-		__builtin_prefetch(g->buckets + 16 * (size_t)p->at[j]);
+/* The two numbers at each place of two. */
+INLINE struct twice gather_two(const uint32_t *from, __m512i at, __mmask16 mask)
+{
+	const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+	const __m512i zero = _mm512_setzero_si512();
+	const __m512i low = _mm512_mask_i32gather_epi64(zero, (__mmask8)mask, _mm512_castsi512_si256(at), from, 8);
+	const __m512i high = _mm512_mask_i32gather_epi64(zero, (__mmask8)(mask >> 8),
+							 _mm512_extracti64x4_epi64(at, 1), from, 8);
+
+	return (struct twice){ _mm512_permutex2var_epi32(low, even, high),
+			       _mm512_permutex2var_epi32(low, _mm512_add_epi32(even, all(1)), high) };
 }
 
-INLINE __m512i rows_in_buckets(const struct fw_rows *g, const struct sixteen_pairs *p)
+/* Rows of pairs that are hashed: see slot_of(). */
+INLINE __m512i rows_in_slots(const struct fw_rows *g, const struct sixteen *s)
 {
-	const uint32_t count = (uint32_t)__builtin_popcount(p->lanes);
-	uint32_t rows[WIDTH];
+	const __m512i sources = sources_of(s, g->kind), destinations = destinations_of(s, g->kind);
+	const __mmask16 in = g->kind == FW_GROUP_PAIR ? s->paired : s->in;
+	const __m512i mixed = _mm512_mullo_epi32(sources, all(FW_PAIR_MIX));
+	const __m512i hash = _mm512_mullo_epi32(_mm512_add_epi32(mixed, destinations), all(FW_PAIR_SPREAD));
+	const __m512i multipliers = gather(g->multipliers, high_product(hash, g->block_count), in);
+	const __m512i place = _mm512_add_epi32(_mm512_mullo_epi32(hash, multipliers), mixed);
+	const __m512i slots = high_product(place, g->slot_count);
 
-	for (uint32_t j = 0; j < rounded(p->lanes); j++) {
-		const uint32_t *line = g->buckets + 16 * (size_t)p->at[j];
-		rows[j] = g->bucket_ways == 8
-				  ? fw_pair_8(line, p->sources[j] << 16 | p->destinations[j])
-				  : fw_pair_4(line, (uint64_t)p->sources[j] << 32 | p->destinations[j]);
+	if (g->slot_width == 2) {
+		const struct twice slot = gather_two(g->slots, slots, in);
+		const __m512i pairs = _mm512_or_si512(_mm512_slli_epi32(sources, 16), destinations);
+		return _mm512_maskz_mov_epi32(_mm512_mask_cmpeq_epi32_mask(in, slot.first, pairs), slot.second);
 	}
-	return _mm512_maskz_expand_epi32(p->lanes, _mm512_maskz_loadu_epi32(first_lanes(count), rows));
+	const __m512i at = _mm512_slli_epi32(slots, 2);
+	const __mmask16 same = _mm512_mask_cmpeq_epi32_mask(in, gather(g->slots, at, in), sources);
+	const __mmask16 found = _mm512_mask_cmpeq_epi32_mask(same, gather(g->slots + 1, at, same), destinations);
+	return gather(g->slots + 2, at, found);
 }
 
 INLINE __m512i rows_of_pairs(const struct fw_rows *g, const struct sixteen *s)
@@ -242,7 +244,6 @@ INLINE void groups_abreast(const struct fw_tables *t, const struct fw_rows *firs
 			   uint32_t scalars, lanes *classes, uint32_t n, uint32_t *rules)
 {
 	const struct fw_rows *const end = first + count;
-	struct sixteen_pairs pairs[FW_GROUP_COUNT][VECTORS];
 	struct sixteen packets[VECTORS];
 	struct open_lists lists;
 
@@ -250,13 +251,10 @@ INLINE void groups_abreast(const struct fw_tables *t, const struct fw_rows *firs
 	for (uint32_t i = 0; i * WIDTH < n; i++)
 		take_sixteen(t, classes, i * WIDTH, n, rules, &packets[i]);
 	for (const struct fw_rows *g = first; g < end; g++)
-		for (uint32_t i = 0; g->destination_stride == 0 && i * WIDTH < n; i++)
-			seek_buckets(g, &packets[i], &pairs[g->kind][i]);
-	for (const struct fw_rows *g = first; g < end; g++)
 		for (uint32_t i = 0; i * WIDTH < n; i++) {
 			const __m512i rows = g->destination_stride > 0
 						     ? rows_of_pairs(g, &packets[i])
-						     : rows_in_buckets(g, &pairs[g->kind][i]);
+						     : rows_in_slots(g, &packets[i]);
 			keep_lists(take_rows(t, scalars, rows, classes, i * WIDTH, &packets[i]), i * WIDTH,
 				   &lists);
 		}

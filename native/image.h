@@ -74,12 +74,13 @@ struct fw_classifier {
 struct fw_rows {
 	uint32_t kind; /* enum fw_group */
 	uint32_t source_stride;
-	uint32_t destination_stride; /* 0 if rows are in buckets */
+	uint32_t destination_stride; /* 0 if pairs are hashed */
 	const uint32_t *rows;
-	const uint32_t *buckets; /* if not: cache lines */
-	const uint32_t *multipliers; /* one a block of FW_BLOCK_BUCKETS buckets */
+	const uint32_t *slots; /* if not: slot_width for each */
+	const uint32_t *multipliers; /* one a block */
 	uint32_t block_count;
-	uint32_t bucket_ways;
+	uint32_t slot_count;
+	uint32_t slot_width; /* 2 or 4 */
 };
 
 struct fw_tables {

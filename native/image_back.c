@@ -227,20 +227,17 @@ static bool find_pairs(const struct fw_tables *t, const struct fw_group *g, stru
 	return true;
 }
 
-static bool find_buckets(const struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
+static bool find_slots(const struct fw_tables *t, const struct fw_group *g, struct fw_rows *r)
 {
-	const uint64_t buckets = (uint64_t)g->block_count * FW_BLOCK_BUCKETS;
-
-	if (g->bucket_ways != 4 && g->bucket_ways != 8)
+	if (g->slot_width != 2 && g->slot_width != 4)
 		return false;
-	r->buckets = fw_section(t, g->buckets_at, buckets, 16 * sizeof *r->buckets);
+	r->slots = fw_section(t, g->slots_at, g->slot_count, g->slot_width * sizeof *r->slots);
 	r->multipliers = fw_section(t, g->multipliers_at, g->block_count, sizeof *r->multipliers);
-	if (!r->buckets || !r->multipliers)
+	if (!r->slots || !r->multipliers)
 		return false;
-	for (uint64_t i = 0; i < buckets; i++)
-		for (uint32_t way = 0; way < g->bucket_ways; way++)
-			if (!row_ok(t, r->buckets[16 * i + 8 + way]))
-				return false;
+	for (uint64_t i = 0; i < g->slot_count; i++)
+		if (!row_ok(t, r->slots[g->slot_width * i + g->slot_width / 2]))
+			return false;
 	return true;
 }
 
@@ -250,10 +247,11 @@ static bool find_group(const struct fw_tables *t, const struct fw_group *g, stru
 			       .source_stride = g->source_stride,
 			       .destination_stride = g->destination_stride,
 			       .block_count = g->block_count,
-			       .bucket_ways = g->bucket_ways };
+			       .slot_count = g->slot_count,
+			       .slot_width = g->slot_width };
 	if (g->kind >= FW_GROUP_COUNT)
 		return false;
-	return g->destination_stride > 0 ? find_pairs(t, g, r) : find_buckets(t, g, r);
+	return g->destination_stride > 0 ? find_pairs(t, g, r) : find_slots(t, g, r);
 }
 
 /* The records of a side's classes: the part of each. */

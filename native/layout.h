@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x7cb67418u
+#define FW_LAYOUT_HASH 0xa6392a96u
 #define FW_CHECKSUM_LANES 8u
 #define FW_FNV_BASIS 0x811c9dc5u
 #define FW_FNV_PRIME 0x1000193u
@@ -31,10 +31,8 @@
 #define FW_ONE 0x40000000u
 #define FW_LAST 0x80000000u
 #define FW_LONE 0x80000000u
-#define FW_NO_PAIR 0xffffffffu
 #define FW_PAIR_MIX 0x9e3779b1u
 #define FW_PAIR_SPREAD 0xc2b2ae35u
-#define FW_BLOCK_BUCKETS 16u
 #define FW_MAX_CLASSES 65536u
 
 /* Where the packet was seen. */
@@ -590,7 +588,7 @@ static_assert(offsetof(struct fw_block, pad) == 12, "fw_block.pad");
 
 /* The partitions; see parted.ts. */
 struct fw_parted {
-	uint32_t sources_at; /* source_width u32 for each class of the source axis: rows, if its group has them there; last the part, and LONE if the class is in no bucket of pairs */
+	uint32_t sources_at; /* source_width u32 for each class of the source axis: rows, if its group has them there; last the part, and LONE if the class is in no slot of pairs */
 	uint32_t destinations_at; /* the same of the destination axis */
 	uint32_t source_width; /* at least 1 */
 	uint32_t destination_width; /* at least 1 */
@@ -638,22 +636,24 @@ static_assert(offsetof(struct fw_candidate, combination) == 4, "fw_candidate.com
 struct fw_group {
 	uint32_t kind; /* enum fw_group: a narrow side's number is its class, else its part */
 	uint32_t source_stride; /* if there is a row for each pair: u32 from one source to the next */
-	uint32_t destination_stride; /* the same for destinations; 0 if rows are in buckets */
+	uint32_t destination_stride; /* the same for destinations; 0 if pairs are hashed */
 	uint32_t rows_at; /* stride: u32 rows, maybe among those of a side's classes */
-	uint32_t buckets_at; /* else: cache lines of bucket_ways keys and as many u32 rows, 16 a block */
+	uint32_t slots_at; /* else: slot_width u32 for each slot, 0 where there is no pair */
+	uint32_t slot_count; /* at least 1; slot = (hash * multiplier + source * PAIR_MIX) * slot_count >> 32 */
+	uint32_t slot_width; /* 2: source << 16 | destination, row; or 4: source, destination, row, 0 */
+	uint32_t multipliers_at; /* u32 for each block = hash * block_count >> 32 */
 	uint32_t block_count; /* at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD */
-	uint32_t bucket_ways; /* 8 keys: source << 16 | destination; or 4: u32 destination, source */
-	uint32_t multipliers_at; /* u32 of each block = hash * block_count >> 32; its bucket = hash * multiplier >> 28 */
 };
-static_assert(sizeof(struct fw_group) == 32, "fw_group size");
+static_assert(sizeof(struct fw_group) == 36, "fw_group size");
 static_assert(offsetof(struct fw_group, kind) == 0, "fw_group.kind");
 static_assert(offsetof(struct fw_group, source_stride) == 4, "fw_group.source_stride");
 static_assert(offsetof(struct fw_group, destination_stride) == 8, "fw_group.destination_stride");
 static_assert(offsetof(struct fw_group, rows_at) == 12, "fw_group.rows_at");
-static_assert(offsetof(struct fw_group, buckets_at) == 16, "fw_group.buckets_at");
-static_assert(offsetof(struct fw_group, block_count) == 20, "fw_group.block_count");
-static_assert(offsetof(struct fw_group, bucket_ways) == 24, "fw_group.bucket_ways");
+static_assert(offsetof(struct fw_group, slots_at) == 16, "fw_group.slots_at");
+static_assert(offsetof(struct fw_group, slot_count) == 20, "fw_group.slot_count");
+static_assert(offsetof(struct fw_group, slot_width) == 24, "fw_group.slot_width");
 static_assert(offsetof(struct fw_group, multipliers_at) == 28, "fw_group.multipliers_at");
+static_assert(offsetof(struct fw_group, block_count) == 32, "fw_group.block_count");
 
 /* Values from `hi:lo` to the next record's start are in `class`. */
 struct fw_wide {

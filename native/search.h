@@ -82,23 +82,6 @@ static inline uint32_t fw_answer_64(const int64_t *node, int64_t key)
 #endif
 }
 
-/* The row of a pair in a bucket, 0 if it is not there. */
-static inline uint32_t fw_pair_8(const uint32_t *line, uint32_t pair)
-{
-	const __m256i equal = _mm256_cmpeq_epi32(fw_load(line), _mm256_set1_epi32((int)pair));
-	const uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(equal));
-
-	return line[8 + (__builtin_ctz(mask | 0x80) & 7)] & -(uint32_t)(mask != 0);
-}
-
-static inline uint32_t fw_pair_4(const uint32_t *line, uint64_t pair)
-{
-	const __m256i equal = _mm256_cmpeq_epi64(fw_load(line), _mm256_set1_epi64x((long long)pair));
-	const uint32_t mask = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(equal));
-
-	return line[8 + (__builtin_ctz(mask | 8) & 3)] & -(uint32_t)(mask != 0);
-}
-
 #ifdef __AVX512VL__
 
 /* A bit for each word, of eight from `w` on, in which the rows have a bit in common. */
@@ -206,24 +189,6 @@ static inline uint32_t fw_answer_64(const int64_t *node, int64_t key)
 	for (uint32_t i = 0; i < FW_SEPARATORS; i++)
 		below += node[i] < key;
 	return below;
-}
-
-static inline uint32_t fw_pair_8(const uint32_t *line, uint32_t pair)
-{
-	uint32_t row = 0;
-
-	for (uint32_t way = 8; way-- > 0;)
-		row = line[way] == pair ? line[8 + way] : row;
-	return row;
-}
-
-static inline uint32_t fw_pair_4(const uint32_t *line, uint64_t pair)
-{
-	uint32_t row = 0;
-
-	for (uint32_t way = 4; way-- > 0;)
-		row = ((uint64_t)line[2 * way + 1] << 32 | line[2 * way]) == pair ? line[8 + way] : row;
-	return row;
 }
 
 static inline __attribute__((always_inline)) uint32_t

@@ -22,7 +22,7 @@ import {
   SEPARATORS,
   WAYS,
 } from "./layout.ts";
-import { bucketOf } from "./buckets.ts";
+import { slotOf } from "./pairs.ts";
 import { denseWords } from "./rows.ts";
 import type { Leaf } from "./tree.ts";
 
@@ -247,7 +247,7 @@ export function rowOf(view: DataView, group: ReadOf<"group">, s: number, d: numb
   const { source_stride, destination_stride, rows_at } = group;
   return destination_stride > 0
     ? view.getUint32(rows_at + 4 * (s * source_stride + d * destination_stride), true)
-    : bucketRow(view, group, s, d);
+    : hashedRow(view, group, s, d);
 }
 
 /** The rules of a row that is not long, and what each asks. */
@@ -266,18 +266,24 @@ export function candidates({ view, parted }: Tables, row: number): ReadOf<"candi
   }
 }
 
-/** The row of a pair in its bucket, the empty one if it is not there. */
-function bucketRow(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
+/** The row of a pair in its slot, the empty one if it is not there. */
+function hashedRow(view: DataView, group: ReadOf<"group">, s: number, d: number): number {
   const multiplier = (block: number) => view.getUint32(group.multipliers_at + 4 * block, true);
-  const bucket = group.buckets_at + 64 * bucketOf(s, d, group.block_count, multiplier);
-  for (let way = 0; way < group.bucket_ways; way++) {
-    const found = group.bucket_ways === 8
-      ? view.getUint32(bucket + 4 * way, true) === (s << 16 | d) >>> 0
-      : view.getUint32(bucket + 8 * way, true) === d &&
-        view.getUint32(bucket + 8 * way + 4, true) === s;
-    if (found) return view.getUint32(bucket + 32 + 4 * way, true);
-  }
-  return 0;
+  const slot = slotOf(s, d, group.block_count, group.slot_count, multiplier);
+  const { source, destination, row } = pairIn(view, group, slot);
+  return source === s && destination === d ? row : 0;
+}
+
+/** What a slot holds: a pair and its row, 0 if none. */
+export function pairIn(
+  view: DataView,
+  { slots_at, slot_width }: ReadOf<"group">,
+  slot: number,
+): { readonly source: number; readonly destination: number; readonly row: number } {
+  const word = (i: number) => view.getUint32(slots_at + 4 * (slot_width * slot + i), true);
+  return slot_width === 2
+    ? { source: word(0) >>> 16, destination: word(0) & 0xffff, row: word(1) }
+    : { source: word(0), destination: word(1), row: word(2) };
 }
 
 function classOf(tables: Tables, axis: ReadOf<"axis">, packet: Packet): number {

@@ -15,14 +15,12 @@ import {
   LONE,
   LOW_NODE_SIZE,
   MAGIC,
-  NO_PAIR,
   NO_RULE,
   RECORDS,
   SECTION_ALIGN,
   SEPARATORS,
   writeRecord,
 } from "./layout.ts";
-import type { Buckets } from "./buckets.ts";
 import type { Parted, Records, RowMap } from "./parted.ts";
 import type { Axis, Plan } from "./plan.ts";
 import type { SparseRow } from "./rows.ts";
@@ -336,15 +334,23 @@ function partedRecord(out: Writer, tables: Parted, axes: readonly Axis[]): numbe
   others.set(tables.others);
   const at = { source: out.array(sources.words), destination: out.array(destinations.words) };
   const none = { source_stride: 0, destination_stride: 0, rows_at: 0 };
-  const unhashed = { buckets_at: 0, block_count: 0, bucket_ways: 0, multipliers_at: 0 };
+  const unhashed = {
+    slots_at: 0,
+    slot_count: 0,
+    slot_width: 0,
+    multipliers_at: 0,
+    block_count: 0,
+  };
   const mapRecord = (map: RowMap) => {
-    if ("buckets" in map) {
+    if ("hashed" in map) {
+      const { width, slots, multipliers } = map.hashed;
       return {
         ...none,
-        buckets_at: out.array(bucketWords(map.buckets)),
-        block_count: map.buckets.multipliers.length,
-        bucket_ways: map.buckets.ways,
-        multipliers_at: out.array(map.buckets.multipliers),
+        slots_at: out.array(slots),
+        slot_count: slots.length / width,
+        slot_width: width,
+        multipliers_at: out.array(multipliers),
+        block_count: multipliers.length,
       };
     }
     if ("rows" in map) {
@@ -384,24 +390,6 @@ function parts({ width, words }: Records): number {
   let most = 0;
   for (let i = width - 1; i < words.length; i += width) most = Math.max(most, words[i]! % LONE);
   return most + 1;
-}
-
-/** A cache line a bucket: keys, then rows. */
-function bucketWords({ ways, source, destination, row }: Buckets): Uint32Array<ArrayBuffer> {
-  const words = new Uint32Array(source.length / ways * 16);
-  for (let i = 0; i < source.length; i++) {
-    const [bucket, way] = [Math.floor(i / ways) * 16, i % ways];
-    const empty = source[i] === NO_PAIR;
-    if (ways === 8) {
-      words[bucket + way] = empty ? NO_PAIR : source[i]! << 16 | destination[i]!;
-      words[bucket + 8 + way] = row[i]!;
-    } else {
-      words[bucket + 2 * way] = destination[i]!;
-      words[bucket + 2 * way + 1] = source[i]!;
-      words[bucket + 8 + way] = row[i]!;
-    }
-  }
-  return words;
 }
 
 function wide({ start, cls }: Piece) {

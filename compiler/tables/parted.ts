@@ -16,10 +16,10 @@
  *
  * @module
  */
-import { type Buckets, hashPairs } from "./buckets.ts";
 import { type Classes, groupBy, Numbering, setsOfClass } from "./classes.ts";
 import { LONE, SECTION_ALIGN } from "./layout.ts";
 import { type Asked, Rows } from "./lists.ts";
+import { type Hashed, hashPairs } from "./pairs.ts";
 
 /** What an entry asks for: a set of source addresses, one of destinations, and a combination. */
 export interface PartedInput extends Asked {
@@ -65,12 +65,12 @@ export interface Group {
 /**
  * Rows of pairs. A row is a position in `lists`, BRANCH and the number of a long row, or ONE with a
  * rule and its combination. `rows` has one for each pair, source by source, and `side` has them in
- * the records of that side; `buckets` only those of pairs that have one.
+ * the records of that side; `hashed` only those of pairs that have one.
  */
 export type RowMap =
   | { readonly width: number; readonly rows: Uint32Array<ArrayBuffer> }
   | { readonly side: "source" | "destination" }
-  | { readonly buckets: Buckets };
+  | { readonly hashed: Hashed };
 
 /** Sets in at most so many classes are narrow, if their pairs are no more than that for each entry. */
 const NARROW = { limit: 64, pairs: 8 };
@@ -296,14 +296,13 @@ function pairsOf(
   return { height: one.members.length, width: other.members.length, ...result };
 }
 
-/** A map of pairs: a table where they are many of those that there could be, else buckets. */
+/** A map of pairs: a table where they are many of those that there could be, else hashed. */
 function mapOf({ height, width, sources, destinations, rows }: Pairs): RowMap | undefined {
   if (height * width <= Math.max(1 << 10, 8 * rows.length)) {
     const table = new Uint32Array(height * width);
     for (const [i, row] of rows.entries()) table[sources[i]! * width + destinations[i]!] = row;
     return { width, rows: table };
   }
-  const ways = Math.max(height, width) < 0xffff ? 8 : 4;
-  const buckets = hashPairs(ways, sources, destinations, rows);
-  return buckets && { buckets };
+  const hashed = hashPairs(Math.max(height, width) <= 1 << 16 ? 2 : 4, sources, destinations, rows);
+  return hashed && { hashed };
 }

@@ -8,7 +8,7 @@ import type { Policy } from "../policy/policy.ts";
 import { printRules } from "../policy/print.ts";
 import { valueText } from "../policy/text.ts";
 import type { Piece } from "./classes.ts";
-import { BLOCK_BUCKETS, LAYOUT_HASH, WAYS } from "./layout.ts";
+import { LAYOUT_HASH, WAYS } from "./layout.ts";
 import type { GroupKind } from "./parted.ts";
 import { type Axis, type Plan, plan } from "./plan.ts";
 import { denseWords } from "./rows.ts";
@@ -64,8 +64,8 @@ function sections({ axes, rows, parted }: Plan): (readonly [string, number])[] {
   for (const { kind, entries, map } of parted.groups) {
     const bytes = "rows" in map
       ? map.rows.byteLength
-      : "buckets" in map
-      ? 64 * BLOCK_BUCKETS * map.buckets.multipliers.length
+      : "hashed" in map
+      ? map.hashed.slots.byteLength + map.hashed.multipliers.byteLength
       : parted[`${map.side}s`].words.byteLength;
     list.push([`${GROUP[kind]} rows of ${entries} entries`, bytes]);
   }

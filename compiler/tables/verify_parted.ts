@@ -17,9 +17,9 @@
  * @module
  */
 import { intersection, type Ordinals } from "../analysis/ordinals.ts";
-import { partOf as recordOf, type ReadOf, rowOf, ruleOf, skips } from "./classify.ts";
+import { pairIn, partOf as recordOf, type ReadOf, rowOf, ruleOf, skips } from "./classify.ts";
 import { type Ground, shapesOf } from "./ground.ts";
-import { BLOCK_BUCKETS, LISTS, NO_PAIR, NO_RULE } from "./layout.ts";
+import { LISTS, NO_RULE } from "./layout.ts";
 import { type Place, RowLists } from "./verify_lists.ts";
 import { Scalars, type Way } from "./verify_scalars.ts";
 import { memo, numbersOf, type Part, type Side, side } from "./verify_sides.ts";
@@ -231,7 +231,7 @@ class Half {
     const pairsAt: (readonly [number, number])[][] = [[]];
     const pairs = group.destination_stride > 0
       ? source.all.flatMap((s) => destination.all.map((d) => [s, d] as const))
-      : bucketPairs(this.ground, group);
+      : hashedPairs(this.ground, group);
     for (const [s, d] of pairs) {
       // A pair that no address of this family comes to is nobody's.
       if (source.classesOf(s).length === 0 || destination.classesOf(d).length === 0) continue;
@@ -301,17 +301,10 @@ function lazily<T>(work: () => T): () => T {
   return () => result ??= work();
 }
 
-/** The pairs of numbers in the buckets of a group. */
-function* bucketPairs({ tables: { view } }: Ground, group: Group): Generator<[number, number]> {
-  for (let bucket = 0; bucket < BLOCK_BUCKETS * group.block_count; bucket++) {
-    const at = group.buckets_at + 64 * bucket;
-    for (let way = 0; way < group.bucket_ways; way++) {
-      const narrow = group.bucket_ways === 8;
-      const key = view.getUint32(at + (narrow ? 4 : 8) * way, true);
-      if (key === NO_PAIR) continue;
-      const s = narrow ? key >>> 16 : view.getUint32(at + 8 * way + 4, true);
-      const d = narrow ? key & 0xffff : key;
-      yield [s, d];
-    }
+/** The pairs of numbers in the slots of a group. */
+function* hashedPairs({ tables: { view } }: Ground, group: Group): Generator<[number, number]> {
+  for (let slot = 0; slot < group.slot_count; slot++) {
+    const { source, destination, row } = pairIn(view, group, slot);
+    if (row !== 0) yield [source, destination];
   }
 }

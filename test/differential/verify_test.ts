@@ -9,7 +9,7 @@ import type { Packet } from "../../compiler/policy/field.ts";
 import { classify, openImage } from "../../compiler/tables/classify.ts";
 import type { Piece } from "../../compiler/tables/classes.ts";
 import { image } from "../../compiler/tables/image.ts";
-import { LISTS, LONE, NO_PAIR, NO_RULE, RECORDS } from "../../compiler/tables/layout.ts";
+import { LISTS, LONE, NO_RULE, RECORDS } from "../../compiler/tables/layout.ts";
 import { type BackEnd, type Plan, plan } from "../../compiler/tables/plan.ts";
 import { verify } from "../../compiler/tables/verify.ts";
 import { Random, randomCases, randomPacket, randomRules } from "../support/policy.ts";
@@ -163,22 +163,26 @@ const BUGS: Readonly<Record<string, { readonly in: readonly BackEnd[]; readonly 
     in: ["parted"],
     plant: (random, { parted }) => replace(random, parted!.others),
   },
-  "a bucket has lost a pair": {
+  "a slot has lost its pair": {
     in: ["parted"],
     plant: (random, { parted }) => {
-      const buckets = later(random, hashed(parted));
-      if (!buckets) return false;
-      const full = [...buckets.source.keys()].filter((i) => buckets.source[i] !== NO_PAIR);
-      const lost = later(random, full);
+      const table = later(random, hashed(parted));
+      const lost = table && later(random, rowsIn(table));
       if (lost === undefined) return false;
-      buckets.source[lost] = NO_PAIR;
-      buckets.destination[lost] = NO_PAIR;
+      table!.slots.fill(0, lost - lost % table!.width, lost + 1);
       return true;
     },
   },
-  "a bucket leads a pair to another row": {
+  "a slot leads its pair to another row": {
     in: ["parted"],
-    plant: (random, { parted }) => replace(random, later(random, hashed(parted))?.row),
+    plant: (random, { parted }) => {
+      const table = later(random, hashed(parted));
+      const rows = table ? rowsIn(table) : [];
+      const place = later(random, rows), other = later(random, rows);
+      if (place === undefined || table!.slots[place] === table!.slots[other!]) return false;
+      table!.slots[place] = table!.slots[other!]!;
+      return true;
+    },
   },
   "a rule has another verdict": {
     in: ALL,
@@ -237,7 +241,7 @@ function exchange(random: Random, pieces: Changeable<Piece>[]): boolean {
   return true;
 }
 
-/** The rows of groups with one for each pair, and the buckets of the others. */
+/** The rows of groups with one for each pair, and the pairs of the others. */
 function direct(parted: Changeable<Plan>["parted"]) {
   return parted!.groups.flatMap(({ map }) => "rows" in map ? [map.rows] : []);
 }
@@ -257,7 +261,13 @@ function replaceInRecord(
 }
 
 function hashed(parted: Changeable<Plan>["parted"]) {
-  return parted!.groups.flatMap(({ map }) => "buckets" in map ? [map.buckets] : []);
+  return parted!.groups.flatMap(({ map }) => "hashed" in map ? [map.hashed] : []);
+}
+
+/** Where the rows of a table of pairs are. */
+function rowsIn({ width, slots }: { readonly width: number; readonly slots: Uint32Array }) {
+  const at = width === 2 ? 1 : 2;
+  return [...slots.keys()].filter((i) => i % width === at && slots[i] !== 0);
 }
 
 /** Gives a rule of a list another's number (0) or combination (1). */

@@ -49,16 +49,12 @@ static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t d
 	if (g->destination_stride > 0)
 		return g->rows[source * g->source_stride + destination * g->destination_stride];
 	const uint32_t hash = (source * FW_PAIR_MIX + destination) * FW_PAIR_SPREAD;
-	const uint64_t block = (uint64_t)hash * g->block_count >> 32;
-	const uint32_t *line = g->buckets + 16 * (16 * block + (hash * g->multipliers[block] >> 28));
-	for (uint32_t way = 0; way < g->bucket_ways; way++) {
-		const bool same = g->bucket_ways == 8
-					  ? line[way] == (source << 16 | destination)
-					  : line[2 * way] == destination && line[2 * way + 1] == source;
-		if (same)
-			return line[8 + way];
-	}
-	return 0;
+	const uint32_t multiplier = g->multipliers[(uint64_t)hash * g->block_count >> 32];
+	const uint32_t place = hash * multiplier + source * FW_PAIR_MIX;
+	const uint32_t *slot = g->slots + g->slot_width * ((uint64_t)place * g->slot_count >> 32);
+	if (g->slot_width == 2)
+		return slot[0] == (source << 16 | destination) ? slot[1] : 0;
+	return slot[0] == source && slot[1] == destination ? slot[2] : 0;
 }
 
 /* Whether all scalar classes have a combination. */

@@ -511,7 +511,7 @@ static struct fw_fold random_fold(struct sample *s, uint64_t *seed, uint32_t bef
 	return fold;
 }
 
-enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, WORDS = 2, OTHER_WORDS = 1, PARTS = 4 };
+enum { MOST_CLASSES = 20, LISTED = 60, LONG_ROWS = 3, BLOCKS = 2, SLOTS = 64, WORDS = 2, OTHER_WORDS = 1, PARTS = 4 };
 
 /* Bits of a combination in a row of one rule. */
 enum { ONE_BITS = 7 };
@@ -531,15 +531,6 @@ static uint32_t random_row(const struct sample *s, uint64_t *seed, const uint32_
 					  : random_short_row(s, seed, decide);
 }
 
-static uint32_t put_u32(struct sample *s, uint64_t *seed, uint32_t count, uint32_t limit)
-{
-	uint32_t numbers[MOST_CLASSES];
-
-	for (uint32_t i = 0; i < count; i++)
-		numbers[i] = random_below(seed, limit);
-	return sample_put(s, numbers, count * sizeof *numbers);
-}
-
 /* What the classes of a side lead to: rows, and last a part. */
 static uint32_t put_records(struct sample *s, uint64_t *seed, uint32_t classes, uint32_t width,
 			    uint32_t parts, const uint32_t *decide)
@@ -553,23 +544,24 @@ static uint32_t put_records(struct sample *s, uint64_t *seed, uint32_t classes, 
 	return sample_put(s, records, classes * width * sizeof *records);
 }
 
-/* Buckets in which about half of the pairs of small numbers have rows. */
-static uint32_t put_buckets(struct sample *s, uint64_t *seed, uint32_t ways, const uint32_t *decide)
+/* Slots of pairs of small numbers, about half of them where they are looked for. */
+static uint32_t put_slots(struct sample *s, uint64_t *seed, uint32_t width, const uint32_t *multipliers,
+			  const uint32_t *decide)
 {
-	uint32_t lines[BLOCKS * FW_BLOCK_BUCKETS * 16] = { 0 };
+	uint32_t slots[SLOTS * 4] = { 0 };
 
-	for (uint32_t i = 0; i < BLOCKS * FW_BLOCK_BUCKETS; i++)
-		for (uint32_t way = 0; way < ways; way++) {
-			const uint32_t source = random_below(seed, 8), destination = random_below(seed, 8);
-			if (ways == 8) {
-				lines[16 * i + way] = source << 16 | destination;
-			} else {
-				lines[16 * i + 2 * way] = destination;
-				lines[16 * i + 2 * way + 1] = source;
-			}
-			lines[16 * i + 8 + way] = random_row(s, seed, decide);
+	for (uint32_t source = 0; source < 8; source++)
+		for (uint32_t destination = 0; destination < 8; destination++) {
+			const uint32_t mixed = source * FW_PAIR_MIX;
+			const uint32_t hash = (mixed + destination) * FW_PAIR_SPREAD;
+			const uint32_t multiplier = multipliers[(uint64_t)hash * BLOCKS >> 32];
+			uint32_t *slot = slots + width * ((uint64_t)(hash * multiplier + mixed) * SLOTS >> 32);
+			slot[0] = width == 2 ? source << 16 | destination : source;
+			if (width == 4)
+				slot[1] = destination;
+			slot[width / 2] = random_row(s, seed, decide);
 		}
-	return sample_put(s, lines, sizeof lines);
+	return sample_put(s, slots, SLOTS * width * sizeof *slots);
 }
 
 /* Up to four groups, with rows of any kind, after the axes of both addresses and the scalar ones. */
@@ -580,6 +572,7 @@ static void put_parted(struct sample *s, uint64_t *seed, struct fw_axis *axes, c
 	uint32_t others[64 * WORDS];
 	uint32_t long_rows[LONG_ROWS * MOST_CLASSES], rows[MOST_CLASSES * MOST_CLASSES];
 	struct fw_group groups[FW_GROUP_COUNT];
+	uint32_t multipliers[BLOCKS];
 	const uint32_t first = axes[2].classes;
 	const uint32_t from = axes[0].classes < PARTS ? axes[0].classes : PARTS;
 	const uint32_t to = axes[1].classes < PARTS ? axes[1].classes : PARTS;
@@ -633,10 +626,13 @@ static void put_parted(struct sample *s, uint64_t *seed, struct fw_axis *axes, c
 			groups[g].destination_stride = 1;
 			groups[g].rows_at = sample_put(s, rows, pairs * sizeof *rows);
 		} else {
-			groups[g].bucket_ways = random_below(seed, 2) ? 8 : 4;
+			for (uint32_t i = 0; i < BLOCKS; i++)
+				multipliers[i] = (uint32_t)next_random(seed);
+			groups[g].slot_width = random_below(seed, 2) ? 2 : 4;
+			groups[g].slot_count = SLOTS;
 			groups[g].block_count = BLOCKS;
-			groups[g].multipliers_at = put_u32(s, seed, BLOCKS, UINT32_MAX);
-			groups[g].buckets_at = put_buckets(s, seed, groups[g].bucket_ways, decide);
+			groups[g].multipliers_at = sample_put(s, multipliers, sizeof multipliers);
+			groups[g].slots_at = put_slots(s, seed, groups[g].slot_width, multipliers, decide);
 		}
 	}
 	p.groups_at = sample_put(s, groups, p.group_count * sizeof *groups);

@@ -10,16 +10,12 @@ import { record } from "./record.ts";
 export const ONE = 0x40000000;
 /** The last candidate of a row. */
 export const LAST = 0x80000000;
-/** A part's bit: the class is in no bucket of group `pair`. */
+/** A part's bit: the class is in no pair of group `pair`. */
 export const LONE = 0x80000000;
-/** A way of a bucket without a pair. */
-export const NO_PAIR = 0xffffffff;
 /** Golden ratio times 2^32, odd (Knuth, The Art of Computer Programming, 6.4). */
 export const PAIR_MIX = 0x9e3779b1;
 /** Odd, of MurmurHash3's last steps (Appleby): so that neighbours are far apart. */
 export const PAIR_SPREAD = 0xc2b2ae35;
-/** Buckets of a block. */
-export const BLOCK_BUCKETS = 16;
 
 export const BACK = {
   row: record("A sparse row: a bit a block of 4096, and the blocks in order.", {
@@ -36,7 +32,7 @@ export const BACK = {
     sources_at: [
       "u32",
       "source_width u32 for each class of the source axis: rows, if its group has them there; last " +
-      "the part, and LONE if the class is in no bucket of pairs",
+      "the part, and LONE if the class is in no slot of pairs",
     ],
     destinations_at: ["u32", "the same of the destination axis"],
     source_width: ["u32", "at least 1"],
@@ -72,15 +68,16 @@ export const BACK = {
     {
       kind: ["u32", "enum fw_group: a narrow side's number is its class, else its part"],
       source_stride: ["u32", "if there is a row for each pair: u32 from one source to the next"],
-      destination_stride: ["u32", "the same for destinations; 0 if rows are in buckets"],
+      destination_stride: ["u32", "the same for destinations; 0 if pairs are hashed"],
       rows_at: ["u32", "stride: u32 rows, maybe among those of a side's classes"],
-      buckets_at: ["u32", "else: cache lines of bucket_ways keys and as many u32 rows, 16 a block"],
-      block_count: ["u32", "at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD"],
-      bucket_ways: ["u32", "8 keys: source << 16 | destination; or 4: u32 destination, source"],
-      multipliers_at: [
+      slots_at: ["u32", "else: slot_width u32 for each slot, 0 where there is no pair"],
+      slot_count: [
         "u32",
-        "u32 of each block = hash * block_count >> 32; its bucket = hash * multiplier >> 28",
+        "at least 1; slot = (hash * multiplier + source * PAIR_MIX) * slot_count >> 32",
       ],
+      slot_width: ["u32", "2: source << 16 | destination, row; or 4: source, destination, row, 0"],
+      multipliers_at: ["u32", "u32 for each block = hash * block_count >> 32"],
+      block_count: ["u32", "at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD"],
     },
   ),
 } as const;
