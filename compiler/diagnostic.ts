@@ -29,7 +29,7 @@ export const CODES = {
   FW025: { severity: "error", title: "hook chain without a default" },
   FW026: { severity: "error", title: "default on a subroutine" },
   FW027: { severity: "error", title: "no hook chain" },
-  FW029: { severity: "error", title: "blocks nested too deep" },
+  FW029: { severity: "error", title: "nested too deep" },
   FW030: { severity: "error", title: "unknown option" },
   FW031: { severity: "error", title: "option value out of range" },
   FW101: { severity: "warning", title: "shadowed rule" },

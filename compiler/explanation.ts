@@ -50,8 +50,8 @@ half of all files. Say \`default drop\` or \`default accept\`.`,
 rule without clauses if it shall decide everything.`,
   FW027: `A file without input, forward or output filters nothing. If it is there to be included,
 lint the file that includes it.`,
-  FW029: `No rule is read by a person at that depth. Move the inner rules to a subroutine, and jump
-to it.`,
+  FW029: `No rule is read by a person at that depth of blocks, jumps or names. Move the inner rules
+of blocks to a subroutine, and jump to it.`,
   FW030: `Options are settings of the engine, and a misspelt one that is ignored would be a setting
 that is not made.`,
   FW031: `An option has one value of its own kind. Options are settings of the engine; those of the

@@ -188,6 +188,9 @@ export function fixed(
   return [...files].map(([name, { text, edits }]) => ({ name, text: edited(text, edits) }));
 }
 
+/** What may be left of a line when a rule is taken out of it. */
+const REST = /[ \t]*(#.*)?(\r?\n|$)/y;
+
 function edited(text: string, edits: readonly Edit[]): string {
   const order = edits.toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
   let result = "", at = 0, last: Edit | undefined;
@@ -199,15 +202,24 @@ function edited(text: string, edits: readonly Edit[]): string {
     result += text.slice(at, span.start) + put;
     at = span.end;
     if (put === "") at += /^[ \t]*;/.exec(text.slice(at, at + 200))?.[0].length ?? 0;
-    // A line that held nothing else goes too.
-    const rest = /^[ \t]*(\r?\n|$)/.exec(text.slice(at, at + 200))?.[0];
+    // A line that held nothing else goes too, with the comment behind it and what documents it.
+    REST.lastIndex = at;
+    const rest = REST.exec(text)?.[0];
     const line = result.slice(result.lastIndexOf("\n") + 1);
     if (put === "" && rest !== undefined && line.trim() === "") {
       result = result.slice(0, result.length - line.length);
       at += rest.length;
+      if (text[span.start] !== "#") result = withoutDocs(result);
     }
   }
   return result + text.slice(at);
+}
+
+/** A text without the `##` comments that it ends with: they belong to what follows. */
+function withoutDocs(text: string): string {
+  const start = text.lastIndexOf("\n", text.length - 2) + 1;
+  const last = text.slice(start);
+  return /^[ \t]*##.*\n$/.test(last) ? withoutDocs(text.slice(0, start)) : text;
 }
 
 /**

@@ -21,6 +21,9 @@ import { readVerdict } from "./verdict.ts";
 const MAX_REGIONS = 4096;
 const MAX_RULES = 1 << 20;
 
+/** Jumps that may lead from one to the next. */
+const MAX_JUMPS = 256;
+
 /** Fields that no packet of a hook has. */
 const ABSENT: Readonly<Record<Hook, readonly Field[]>> = {
   input: ["out", "uid", "gid"],
@@ -223,6 +226,15 @@ class Walk {
           [...path.slice(path.indexOf(name)), name].join(" → ")
         }`,
         span: rule.verb.span,
+      }));
+      return;
+    }
+    if (path.length > MAX_JUMPS) {
+      this.chains.reportOnce(rule, () => ({
+        code: "FW029",
+        message: `jumps lead on more than ${MAX_JUMPS} deep`,
+        span: rule.verb.span,
+        help: "put the rules that it leads to here",
       }));
       return;
     }

@@ -26,6 +26,9 @@ const SET_TYPES: Readonly<Record<string, ValueType>> = {
 /** A product of sets of values, one a place of the tuple. */
 type Row = readonly IntervalSet[];
 
+/** Names that may stand one for the next. */
+const MAX_NAMES = 64;
+
 /** Members that a run-time set has room for unless it says, and at most. */
 const DEFAULT_SIZE = 65536;
 const MAX_SIZE = 1 << 20;
@@ -338,6 +341,15 @@ export class Operands {
         code: "FW022",
         message: `\`${value.text}\` is defined by itself`,
         span: value.span,
+      });
+      return undefined;
+    }
+    if (this.#open.length === MAX_NAMES) {
+      this.#report({
+        code: "FW029",
+        message: `names stand for names more than ${MAX_NAMES} deep`,
+        span: value.span,
+        help: "write what it stands for",
       });
       return undefined;
     }

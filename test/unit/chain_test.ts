@@ -18,6 +18,16 @@ Deno.test("a circle of jumps is an error, told once", () => {
   assertEquals(found(text), ["5 FW023"]);
 });
 
+Deno.test("jumps and names that lead on too deep are an error, not an overflow", () => {
+  const numbers = Array.from({ length: 5000 }, (_, i) => i);
+  const chains = numbers.map((i) => `chain c${i} { jump c${i + 1} }`).join("\n");
+  const jumps = `${chains}\nchain c5000 { accept }\nchain input default drop { jump c0 }`;
+  assertEquals(found(jumps), ["256 FW029"]);
+  const names = numbers.map((i) => `define n${i + 1} = $n${i}`).join("\n");
+  const text = `${names}\ndefine n0 = 80\nchain input default drop { accept tcp dport $n5000 }`;
+  assertEquals(found(text), ["4937 FW029"]);
+});
+
 Deno.test("a subroutine takes no default", () => {
   assertEquals(found("chain input default drop { }\nchain lan default drop { }"), ["2 FW026"]);
 });

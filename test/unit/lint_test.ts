@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ajv } from "ajv";
 import { fullFormats as formats } from "ajv-formats/dist/formats.js";
 import { render } from "../../cli/render.ts";
@@ -166,6 +166,41 @@ Deno.test("a SARIF fingerprint survives lines added above", () => {
   const print = (text: string) =>
     JSON.parse(sarif(findings(text), "1")).runs[0].results[0].partialFingerprints["rule/v1"];
   assertEquals(print(text), print(`# a new line\n\n${text}`));
+});
+
+Deno.test("what a fix takes out goes with its comment, what documents it, and its line", () => {
+  const text = `fw 1
+# The web.
+## Not used.
+## Not at all.
+define unused = 80 # at all
+define web = 443
+
+chain input default drop {
+  accept in on lo # loopback
+  ## Again.
+  accept in on lo # once more
+  accept tcp dport $web
+}
+`;
+  assertEquals(
+    mended("docs.fw", text),
+    `fw 1
+# The web.
+define web = 443
+
+chain input default drop {
+  accept in on lo # loopback
+  accept tcp dport $web
+}
+`,
+  );
+  const held = "chain input default drop {\n  accept tcp dport 22 accept tcp dport 22 # both\n}\n";
+  assertStringIncludes(mended("held.fw", held), "  accept tcp dport 22  # both\n");
+  const long = `chain input default drop {\n  accept udp\n  accept udp #${
+    " long".repeat(900)
+  }\n}\n`;
+  assertEquals(mended("long.fw", long), "chain input default drop {\n  accept udp\n}\n");
 });
 
 Deno.test("every code has an explanation beyond its title", () => {
