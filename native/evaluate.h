@@ -371,8 +371,12 @@ static void find_classes(const struct fw_tables *t, const struct fw_key *keys, u
 static void find_scalar(const struct fw_tables *t, uint32_t axis, const struct fw_key *keys, uint32_t n,
 			uint32_t *classes)
 {
-	for (uint32_t from = 0; from < n; from += FW_GROUP)
-		find_scalars(&t->axes[axis], keys + from, smaller(n - from, FW_GROUP), classes + from);
+	struct group group;
+
+	for (uint32_t from = 0; from < n; from += FW_GROUP) {
+		find_group(keys + from, smaller(n - from, FW_GROUP), &group);
+		find_scalars(&t->axes[axis], &group, classes + from);
+	}
 }
 
 static void classify_part(const struct fw_tables *t, const struct fw_classes *in, uint32_t n,

@@ -20,10 +20,16 @@ INLINE uint32_t smaller(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* The addresses of a group, IPv4 and IPv6 apart. */
+/* The packets of a group that are of one family. */
 struct family {
 	uint32_t count;
-	uint8_t lane[FW_GROUP];
+	uint8_t lane[FW_GROUP]; /* if there are others */
+};
+
+struct group {
+	const struct fw_key *keys;
+	uint32_t count;
+	struct family v4, v6;
 };
 
 INLINE const struct fw_address *address(const struct fw_classifier *axis, const struct fw_key *key)
@@ -32,38 +38,37 @@ INLINE const struct fw_address *address(const struct fw_classifier *axis, const 
 }
 
 /* Packets of both families, some of each: each family searched as a row of its own. */
-INLINE void find_mixed(const struct fw_classifier *axis, const struct fw_key *keys,
-		       const struct family *v4, const struct family *v6, uint32_t *classes)
+INLINE void find_mixed(const struct fw_classifier *axis, const struct group *g, uint32_t *classes)
 {
+	const struct family *v4 = &g->v4, *v6 = &g->v6;
 	struct fw_address wide[FW_GROUP];
 	lanes narrow, found;
 
 	for (uint32_t j = 0; j < v4->count; j++)
-		narrow[j] = (uint32_t)address(axis, &keys[v4->lane[j]])->lo;
+		narrow[j] = (uint32_t)address(axis, &g->keys[v4->lane[j]])->lo;
 	search_numbers(axis->v4, narrow, v4->count, found);
 	for (uint32_t j = 0; j < v4->count; j++)
 		classes[v4->lane[j]] = found[j];
 	uint32_t six = 0;
 	do
-		wide[six] = *address(axis, &keys[v6->lane[six]]);
+		wide[six] = *address(axis, &g->keys[v6->lane[six]]);
 	while (++six < v6->count);
 	search_wide(axis->v6, wide, v6->count, found);
 	for (uint32_t j = 0; j < v6->count; j++)
 		classes[v6->lane[j]] = found[j];
 }
 
-OUTLINE void find_addresses(const struct fw_classifier *axis, const struct fw_key *keys,
-			   const struct family *v4, const struct family *v6, uint32_t n,
-			   uint32_t *classes)
+OUTLINE void find_addresses(const struct fw_classifier *axis, const struct group *g, uint32_t *classes)
 {
-	const struct fw_address *first = address(axis, keys);
+	const struct fw_address *first = address(axis, g->keys);
+	const size_t stride = sizeof *g->keys;
 
-	if (v6->count == 0)
-		search_tree(axis->v4, false, &first->lo, NULL, sizeof *keys, n, classes);
-	else if (v4->count == 0)
-		search_halves(axis->v6, &first->hi, &first->lo, sizeof *keys, n, classes);
+	if (g->v6.count == 0)
+		search_tree(axis->v4, false, &first->lo, NULL, stride, g->count, classes);
+	else if (g->v4.count == 0)
+		search_halves(axis->v6, &first->hi, &first->lo, stride, g->count, classes);
 	else
-		find_mixed(axis, keys, v4, v6, classes);
+		find_mixed(axis, g, classes);
 }
 
 /* Adds the classes of `count` fields, each with a table entry a value, times their strides. */
@@ -72,13 +77,6 @@ INLINE void add_direct(const struct fw_lookup *steps, uint32_t count, const stru
 {
 	const uint16_t *tables[4];
 	uint32_t fields[4], strides[4];
-
-#ifdef __AVX512VL__
-	if (n >= FEW) {
-		add_tables(steps, count, false, keys, n, index);
-		return;
-	}
-#endif
 
 	for (uint32_t s = 0; s < count; s++) {
 		tables[s] = steps[s].table;
@@ -99,13 +97,6 @@ INLINE void add_paged(const struct fw_lookup *steps, uint32_t count, const struc
 	const uint16_t *tables[2], *pages[2];
 	uint32_t fields[2], strides[2];
 
-#ifdef __AVX512VL__
-	if (n >= FEW) {
-		add_tables(steps, count, true, keys, n, index);
-		return;
-	}
-#endif
-
 	for (uint32_t s = 0; s < count; s++) {
 		tables[s] = steps[s].table;
 		pages[s] = steps[s].pages;
@@ -125,24 +116,17 @@ INLINE void add_paged(const struct fw_lookup *steps, uint32_t count, const struc
 static void add_search(const struct fw_lookup *step, const struct fw_key *keys, uint32_t n,
 		       uint32_t *index)
 {
-	struct fw_address wide[FW_GROUP];
-	lanes narrow, classes;
+	lanes values = { 0 }, classes;
 
-	for (uint32_t i = 0; i < n; i++) {
-		narrow[i] = keys[i].scalar[step->field];
-		wide[i] = (struct fw_address){ .hi = 0, .lo = narrow[i] };
-	}
-	if (step->search->kind == FW_TREE_WIDE)
-		search_wide(step->search, wide, n, classes);
-	else
-		search_numbers(step->search, narrow, n, classes);
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = keys[i].scalar[step->field];
+	search_scalars(step->search, values, n, classes);
 	for (uint32_t i = 0; i < n; i++)
 		index[i] += step->stride * classes[i];
 }
 
-/* The fields' classes, times their strides, added up: the number of each kind as a constant. */
-INLINE void add_steps(const struct fw_product *product, const struct fw_key *keys, uint32_t n,
-		      uint32_t *index)
+/* The classes of fields with tables: the number of each kind as a constant. */
+INLINE void add_each(const struct fw_product *product, const struct fw_key *keys, uint32_t n, uint32_t *index)
 {
 	const struct fw_lookup *step = product->steps;
 	uint32_t left = product->counts[FW_STEP_DIRECT];
@@ -169,30 +153,48 @@ INLINE void add_steps(const struct fw_product *product, const struct fw_key *key
 	for (left = product->counts[FW_STEP_PAGED]; left > 1; left -= 2, step += 2)
 		add_paged(step, 2, keys, n, index);
 	if (left > 0)
-		add_paged(step++, 1, keys, n, index);
-	for (left = product->counts[FW_STEP_SEARCH]; left > 0; left--)
+		add_paged(step, 1, keys, n, index);
+}
+
+/* The fields' classes, times their strides, added up. */
+INLINE void add_steps(const struct fw_product *product, const struct fw_key *keys, uint32_t n,
+		      uint32_t *index)
+{
+	const uint32_t tables = product->counts[FW_STEP_DIRECT] + product->counts[FW_STEP_PAGED];
+	const struct fw_lookup *step = &product->steps[tables];
+
+#ifdef __AVX512VL__
+	if (n > 2 * WIDTH)
+		add_tables(product->steps, tables, keys, n, VECTORS, index);
+	else if (n > WIDTH)
+		add_tables(product->steps, tables, keys, n, 2, index);
+	else if (n >= FEW)
+		add_tables(product->steps, tables, keys, n, 1, index);
+	else
+#endif
+		add_each(product, keys, n, index);
+	for (uint32_t left = product->counts[FW_STEP_SEARCH]; left > 0; left--)
 		add_search(step++, keys, n, index);
-	for (left = product->counts[FW_STEP_IDENTITY]; left > 0; left--, step++)
+	for (uint32_t left = product->counts[FW_STEP_IDENTITY]; left > 0; left--, step++)
 		for (uint32_t i = 0; i < n; i++)
 			index[i] += step->stride * keys[i].scalar[step->field];
 }
 
-INLINE void find_scalars(const struct fw_classifier *axis, const struct fw_key *keys, uint32_t n,
-			 uint32_t *classes)
+INLINE void find_scalars(const struct fw_classifier *axis, const struct group *g, uint32_t *classes)
 {
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < g->count; i++)
 		classes[i] = 0;
 	for (uint32_t p = 0; p < axis->product_count; p++) {
 		const struct fw_product *product = &axis->products[p];
 		const uint16_t *table = product->classes;
-		add_steps(product, keys, n, classes);
+		add_steps(product, g->keys, g->count, classes);
 #ifdef __AVX512VL__
-		if (n >= FEW) {
-			look_up(table, n, classes);
+		if (g->count >= FEW) {
+			look_up(table, g->count, classes);
 			continue;
 		}
 #endif
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < g->count; i++)
 			classes[i] = table[classes[i]];
 	}
 }
@@ -225,39 +227,51 @@ INLINE void prefetch_class(const struct fw_tables *t, const struct fw_classifier
 	}
 }
 
-/* Which packets are of which family. */
-INLINE void split_families(const struct fw_key *keys, uint32_t n, struct family *v4, struct family *v6)
+INLINE uint32_t count_six(const struct group *g)
 {
-	v4->count = v6->count = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		v6->count += keys[i].scalar[FW_FIELD_FAMILY] & 1;
+	uint32_t six = 0;
+
+#ifdef __AVX512VL__
+	if (g->count >= FEW)
+		return count_odd(g->keys, FW_FIELD_FAMILY, g->count);
+#endif
+	for (uint32_t i = 0; i < g->count; i++) {
+		six += g->keys[i].scalar[FW_FIELD_FAMILY] & 1;
 		/* Numbers that lie so far apart are not to be gathered into vectors. */
-		__asm__("" : "+r"(v6->count));
+		__asm__("" : "+r"(six));
 	}
-	v4->count = n - v6->count;
-	if (v4->count == 0 || v6->count == 0)
+	return six;
+}
+
+INLINE void find_group(const struct fw_key *keys, uint32_t n, struct group *g)
+{
+	g->keys = keys;
+	g->count = n;
+	g->v6.count = count_six(g);
+	g->v4.count = n - g->v6.count;
+	if (g->v4.count == 0 || g->v6.count == 0)
 		return;
-	v4->count = v6->count = 0;
+	g->v4.count = g->v6.count = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		const uint32_t six = keys[i].scalar[FW_FIELD_FAMILY] & 1;
-		v4->lane[v4->count] = (uint8_t)i;
-		v6->lane[v6->count] = (uint8_t)i;
-		v4->count += 1 - six;
-		v6->count += six;
+		g->v4.lane[g->v4.count] = (uint8_t)i;
+		g->v6.lane[g->v6.count] = (uint8_t)i;
+		g->v4.count += 1 - six;
+		g->v6.count += six;
 	}
 }
 
 OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
 {
-	struct family v4, v6;
+	struct group group;
 
-	split_families(keys, n, &v4, &v6);
+	find_group(keys, n, &group);
 	for (uint32_t a = 0; a < t->axis_count; a++) {
 		const struct fw_classifier *axis = &t->axes[a];
 		if (axis->kind == FW_AXIS_SCALAR)
-			find_scalars(axis, keys, n, classes[a]);
+			find_scalars(axis, &group, classes[a]);
 		else
-			find_addresses(axis, keys, &v4, &v6, n, classes[a]);
+			find_addresses(axis, &group, classes[a]);
 		prefetch_class(t, axis, classes[a], n);
 	}
 }

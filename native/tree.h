@@ -11,7 +11,7 @@
 #include "search.h"
 
 /* Numbers that lie `stride` bytes apart: in a row, or one in each of the packets' keys. */
-INLINE uint32_t number_32(const void *numbers, size_t stride, uint32_t i)
+INLINE uint32_t number_32(const void *numbers, size_t stride, size_t i)
 {
 	uint32_t number;
 
@@ -19,7 +19,7 @@ INLINE uint32_t number_32(const void *numbers, size_t stride, uint32_t i)
 	return number;
 }
 
-INLINE uint64_t number_64(const void *numbers, size_t stride, uint32_t i)
+INLINE uint64_t number_64(const void *numbers, size_t stride, size_t i)
 {
 	uint64_t number;
 
@@ -37,152 +37,197 @@ INLINE int64_t wide_key(uint64_t number)
 	return (int64_t)(number ^ UINT64_C(1) << 63);
 }
 
-/* What a group seeks, as nodes compare it: 2^31 or 2^63 less than it is. */
-union sought {
-	int32_t narrow[FW_GROUP];
-	int64_t wide[FW_GROUP];
+/*
+ * What a group seeks: numbers, or upper halves, that lie so far apart, and for each the place of the
+ * node that it has come to. Keys are as nodes compare them: 2^31 or 2^63 less than the numbers.
+ */
+struct sought {
+	const void *numbers;
+	size_t stride;
+	bool keys;
+	const uint32_t *places; /* NULL: of the root */
+	const void *lows; /* wide: the lower halves */
+	size_t low_stride;
 };
+
+INLINE int32_t key_32(const struct sought *k, size_t i)
+{
+	const uint32_t number = number_32(k->numbers, k->stride, i);
+
+	return k->keys ? (int32_t)number : narrow_key(number);
+}
+
+INLINE int64_t key_64(const struct sought *k, size_t i)
+{
+	const uint64_t number = number_64(k->numbers, k->stride, i);
+
+	return k->keys ? (int64_t)number : wide_key(number);
+}
 
 /*
  * A level of the i-th search: from the place of a node to that of the next. A place is the number of
  * a node, or after the last level of a value, times 4 in a narrow tree and 8 in a wide one: the sizes
  * of keys, by which a processor multiplies as it loads.
  */
-INLINE uint64_t next_place(const void *level, bool wide, uint64_t place, const union sought *keys, uint32_t i)
+INLINE uint64_t next_place(const void *level, bool wide, uint64_t place, const struct sought *k, size_t i)
 {
 	const uint64_t first = place * FW_WAYS;
 
-	return wide ? first + UINT64_C(8) * fw_answer_64((const int64_t *)level + place, keys->wide[i])
-		    : first + UINT64_C(4) * fw_answer_32((const int32_t *)level + 2 * place, keys->narrow[i]);
+	return wide ? first + UINT64_C(8) * fw_answer_64((const int64_t *)level + place, key_64(k, i))
+		    : first + UINT64_C(4) * fw_answer_32((const int32_t *)level + 2 * place, key_32(k, i));
 }
 
-/* What the place that the last level led to, and a wide number's lower half, stand for. */
-INLINE uint32_t value_at(const struct fw_search *s, bool wide, uint64_t place, const void *lo, size_t stride,
-			 uint32_t i)
+/* What the i-th search found: the last level led to a place, and of a leaf the lower half decides. */
+INLINE uint32_t value_at(const struct fw_search *s, bool wide, uint64_t place, const struct sought *k,
+			 size_t i)
 {
 	static_assert(offsetof(struct fw_leaf, other) == offsetof(struct fw_leaf, own) + 4, "in a row");
 	if (!wide)
-		return number_32(s->values, 1, (uint32_t)place);
+		return number_32(s->values, 1, place);
 	const struct fw_leaf *leaf = &s->leaves[place / 8];
 	const char *values = (const char *)leaf + offsetof(struct fw_leaf, own);
 	/* A branch would go either way as often. */
-	return number_32(values, 4, leaf->lo != number_64(lo, stride, i));
+	return number_32(values, 4, leaf->lo != number_64(k->lows, k->low_stride, i));
 }
+
+/* One after the other. */
+INLINE void search_each(const struct fw_search *s, bool wide, const struct sought *k,
+			uint32_t n, uint32_t *values)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t at = 0;
+		for (uint32_t l = 0; l < s->levels; l++)
+			at = next_place(s->level[l], wide, at, k, i);
+		values[i] = value_at(s, wide, at, k, i);
+	}
+}
+
+#ifdef __AVX2__
 
 /*
  * So many searches are written side by side, as the steps of one wait for each other: few, so that
- * all they know stays in registers, and more if there is more to do at each node. A tree of more than
- * NEAR_LEVELS is larger than the caches near a core: its nodes come from so far that the whole group
- * takes each step together. (Plain C has so much to do at each node that it goes number by number.)
+ * all they know stays in registers, and more if there is more to do at each node. A tree of more
+ * levels than these, narrow or wide, is larger than the caches near a core: its nodes come from so far
+ * that the whole group takes each step together.
  */
-#if defined __AVX512VL__
-enum { ABREAST = 2, NEAR_LEVELS = 2 };
-#elif defined __AVX2__
-enum { ABREAST = 8, NEAR_LEVELS = 4 };
+#ifdef __AVX512VL__
+enum { ABREAST = 4, NEAR_NARROW = 3, NEAR_WIDE = 2 };
 #else
-enum { ABREAST = 1, NEAR_LEVELS = FW_MAX_LEVELS };
+enum { ABREAST = 8, NEAR_NARROW = 4, NEAR_WIDE = 4 };
 #endif
 
 INLINE void search_abreast(const struct fw_search *s, bool wide, const void *const *level, uint32_t levels,
-			   const union sought *keys, const uint32_t *places, const void *lo, size_t stride,
-			   uint32_t i, uint32_t abreast, uint32_t *values)
+			   const struct sought *k, size_t i, uint32_t abreast,
+			   uint32_t *values)
 {
 	uint64_t at[ABREAST];
 
 #pragma GCC unroll 8
 	for (uint32_t j = 0; j < abreast; j++)
-		at[j] = places[i + j];
+		at[j] = k->places ? k->places[i + j] : 0;
 #pragma GCC unroll 8
 	for (uint32_t l = 0; l < levels; l++)
 #pragma GCC unroll 8
 		for (uint32_t j = 0; j < abreast; j++)
-			at[j] = next_place(level[l], wide, at[j], keys, i + j);
+			at[j] = next_place(level[l], wide, at[j], k, i + j);
 #pragma GCC unroll 8
 	for (uint32_t j = 0; j < abreast; j++)
-		values[i + j] = value_at(s, wide, at[j], lo, stride, i + j);
+		values[i + j] = value_at(s, wide, at[j], k, i + j);
 }
 
-/* The last levels, from the places that are known; how many they are is a constant. */
-INLINE void search_levels(const struct fw_search *s, bool wide, uint32_t levels, const union sought *keys,
-			  uint32_t *places, const void *lo, size_t stride, uint32_t n, uint32_t *values)
+INLINE void search_together(const struct fw_search *s, bool wide, const void *const *level, uint32_t levels,
+			    const struct sought *k, uint32_t n, uint32_t *values)
+{
+	lanes at;
+
+	for (size_t i = 0; i < n; i++)
+		at[i] = (uint32_t)next_place(level[0], wide, k->places ? k->places[i] : 0, k, i);
+	for (uint32_t l = 1; l < levels; l++)
+		for (size_t i = 0; i < n; i++)
+			at[i] = (uint32_t)next_place(level[l], wide, at[i], k, i);
+	for (size_t i = 0; i < n; i++)
+		values[i] = value_at(s, wide, at[i], k, i);
+}
+
+/* The last levels; how many they are is a constant. */
+INLINE void search_levels(const struct fw_search *s, bool wide, uint32_t levels, const struct sought *k,
+			  uint32_t n, uint32_t *values)
 {
 	const struct fw_search local = *s;
 	const void *level[FW_MAX_LEVELS];
-	uint32_t i = 0;
+	size_t i = 0;
 
 	for (uint32_t l = 0; l < levels; l++)
 		level[l] = s->level[s->levels - levels + l];
-	if (levels > NEAR_LEVELS) {
-		for (uint32_t l = 0; l < levels; l++)
-			for (uint32_t j = 0; j < n; j++)
-				places[j] = (uint32_t)next_place(level[l], wide, places[j], keys, j);
-		for (uint32_t j = 0; j < n; j++)
-			values[j] = value_at(&local, wide, places[j], lo, stride, j);
+	if (levels > (wide ? NEAR_WIDE : NEAR_NARROW)) {
+		search_together(&local, wide, level, levels, k, n, values);
 		return;
 	}
 	for (; i + ABREAST <= n; i += ABREAST)
-		search_abreast(&local, wide, level, levels, keys, places, lo, stride, i, ABREAST, values);
+		search_abreast(&local, wide, level, levels, k, i, ABREAST, values);
 	for (; i < n; i++)
-		search_abreast(&local, wide, level, levels, keys, places, lo, stride, i, 1, values);
+		search_abreast(&local, wide, level, levels, k, i, 1, values);
+}
+
+static_assert(FW_MAX_LEVELS == 8, "those of search_below()");
+
+/* What numbers lead to from where they are, so many levels below the root. */
+INLINE void search_below(const struct fw_search *s, bool wide, uint32_t known, const struct sought *k,
+			 uint32_t n, uint32_t *values)
+{
+	switch (s->levels - known) {
+	case 1:
+		search_levels(s, wide, 1, k, n, values);
+		break;
+	case 2:
+		search_levels(s, wide, 2, k, n, values);
+		break;
+	case 3:
+		search_levels(s, wide, 3, k, n, values);
+		break;
+	case 4:
+		search_levels(s, wide, 4, k, n, values);
+		break;
+	case 5:
+		search_levels(s, wide, 5, k, n, values);
+		break;
+	case 6:
+		search_levels(s, wide, 6, k, n, values);
+		break;
+	case 7:
+		search_levels(s, wide, 7, k, n, values);
+		break;
+	default:
+		search_levels(s, wide, 8, k, n, values);
+		break;
+	}
 }
 
 #ifdef __AVX512VL__
 #include "tree_avx512.h"
 #endif
 
-INLINE void search_root(bool wide, const void *numbers, size_t stride, uint32_t n, union sought *keys,
-			uint32_t *places)
-{
-	for (uint32_t i = 0; i < n; i++)
-		places[i] = 0;
-	for (uint32_t i = 0; wide && i < n; i++)
-		keys->wide[i] = wide_key(number_64(numbers, stride, i));
-	for (uint32_t i = 0; !wide && i < n; i++)
-		keys->narrow[i] = narrow_key(number_32(numbers, stride, i));
-}
+#endif
 
-static_assert(FW_MAX_LEVELS == 8, "those of search_tree()");
-
-/* What each number leads to; of a wide tree the upper halves do, and for leaves the lower ones. */
+/*
+ * What each number leads to: of a wide tree, its upper half, and for leaves its lower one. (Plain C has
+ * so much to do at each node that it goes number by number.)
+ */
 INLINE void search_tree(const struct fw_search *s, bool wide, const void *numbers, const void *lo,
 			size_t stride, uint32_t n, uint32_t *values)
 {
-	union sought keys;
-	lanes places;
-	uint32_t known = 0;
+	const struct sought sought = { numbers, stride, false, NULL, lo, stride };
 
-#ifdef __AVX512VL__
+#if defined __AVX512VL__
 	if (n >= FEW)
-		known = search_top(s, wide, numbers, stride, n, &keys, places);
+		search_from_top(s, wide, &sought, n, values);
+	else
+#elif defined __AVX2__
+	if (n >= FEW)
+		search_below(s, wide, 0, &sought, n, values);
 	else
 #endif
-		search_root(wide, numbers, stride, n, &keys, places);
-	switch (s->levels - known) {
-	case 1:
-		search_levels(s, wide, 1, &keys, places, lo, stride, n, values);
-		break;
-	case 2:
-		search_levels(s, wide, 2, &keys, places, lo, stride, n, values);
-		break;
-	case 3:
-		search_levels(s, wide, 3, &keys, places, lo, stride, n, values);
-		break;
-	case 4:
-		search_levels(s, wide, 4, &keys, places, lo, stride, n, values);
-		break;
-	case 5:
-		search_levels(s, wide, 5, &keys, places, lo, stride, n, values);
-		break;
-	case 6:
-		search_levels(s, wide, 6, &keys, places, lo, stride, n, values);
-		break;
-	case 7:
-		search_levels(s, wide, 7, &keys, places, lo, stride, n, values);
-		break;
-	default:
-		search_levels(s, wide, 8, &keys, places, lo, stride, n, values);
-		break;
-	}
+		search_each(s, wide, &sought, n, values);
 }
 
 INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
@@ -236,6 +281,20 @@ OUTLINE void search_wide(const struct fw_search *s, const struct fw_address *num
 			 uint32_t *classes)
 {
 	search_halves(s, &numbers->hi, &numbers->lo, sizeof *numbers, n, classes);
+}
+
+/* The classes of scalars, by a tree of either width. */
+OUTLINE void search_scalars(const struct fw_search *s, const uint32_t *values, uint32_t n, uint32_t *classes)
+{
+	struct fw_address wide[FW_GROUP];
+
+	if (s->kind != FW_TREE_WIDE) {
+		search_numbers(s, values, n, classes);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		wide[i] = (struct fw_address){ .hi = 0, .lo = values[i] };
+	search_wide(s, wide, n, classes);
 }
 
 #endif

@@ -12,14 +12,14 @@
 
 static_assert(FW_TOP == 15, "four steps by halves");
 
-INLINE void search_top_32(const int32_t *separators, const void *numbers, size_t stride, uint32_t n,
+INLINE void search_top_32(const int32_t *separators, const struct sought *k, uint32_t n,
 			  int32_t *keys, uint32_t *places)
 {
 	const __m512i top = _mm512_loadu_si512(separators);
-	const __m512i apart = _mm512_mullo_epi32(lane_numbers(), all((uint32_t)stride / 4));
+	const __m512i apart = _mm512_mullo_epi32(lane_numbers(), all((uint32_t)k->stride / 4));
 
 	for (uint32_t i = 0; i < n; i += WIDTH) {
-		const void *first = (const char *)numbers + i * stride;
+		const void *first = (const char *)k->numbers + i * k->stride;
 		const __m512i key = _mm512_xor_si512(gather(first, apart, first_lanes(n - i)), all(UINT32_C(1) << 31));
 		__m512i below = _mm512_setzero_si512();
 		for (uint32_t half = 8; half > 0; half /= 2) {
@@ -32,15 +32,15 @@ INLINE void search_top_32(const int32_t *separators, const void *numbers, size_t
 	}
 }
 
-INLINE void search_top_64(const int64_t *separators, const void *numbers, size_t stride, uint32_t n,
+INLINE void search_top_64(const int64_t *separators, const struct sought *k, uint32_t n,
 			  int64_t *keys, uint32_t *places)
 {
 	const __m512i low = _mm512_loadu_si512(separators), high = _mm512_loadu_si512(separators + 8);
-	const __m256i apart = _mm512_castsi512_si256(_mm512_mullo_epi32(lane_numbers(), all((uint32_t)stride)));
+	const __m256i apart = _mm512_castsi512_si256(_mm512_mullo_epi32(lane_numbers(), all((uint32_t)k->stride)));
 	const __m512i zero = _mm512_setzero_si512();
 
 	for (uint32_t i = 0; i < n; i += 8) {
-		const void *first = (const char *)numbers + i * stride;
+		const void *first = (const char *)k->numbers + i * k->stride;
 		const __mmask8 in = (__mmask8)first_lanes(n - i);
 		const __m512i number = _mm512_mask_i32gather_epi64(zero, in, apart, first, 1);
 		const __m512i key = _mm512_xor_si512(number, _mm512_set1_epi64(INT64_MIN));
@@ -55,15 +55,25 @@ INLINE void search_top_64(const int64_t *separators, const void *numbers, size_t
 	}
 }
 
-/* The keys of a group and where the first levels lead each; how many levels they are. */
-INLINE uint32_t search_top(const struct fw_search *s, bool wide, const void *numbers, size_t stride,
-			   uint32_t n, union sought *keys, uint32_t *places)
+/* See search_tree(). */
+INLINE void search_from_top(const struct fw_search *s, bool wide, const struct sought *k, uint32_t n,
+			    uint32_t *values)
 {
-	if (wide)
-		search_top_64(s->top.wide, numbers, stride, n, keys->wide, places);
-	else
-		search_top_32(s->top.narrow, numbers, stride, n, keys->narrow, places);
-	return s->top_levels;
+	int64_t wide_keys[FW_GROUP];
+	int32_t keys[FW_GROUP];
+	lanes places;
+
+	if (wide) {
+		search_top_64(s->top.wide, k, n, wide_keys, places);
+		const struct sought below = {
+			wide_keys, sizeof *wide_keys, true, places, k->lows, k->low_stride,
+		};
+		search_below(s, true, s->top_levels, &below, n, values);
+	} else {
+		search_top_32(s->top.narrow, k, n, keys, places);
+		const struct sought below = { keys, sizeof *keys, true, places, NULL, 0 };
+		search_below(s, false, s->top_levels, &below, n, values);
+	}
 }
 
 #endif
