@@ -45,13 +45,13 @@ interface Trial {
 
 /**
  * `files` are those of the policy in force. `swapped` is told when another policy decides, with what is
- * left to be read of the one before.
+ * left to be read of the one before, and returns what it has complained of.
  */
 export function acceptChanges(
   args: Arguments,
   running: Running,
   files: readonly string[],
-  swapped: (past: Past) => void,
+  swapped: (past: Past) => readonly string[],
 ): Changes {
   let trial: Trial | undefined;
   const ending = new AbortController();
@@ -75,8 +75,10 @@ export function acceptChanges(
     return { file, files, policy, image: engine.image(), said: [] };
   };
 
-  const put = async (next: Candidate) => {
+  /** What the run has complained of. */
+  const put = async (next: Candidate): Promise<readonly string[]> => {
     const before = running.policy, after = next.policy;
+    let faults: readonly string[] = [];
     await running.service.change({
       image: next.image,
       carry: carry(before, after),
@@ -84,18 +86,19 @@ export function acceptChanges(
       asksMore: usesState(after) && !usesState(before),
     }, (past, pushed) => {
       running.changed(next.file, after, past.counters(), pushed);
-      swapped(past);
+      faults = swapped(past);
     });
     files = next.files;
     Deno.unrefTimer(setTimeout(collectGarbage, SETTLE_MS));
     console.error(`barrage: ${next.file} is in force (reload ${running.reloads})`);
+    return faults;
   };
 
   const reload = (request: Request) =>
     inTurn(async () => {
       const next = await ready(running.file, request);
-      await put(next);
-      return { file: next.file, said: next.said };
+      const faults = await put(next);
+      return { file: next.file, said: next.said, faults };
     });
 
   const apply = (request: Request) =>
@@ -109,7 +112,7 @@ export function acceptChanges(
       const next = await ready(file, request);
       const difference = differenceText(running.policy, next.policy);
       const before = patience && { ...inForce(), sets: setsOf(running) };
-      await put(next);
+      const faults = await put(next);
       if (patience && before) {
         const goBack = () =>
           inTurn(async () => {
@@ -125,7 +128,7 @@ export function acceptChanges(
         );
         trial = { file, timer };
       }
-      return { file, difference, said: next.said };
+      return { file, difference, said: next.said, faults };
     });
 
   const confirm = () => {

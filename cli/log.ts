@@ -12,35 +12,50 @@ import {
   pcapngHeader,
   pcapngPacket,
 } from "../runtime/mod.ts";
-import { UsageError, why } from "./report.ts";
+import { appendTo } from "./log_file.ts";
 
 /** A log that is being written. Stopping it writes the last lines, those of the past if there is one. */
 export interface RunLog {
+  /** What of it cannot be written now, a sentence each. */
+  readonly faults: readonly string[];
   stop(past?: Past): void;
 }
 
-/** Writes the log until stopped, to where the policy's options say; `heard` is told of each line. */
+/** Who is told of a log. */
+export interface LogListener {
+  /** Of each line. */
+  heard(line: string): void;
+  /** Of lines that could not be written. */
+  lost(lines: number): void;
+  /** In words, of what goes wrong. */
+  alarm(text: string): void;
+}
+
+/** Writes the log until stopped, to where the policy's options say. */
 export function startLog(
   policy: Policy,
   engine: Engine,
-  heard: (line: string) => void,
+  { heard, lost, alarm }: LogListener,
 ): RunLog {
   const { rules, options } = policy;
-  if (!rules.some(({ log }) => log)) return { stop() {} };
-  const file = options.log === "stderr" ? undefined : append(options.log);
+  if (!rules.some(({ log }) => log)) return { faults: [], stop() {} };
+  const file = options.log === "stderr" ? undefined : appendTo(options.log, alarm);
   const captures = rules.some(({ log }) => log?.pcap);
-  const capture = captures ? append(options.pcap, pcapngHeader()) : undefined;
+  const capture = captures ? appendTo(options.pcap, alarm, pcapngHeader()) : undefined;
   const log = followLog(engine, (lines) => {
     const texts = lines.map((line) => jsonLine(policy, line));
-    if (file) writeAll(file, new TextEncoder().encode(texts.map((text) => `${text}\n`).join("")));
-    else texts.forEach((text) => console.error(text)); // a record each, where telemetry collects them
+    if (!file) texts.forEach((text) => console.error(text)); // a record each, where telemetry collects them
+    else if (!file.write(new TextEncoder().encode(`${texts.join("\n")}\n`))) lost(texts.length);
     texts.forEach(heard);
     for (const { rule, bytes, length, timeNs } of lines) {
       if (!capture || !rules[rule]!.log!.pcap) continue;
-      writeAll(capture, pcapngPacket(bytes, length, timeNs, rules[rule]!.name));
+      capture.write(pcapngPacket(bytes, length, timeNs, rules[rule]!.name));
     }
   });
   return {
+    get faults() {
+      return [file?.fault ?? [], capture?.fault ?? []].flat();
+    },
     stop(last) {
       log.stop(last);
       file?.close();
@@ -78,18 +93,3 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
   58: "icmpv6",
   132: "sctp",
 };
-
-/** Opens a file to write behind what it holds; a new one begins with `header`. */
-function append(path: string, header?: Uint8Array): Deno.FsFile {
-  try {
-    const file = Deno.openSync(path, { append: true, create: true });
-    if (header && file.statSync().size === 0) writeAll(file, header);
-    return file;
-  } catch (error) {
-    throw new UsageError(`cannot write ${path}: ${why(error)}`);
-  }
-}
-
-function writeAll(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
-}

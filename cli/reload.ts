@@ -55,6 +55,6 @@ function ask({ options }: Arguments, action: string, more: Answer = {}): Promise
   });
 }
 
-function say({ said }: Answer): void {
-  for (const text of said as readonly string[]) console.error(text);
+function say({ said, faults }: Answer): void {
+  for (const text of [said, faults].flat()) console.error(text);
 }

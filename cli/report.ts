@@ -59,6 +59,27 @@ export function complain(error: unknown): number {
   return 70;
 }
 
+/**
+ * Until disposed, an error that nobody has caught is printed and does no more: a mistake of ours in
+ * telling of packets must not end what decides them.
+ */
+export function outliveErrors(): Disposable {
+  const uncaught = (event: Event, error: unknown) => {
+    event.preventDefault();
+    complain(error);
+  };
+  const thrown = (event: ErrorEvent) => uncaught(event, event.error);
+  const rejected = (event: PromiseRejectionEvent) => uncaught(event, event.reason);
+  globalThis.addEventListener("error", thrown);
+  globalThis.addEventListener("unhandledrejection", rejected);
+  return {
+    [Symbol.dispose]() {
+      globalThis.removeEventListener("error", thrown);
+      globalThis.removeEventListener("unhandledrejection", rejected);
+    },
+  };
+}
+
 /** Reads a file, or standard input for "-". Throws UsageError that says why not. */
 export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   if (path === "-" && Deno.stdin.readable.locked) {

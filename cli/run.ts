@@ -17,6 +17,7 @@ import { type RunLog, startLog } from "./log.ts";
 import { manage } from "./managed.ts";
 import { observe, type Observer } from "./observe/observer.ts";
 import { hookPlan } from "./plan.ts";
+import { outliveErrors } from "./report.ts";
 import { Running } from "./running.ts";
 import { sessionHere } from "./session.ts";
 import { setHandler } from "./set.ts";
@@ -33,6 +34,7 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 export async function run(args: Arguments): Promise<number> {
   const begun = await begin(args);
   if (!begun) return 1;
+  using _errors = outliveErrors();
   using interruption = begun.interruption;
   const { running, files } = begun;
   await using _ = running.engine;
@@ -109,11 +111,15 @@ async function filter(
   parts.defer(() => observer.stop());
   const managed = manage(observer, () => inForce(running));
   parts.defer(() => managed.stop());
-  log = startLog(running.policy, engine, observer.heard);
+  const { heard } = observer;
+  const lost = (lines: number) => void (running.unwritten += lines);
+  const logged = () => startLog(running.policy, engine, { heard, lost, alarm });
+  log = logged();
   const changes = acceptChanges(args, running, files, (past) => {
     log?.stop(past);
-    log = startLog(running.policy, engine, observer.heard);
+    log = logged();
     managed.changed();
+    return log.faults;
   });
   parts.defer(() => changes.stop());
   const reload = () => void managed.reload(changes.reload);

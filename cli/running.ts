@@ -32,6 +32,8 @@ export class Running {
   readonly startedAt: Date = new Date();
   /** Policies that were put in force after the first. */
   reloads = 0;
+  /** Lines of the log that could not be written. */
+  unwritten = 0;
   #file: string;
   #policy: Policy;
   /** What the kernel had counted by the policy in force at the last `refresh`. */
@@ -74,7 +76,8 @@ export class Running {
   }
   /** Totals since the start. */
   stats(): Stats {
-    return this.engine.stats();
+    const stats = this.engine.stats();
+    return { ...stats, logs_lost: stats.logs_lost + BigInt(this.unwritten) };
   }
   /** Reads what the kernel has counted, for `rules` to include. */
   async refresh(): Promise<void> {
