@@ -262,7 +262,7 @@ INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, 
 	struct hashed_pairs pairs[FW_GROUP_COUNT];
 	struct found_rows found;
 	lanes sources, destinations, lone;
-	const lanes none = { 0 };
+	static const lanes none; /* zeros */
 
 	for (uint32_t i = 0; i < n; i++) {
 		const uint32_t source = t->sources[(classes[0][i] + 1) * source_width - 1];
