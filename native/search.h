@@ -16,12 +16,8 @@
 /* Long as it is made of so much that is inlined: once is enough. */
 #define OUTLINE static __attribute__((noinline))
 
-/* At most this many packets at once: more where it takes few instructions to have them under way. */
-#ifdef __AVX512VL__
-enum { FW_GROUP = 64 };
-#else
-enum { FW_GROUP = 32 };
-#endif
+/* At most this many packets at once: the more, the seldomer one step has to end before the next. */
+enum { FW_GROUP = 128 };
 
 /* A number for each packet of a group. */
 typedef uint32_t lanes[FW_GROUP];
