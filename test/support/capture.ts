@@ -26,8 +26,12 @@ export interface Sketch {
 
 /** A capture file of raw IP packets, from 198.51.100.7 to 192.0.2.1. */
 export function capturePackets(sketches: readonly Sketch[]): Uint8Array<ArrayBuffer> {
-  const records = sketches.map((sketch, i) => rawIpRecord(packetBytes(packetOf(sketch)), i));
-  return concat([rawIpHeader(), ...records]);
+  return captureOf(sketches.map((sketch) => packetBytes(packetOf(sketch))));
+}
+
+/** A capture file of raw IP packets, one a second. */
+export function captureOf(packets: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return concat([rawIpHeader(), ...packets.map(rawIpRecord)]);
 }
 
 /** The bytes of all parts, one after another. */
