@@ -276,7 +276,7 @@ export class Operands {
     const [lo, hi] = [this.#end(from), this.#end(to)];
     if (!lo || !hi) return undefined;
     if (!type.ranges) return bad("FW207", `${type.name} cannot be a range`);
-    const [first, last] = [this.#literal(lo, type), this.#literal(hi, type)];
+    const [first, last] = [this.#literal(lo, type, true), this.#literal(hi, type, true)];
     if (!first || !last) return undefined;
     if (lo.text.includes("/") || hi.text.includes("/")) {
       return bad(
@@ -310,8 +310,10 @@ export class Operands {
     return undefined;
   }
 
-  #literal(value: Value, type: ValueType): IntervalSet | undefined {
+  #literal(value: Value, type: ValueType, isEnd = false): IntervalSet | undefined {
     const { set, problem } = type.read(value);
+    // Ports from 0 on are all those below one: no port 0 is meant.
+    if (isEnd && problem?.code === "FW215") return set;
     const meant = problem && value.kind === "name" && this.#sigilFor(value.text);
     if (meant) {
       this.#report({

@@ -302,7 +302,7 @@ export class IptablesMatch {
     const text = Object.hasOwn(names, name) ? names[name]! : name;
     if (!six && (text === "any" || text === "255")) {
       if (negated) throw new Never();
-      return this.#add("type 0-255");
+      return this.#add("type any");
     }
     const [, type, code] = /^(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
     if (type === undefined) throw new Unsaid(`there is no number for the ICMP type ${name}`);
@@ -379,9 +379,9 @@ export class IptablesMatch {
     const protocol = this.#protocol ?? "";
     if (!this.#fragment) return;
     if (this.#fragment === "no" && ["tcp", "udp", "sctp"].includes(protocol)) {
-      return this.#add("sport 0-65535");
+      return this.#add("sport any");
     }
-    if (this.#fragment === "no" && protocol === "icmp") return this.#add("type 0-255");
+    if (this.#fragment === "no" && protocol === "icmp") return this.#add("type any");
     this.approximate(
       this.#fragment === "no" ? "matches fewer" : "matches more",
       "the language does not tell first fragments from later ones",

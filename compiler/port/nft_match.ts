@@ -179,7 +179,7 @@ export class NftMatch {
       return [[V4, word(is ? "! fragment" : "fragment")]];
     }
     const ported = this.given().every((way) => way.some(({ text }) => hasPorts(text)));
-    const header = word("sport 0-65535");
+    const header = word("sport any");
     if (mask === 0x3fff && right === 0x2000 && is && ported) {
       return [[V4, word("fragment"), header]];
     }
@@ -199,9 +199,9 @@ export class NftMatch {
     if (name === "frag" && field === "frag-off" && op === "==" && right === 0) {
       // What is no later fragment has the header of its transport.
       const header = this.given().every((way) => way.some(({ text }) => hasPorts(text)))
-        ? "sport 0-65535"
+        ? "sport any"
         : this.given().every((way) => way.some(({ text }) => text === "icmpv6"))
-        ? "type 0-255"
+        ? "type any"
         : undefined;
       if (header) return [[V6, word("exthdr frag"), word(header)]];
     }

@@ -168,6 +168,13 @@ Deno.test("a SARIF fingerprint survives lines added above", () => {
   assertEquals(print(text), print(`# a new line\n\n${text}`));
 });
 
+Deno.test("port 0 is odd by itself, not as the start of a range", () => {
+  const codes = (ports: string) =>
+    lint("ports.fw", `chain input default drop {\n  drop tcp dport ${ports}\n}\n`).diagnostics
+      .filter(({ code }) => code === "FW215").length;
+  assertEquals(["0", "{ 0, 80 }", "0-1023", "{ 0-1023, 8080 }"].map(codes), [1, 1, 0, 0]);
+});
+
 Deno.test("what a fix takes out goes with its comment, what documents it, and its line", () => {
   const text = `fw 1
 # The web.
