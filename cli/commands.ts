@@ -266,7 +266,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary: "only end queueing: a run that hangs blocks no packet any more",
       },
     ],
-    needs: () => [HOOK_TOOLS],
+    needs: ({ options }) => options.queueing ? [HOOK_TOOLS] : [READ, WRITE, HOOK_TOOLS],
     run: async (args) => await (await import("./down.ts")).down(args),
   },
   {

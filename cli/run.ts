@@ -5,9 +5,11 @@ import {
   ControlError,
   gather,
   type Handler,
+  HookError,
   serveControl,
   type ServiceConfig,
   startService,
+  ungather,
 } from "../runtime/mod.ts";
 import type { Arguments } from "./command.ts";
 import { candidate } from "./candidate.ts";
@@ -125,7 +127,7 @@ async function filter(
   const reload = () => void managed.reload(changes.reload);
   Deno.addSignalListener("SIGHUP", reload);
   parts.defer(() => Deno.removeSignalListener("SIGHUP", reload));
-  const gathering = gro ? await gather(alarm) : undefined;
+  const gathering = gro ? await gather(alarm) : await leftGathering();
   parts.defer(() => gathering?.stop());
   if (args.options.watch) {
     const watched = watchFiles(changes.files, changes.reload);
@@ -178,6 +180,18 @@ async function* news(observer: Observer, intervalMs: number): AsyncGenerator<Ans
 
 function alarm(text: string): void {
   console.error(`barrage: ${text}`);
+}
+
+/** A run without GRO has it off where a killed one had turned it on. */
+async function leftGathering(): Promise<undefined> {
+  try {
+    for (const name of await ungather()) {
+      alarm(`GRO of ${name} is off again, as before the last run`);
+    }
+  } catch (error) {
+    if (!(error instanceof HookError)) throw error;
+    alarm(error.message);
+  }
 }
 
 /** A run whose metrics cannot be served filters all the same. */

@@ -25,27 +25,52 @@ export interface Gathering {
 
 /**
  * Turns it on for all interfaces that there are but `lo`. What cannot be done is told to `alarm`, in
- * words, and datagrams are queued one by one there. A process that is killed leaves it on, which
- * changes no packet.
+ * words, and datagrams are queued one by one there. What a killed run has left on is taken over: it
+ * goes off at the end.
  */
 export async function gather(alarm: (text: string) => void): Promise<Gathering> {
-  const complain = (error: unknown): undefined => {
+  const complain = (more: string) => (error: unknown): undefined => {
     if (!(error instanceof HookError)) throw error;
-    alarm(`${error.what}: ${error.detail}; datagrams are queued one by one`);
+    alarm(`${error.what}: ${error.detail}${more}`);
   };
-  const able = await Promise.all(interfaces().map(ableTo)).catch(complain) ?? [];
-  const changed: Switch[] = [];
-  for (const item of able.filter(({ features }) => features.length > 0)) {
-    if (await turn(item, "on").catch(complain)) changed.push(item);
+  const singly = complain("; datagrams are queued one by one");
+  const found = await interfaces().catch(singly);
+  if (!found) return { stop: () => Promise.resolve() };
+  const note = openNote(await notePath(), { create: true }, (why) => {
+    alarm(`cannot note what GRO was: ${why}; after a kill, \`down\` will not turn it off again`);
+  });
+  const changed = [...note?.switches ?? []];
+  for (const item of found.map(able).filter(({ features }) => features.length > 0)) {
+    note?.add(item);
+    if (await turn(item, "on").catch(singly)) changed.push(item);
   }
   return {
     async stop() {
-      const left = interfaces();
-      for (const item of changed.filter(({ name }) => left.includes(name))) {
-        await turn(item, "off").catch(complain);
+      let all = true;
+      for (const item of await stillThere(changed).catch(complain("")) ?? changed) {
+        if (!await turn(item, "off").catch(complain(""))) all = false;
       }
+      if (all) note?.erase();
+      note?.close();
     },
   };
+}
+
+/**
+ * Turns off what a killed run has left on in this network namespace; its interfaces. Throws HookError.
+ */
+export async function ungather(): Promise<string[]> {
+  if (!anyNote()) return [];
+  const note = openNote(await notePath(), { create: false }, () => {});
+  if (!note) return [];
+  try {
+    const left = await stillThere(note.switches);
+    for (const item of left) await turn(item, "off");
+    note.erase();
+    return [...new Set(left.map(({ name }) => name))];
+  } finally {
+    note.close();
+  }
 }
 
 /** Features of an interface that are off, and can be on. */
@@ -54,16 +79,102 @@ interface Switch {
   readonly features: readonly Feature[];
 }
 
-function interfaces(): string[] {
-  const names = Deno.readTextFileSync("/proc/self/net/dev").matchAll(/^ *([^\s:|]+):/gm);
-  return [...names].map(([, name]) => name!).filter((name) => name !== "lo");
+/**
+ * What a run turns on is noted first, a line of JSON an interface, in a file that is erased when all is
+ * off again: there it is found if the run is killed. The run holds a lock on it, which goes with it.
+ */
+interface Note {
+  /** What was noted before. */
+  readonly switches: readonly Switch[];
+  add(item: Switch): void;
+  erase(): void;
+  close(): void;
 }
 
-async function ableTo(name: string): Promise<Switch> {
-  const argv = ["ethtool", "--json", "-k", name] as const;
-  const [found] = JSON.parse(await run(`cannot read the features of ${name}`, { argv }));
+const NOTES = "/run", NOTE = "barrage-gro-";
+
+/** One a network namespace, as interfaces are. Deno reads nothing in /proc unless it may do all. */
+async function notePath(): Promise<string> {
+  const argv = ["readlink", "/proc/self/ns/net"] as const;
+  const [inode] = /\d+/.exec(await run("cannot tell which network namespace this is", { argv }))!;
+  return `${NOTES}/${NOTE}${inode}`;
+}
+
+function anyNote(): boolean {
+  try {
+    return [...Deno.readDirSync(NOTES)].some(({ name }) => name.startsWith(NOTE));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false; // then nothing could be noted
+    throw error;
+  }
+}
+
+/** Undefined if there is none, or it is another run's; `refused` is told what cannot be done, and why. */
+function openNote(
+  path: string,
+  { create }: { create: boolean },
+  refused: (why: string) => void,
+): Note | undefined {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path, { read: true, append: true, create, mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+    refused(error.message);
+    return undefined;
+  }
+  if (!file.tryLockSync(true)) {
+    file.close();
+    refused("another run goes on here, and has it");
+    return undefined;
+  }
+  return {
+    switches: Deno.readTextFileSync(path).split("\n").flatMap(switchIn),
+    add(item) {
+      try {
+        file.writeSync(new TextEncoder().encode(`${JSON.stringify(item)}\n`));
+      } catch (error) {
+        refused(String(error));
+      }
+    },
+    erase: () => Deno.removeSync(path),
+    close: () => file.close(),
+  };
+}
+
+/** None in a line that a kill has cut short: nothing had been turned on then. */
+function switchIn(line: string): Switch[] {
+  try {
+    const { name, features }: Switch = JSON.parse(line);
+    return [{ name, features: features.filter((feature) => Object.hasOwn(FEATURES, feature)) }];
+  } catch {
+    return [];
+  }
+}
+
+/** An interface, and its features as ethtool tells of them. */
+interface Interface extends Readonly<Record<Feature, { active: boolean; fixed: boolean }>> {
+  readonly ifname: string;
+}
+
+async function interfaces(): Promise<Interface[]> {
+  const argv = ["ethtool", "--json", "-k", "*"] as const;
+  const all: Interface[] = JSON.parse(await run("cannot read what interfaces can do", { argv }));
+  return all.filter(({ ifname }) => ifname !== "lo");
+}
+
+function able(found: Interface): Switch {
   const features = Object.keys(FEATURES) as Feature[];
-  return { name, features: features.filter((f) => !found[f].active && !found[f].fixed) };
+  return {
+    name: found.ifname,
+    features: features.filter((f) => !found[f].active && !found[f].fixed),
+  };
+}
+
+async function stillThere(switches: readonly Switch[]): Promise<Switch[]> {
+  if (switches.length === 0) return [];
+  const there = (await interfaces()).map(({ ifname }) => ifname);
+  return switches.filter(({ name }) => there.includes(name));
 }
 
 /** Resolves to true; rejects with HookError. */

@@ -16,7 +16,7 @@ export {
   serveControl,
 } from "./control.ts";
 export { GuardError } from "./guard.ts";
-export { gather } from "./gro.ts";
+export { gather, ungather } from "./gro.ts";
 export { followLog, type LogLine } from "./log.ts";
 export { type Manager, serviceManager } from "./manager.ts";
 export { pcapngHeader, pcapngPacket } from "./pcapng.ts";

@@ -39,7 +39,11 @@ export async function run(what: string, { argv, stdin }: Command): Promise<strin
 }
 
 /** Debian's packages of programs, but for those of iptables. */
-const PACKAGES: Readonly<Record<string, string>> = { nft: "nftables", ethtool: "ethtool" };
+const PACKAGES: Readonly<Record<string, string>> = {
+  nft: "nftables",
+  ethtool: "ethtool",
+  readlink: "coreutils",
+};
 
 /** Starts a kernel's tool, all its streams piped. Throws HookError when it is missing. */
 export function spawn(

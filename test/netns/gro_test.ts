@@ -49,6 +49,57 @@ rootTest("interfaces gather while it runs, and are then as they were", async () 
   assertEquals(await features(server), "off on");
 });
 
+/** Kills a run, whose namespace is then as it left it. */
+async function killed(server: Host): Promise<void> {
+  await using barrage = await Barrage.start(server, POLICY("on"));
+  assertEquals(await features(server), "on on");
+  await barrage.process.stop("SIGKILL");
+  assertEquals(await features(server), "on on");
+}
+
+rootTest("`down` turns off what a killed run has turned on, and says so", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  await server.run(["ethtool", "-K", server.leftLink, "rx-udp-gro-forwarding", "on"]);
+  await killed(server);
+  const said = await server.run(fw("down"));
+  assertMatch(said, new RegExp(`^turned GRO of ${server.leftLink} off again$`, "m"));
+  assertEquals(await features(server), "off on");
+  assertEquals(await server.run(fw("down")), "nothing to remove\n");
+});
+
+rootTest("a run after a killed one leaves interfaces as they were before both", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  await killed(server);
+  await killed(server);
+  await using barrage = await Barrage.start(server, POLICY("on"));
+  await barrage.stop();
+  assertEquals(await features(server), "off off");
+});
+
+rootTest("a run without `gro` turns off what a killed one has turned on", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  await killed(server);
+  await using barrage = await Barrage.start(server, POLICY("off"));
+  await barrage.process.line(/GRO of to-client is off again/);
+  assertEquals(await features(server), "off off");
+  await barrage.stop();
+});
+
+rootTest("`down` and a second run leave alone what a run that goes on has turned on", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  await using barrage = await Barrage.start(server, POLICY("on"));
+  await using second = await Barrage.start(server, POLICY("off"), "--queue", "1", "--no-hooks");
+  await second.stop();
+  assertEquals((await server.run(fw("down"))).includes("GRO"), false);
+  assertEquals(await features(server), "on on");
+  await barrage.stop();
+  assertEquals(await features(server), "off off");
+});
+
 rootTest("where ethtool is missing it says so, and filters all the same", async () => {
   await using net = await Network.create("client", "server");
   const [client, server] = [net.host("client"), net.host("server")];
