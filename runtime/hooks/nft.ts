@@ -59,7 +59,7 @@ function install(
     .map((name) => `flush chain ${TABLE} ${name}`);
   const chain = (name: string, rules: readonly string[], base?: string) => [
     `\tchain ${name} {`,
-    ...(base ? [`\t\ttype filter hook ${base}; policy accept;`] : []),
+    ...(base ? [`\t\ttype ${base}; policy accept;`] : []),
     ...rules.map((rule) => `\t\t${rule}`),
     "\t}",
   ];
@@ -69,9 +69,12 @@ function install(
     `table ${TABLE} {`,
     ...(owned ? ["\tflags owner"] : []),
     ...plan.hooks.filter(() => rejects.length > 0)
-      .flatMap((hook) => chain(`reject-${hook}`, rejects, `${hook} priority filter`)),
+      .flatMap((hook) => chain(`reject-${hook}`, rejects, `filter hook ${hook} priority filter`)),
     ...plan.hooks.flatMap((hook) => {
-      const base = (rules: string[]) => chain(`queue-${hook}`, rules, `${hook} priority mangle`);
+      // What leaves a chain of this type with another mark is routed again, as by iptables.
+      const type = hook === "output" ? "route" : "filter";
+      const base = (rules: string[]) =>
+        chain(`queue-${hook}`, rules, `${type} hook ${hook} priority mangle`);
       const lines = pushedLines(plan, hook, "nft");
       if (lines.length === 0) return base(queueRules(plan));
       const tail = `tail-${hook}`, front = `front-${hook}-${generation}`;

@@ -253,6 +253,46 @@ rootTest("nft: rules in front of the queue decide and count", async () => {
   assertEquals((await traffic(net.host("peer"), "ping", host.v4, 200)).result, "timeout");
 });
 
+/** A mark that the kernel sets in front of the queue, by which the router has a way of its own. */
+const MARKED: HookPlan = {
+  ...PUSHED,
+  hooks: ["output"],
+  rejects: [],
+  state: false,
+  pushed: [{
+    hook: "output",
+    match: {
+      nft: ["icmp type echo-request", "icmpv6 type echo-request"],
+      ipv4: ["-p icmp"],
+      ipv6: ["-p ipv6-icmp"],
+    },
+    does: "accept",
+    mark: { value: 0x20, clear: 0xf0 },
+  }],
+};
+
+for (const tool of ["nft", "iptables"] as const) {
+  rootTest(
+    `${tool}: what the host sends is routed by a mark set in front of the queue`,
+    async () => {
+      await using net = await Network.create("left", "host", "right");
+      const [left, host, right] = [net.host("left"), net.host("host"), net.host("right")];
+      for (const { namespace } of [left, right]) {
+        await host.run(["ip", "-n", namespace, "addr", "add", "10.9.9.9", "dev", "lo"]);
+      }
+      const by = right.addresses.left[0];
+      await host.run(["ip", "route", "add", "10.9.9.9", "via", left.v4]);
+      await host.run(["ip", "route", "add", "10.9.9.9", "via", by, "table", "100"]);
+      await host.run(["ip", "rule", "add", "fwmark", "0x20/0xf0", "table", "100"]);
+      if (tool === "nft") await host.run(["nft", "-f", "-"], queueless(MARKED));
+      else await hooks(host, "iptables", MARKED, ["install"]);
+      await right.run(["nft", "-f", "-"], watcher("input", ["ip daddr 10.9.9.9 counter"]));
+      await host.run(["ping", "-q", "-c", "1", "-W", "5", "10.9.9.9"]);
+      assertMatch(await right.run(["nft", "list", "table", "inet", "watch"]), /counter packets 1 /);
+    },
+  );
+}
+
 rootTest("leftovers of every tool are found and removed, and nothing else", async () => {
   await using net = await Network.create("host", "peer");
   const host = net.host("host");
