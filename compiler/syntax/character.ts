@@ -39,6 +39,16 @@ export function explainCharacter(token: IToken): Diagnostic {
       help: "remove it",
     };
   }
+  if (/^[\p{Cf}\p{Zs}\p{Zl}\p{Zp}]/u.test(bad) && !Object.hasOwn(LOOKALIKES, bad[0]!)) {
+    return {
+      code: "FW008",
+      message: `there is a character here that is not seen (U+${
+        code.toString(16).toUpperCase().padStart(4, "0")
+      })`,
+      span,
+      help: "remove it",
+    };
+  }
   const script = SCRIPTS.find(([, letters]) => letters.test(bad))?.[0];
   if (script) {
     return {
@@ -64,6 +74,16 @@ export function explainBinary(span: Span): Diagnostic {
     message: "this is not a text file",
     span,
     help: "name the rule file itself; one in UTF-16 must be saved as UTF-8",
+  };
+}
+
+/** A carriage return alone: the end of a line to some editors, and the middle of a comment here. */
+export function explainReturn(span: Span): Diagnostic {
+  return {
+    code: "FW008",
+    message: "this line ends in a carriage return alone",
+    span,
+    help: "save the file with the line ends of Unix or of Windows",
   };
 }
 

@@ -133,7 +133,9 @@ class Follower {
       end = text.indexOf("\n", start);
       if (end < 0) end = text.length;
       line++;
-      const [content] = /^[^#;\r]*/.exec(text.slice(start, end))!;
+      const whole = text.slice(start, end);
+      // Behind a carriage return in a line, an editor may show another.
+      const [content] = /\r(?!\r*$)/.test(whole) ? [whole] : /^[^#;]*/.exec(whole)!;
       const trimmed = content.trim();
       if (trimmed === "") continue;
       const from = base + start + content.indexOf(trimmed);

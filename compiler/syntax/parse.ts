@@ -11,7 +11,7 @@ import type { IToken } from "chevrotain";
 import { type Diagnostic, type Report, severityOf } from "../diagnostic.ts";
 import type { Source, Span } from "../source.ts";
 import type { File, Statement, Word } from "./ast.ts";
-import { explainBinary, explainCharacter } from "./character.ts";
+import { explainBinary, explainCharacter, explainReturn } from "./character.ts";
 import { explainError, explainForeign, explainMistake, explainSlip } from "./explain.ts";
 import { foreignWord, translate } from "./foreign.ts";
 import { Grammar } from "./grammar.ts";
@@ -59,9 +59,9 @@ function read<N>(
   production: (grammar: Grammar, shape: Outline, text: string) => N,
 ): { tree: N; tokens: readonly IToken[]; comments: readonly Word[]; sound: boolean } {
   const { base } = source;
-  const binary = isBinary(source.text);
-  if (binary) report(explainBinary({ start: base, end: base }));
-  const text = binary ? "" : source.text;
+  const unread = unreadable(source);
+  if (unread) report(unread);
+  const text = unread ? "" : source.text;
   const { tokens, groups } = lexer.tokenize(text);
   const shape = outline(tokens, text);
   grammar ??= new Grammar();
@@ -102,12 +102,19 @@ function read<N>(
       ...(d.fix && { fix: d.fix.map((edit) => ({ ...edit, span: shift(edit.span) })) }),
     });
   }
-  const sound = !binary && told.every((d) => severityOf(d) !== "error");
+  const sound = !unread && told.every((d) => severityOf(d) !== "error");
   const comments = (groups.comments ?? []).map(({ image, startOffset: start }) => ({
     text: image.trimEnd(),
     span: shift({ start, end: start + image.length }),
   }));
   return { tree: base === 0 ? tree : shiftSpans(tree, shift), tokens, comments, sound };
+}
+
+/** Why a text is not looked at. */
+function unreadable({ text, base }: Source): Diagnostic | undefined {
+  if (isBinary(text)) return explainBinary({ start: base, end: base });
+  const at = base + text.search(/\r(?!\r*(\n|$))/);
+  return at < base ? undefined : explainReturn({ start: at, end: at + 1 });
 }
 
 /** Whether a text is full of characters that no person types: its words are not worth a look. */

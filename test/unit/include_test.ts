@@ -63,6 +63,13 @@ Deno.test("a set file is read line by line, and a bad line is named", () => {
   assertEquals(found(text, files), ["bad.txt:4 FW211", "bad.txt:7 FW209"]);
 });
 
+Deno.test("lines of a set file that end in a carriage return alone are not lost", () => {
+  const text = 'set bad : addr file "bad.txt" chain input default accept { drop from @bad }';
+  assertEquals(found(text, { "bad.txt": "10.0.0.1\r10.0.0.2\r" }), ["bad.txt:1 FW209"]);
+  assertEquals(found(text, { "bad.txt": "10.0.0.9\n# mail\r10.0.0.2\n" }), ["bad.txt:2 FW209"]);
+  assertEquals(found(text, { "bad.txt": "10.0.0.1 # mail\r\n10.0.0.2\r\n" }), []);
+});
+
 Deno.test("a set file may list tuples", () => {
   const files = { "open.txt": "10.0.0.1 . 22\n10.0.0.2 . 80-90\r\n10.0.0.1 . 23" };
   const { policy } = check(
