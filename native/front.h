@@ -29,6 +29,9 @@ struct family {
 struct group {
 	const struct fw_key *keys;
 	uint32_t count;
+#ifdef __AVX512VL__
+	struct rows rows; /* unless they are but FEW */
+#endif
 	struct family v4, v6;
 };
 
@@ -113,20 +116,9 @@ INLINE void add_paged(const struct fw_lookup *steps, uint32_t count, const struc
 	}
 }
 
-static void add_search(const struct fw_lookup *step, const struct fw_key *keys, uint32_t n,
-		       uint32_t *index)
-{
-	lanes values = { 0 }, classes;
-
-	for (uint32_t i = 0; i < n; i++)
-		values[i] = keys[i].scalar[step->field];
-	search_scalars(step->search, values, n, classes);
-	for (uint32_t i = 0; i < n; i++)
-		index[i] += step->stride * classes[i];
-}
-
 /* The classes of fields with tables: the number of each kind as a constant. */
-INLINE void add_each(const struct fw_product *product, const struct fw_key *keys, uint32_t n, uint32_t *index)
+INLINE void add_tables(const struct fw_product *product, const struct fw_key *keys, uint32_t n,
+		       uint32_t *index)
 {
 	const struct fw_lookup *step = product->steps;
 	uint32_t left = product->counts[FW_STEP_DIRECT];
@@ -156,28 +148,55 @@ INLINE void add_each(const struct fw_product *product, const struct fw_key *keys
 		add_paged(step, 1, keys, n, index);
 }
 
-/* The fields' classes, times their strides, added up. */
-INLINE void add_steps(const struct fw_product *product, const struct fw_key *keys, uint32_t n,
-		      uint32_t *index)
+INLINE void add_identities(const struct fw_product *product, const struct fw_key *keys, uint32_t n,
+			   uint32_t *index)
 {
-	const uint32_t tables = product->counts[FW_STEP_DIRECT] + product->counts[FW_STEP_PAGED];
-	const struct fw_lookup *step = &product->steps[tables];
+	const struct fw_lookup *const end = product->steps + product->step_count;
+
+	for (const struct fw_lookup *step = end - product->counts[FW_STEP_IDENTITY]; step < end; step++)
+		for (uint32_t i = 0; i < n; i++)
+			index[i] += step->stride * keys[i].scalar[step->field];
+}
+
+static void add_search(const struct fw_lookup *step, const struct group *g, uint32_t *index)
+{
+	const uint32_t n = g->count;
+	lanes values = { 0 }, classes;
+
+#ifdef __AVX512VL__
+	if (n >= FEW)
+		read_field(g->keys, &g->rows, n, step->field, values);
+	else
+#endif
+		for (uint32_t i = 0; i < n; i++)
+			values[i] = g->keys[i].scalar[step->field];
+	search_scalars(step->search, values, n, classes);
+	for (uint32_t i = 0; i < n; i++)
+		index[i] += step->stride * classes[i];
+}
+
+/* The fields' classes, times their strides, added up. */
+INLINE void add_steps(const struct fw_product *product, const struct group *g, uint32_t *index)
+{
+	const struct fw_lookup *search =
+		product->steps + product->counts[FW_STEP_DIRECT] + product->counts[FW_STEP_PAGED];
+	const uint32_t n = g->count;
 
 #ifdef __AVX512VL__
 	if (n > 2 * WIDTH)
-		add_tables(product->steps, tables, keys, n, VECTORS, index);
+		add_abreast(product->steps, product->step_count, g->keys, &g->rows, n, VECTORS, index);
 	else if (n > WIDTH)
-		add_tables(product->steps, tables, keys, n, 2, index);
+		add_abreast(product->steps, product->step_count, g->keys, &g->rows, n, 2, index);
 	else if (n >= FEW)
-		add_tables(product->steps, tables, keys, n, 1, index);
+		add_abreast(product->steps, product->step_count, g->keys, &g->rows, n, 1, index);
 	else
 #endif
-		add_each(product, keys, n, index);
+	{
+		add_tables(product, g->keys, n, index);
+		add_identities(product, g->keys, n, index);
+	}
 	for (uint32_t left = product->counts[FW_STEP_SEARCH]; left > 0; left--)
-		add_search(step++, keys, n, index);
-	for (uint32_t left = product->counts[FW_STEP_IDENTITY]; left > 0; left--, step++)
-		for (uint32_t i = 0; i < n; i++)
-			index[i] += step->stride * keys[i].scalar[step->field];
+		add_search(search++, g, index);
 }
 
 INLINE void find_scalars(const struct fw_classifier *axis, const struct group *g, uint32_t *classes)
@@ -187,7 +206,7 @@ INLINE void find_scalars(const struct fw_classifier *axis, const struct group *g
 	for (uint32_t p = 0; p < axis->product_count; p++) {
 		const struct fw_product *product = &axis->products[p];
 		const uint16_t *table = product->classes;
-		add_steps(product, g->keys, g->count, classes);
+		add_steps(product, g, classes);
 #ifdef __AVX512VL__
 		if (g->count >= FEW) {
 			look_up(table, g->count, classes);
@@ -233,7 +252,7 @@ INLINE uint32_t count_six(const struct group *g)
 
 #ifdef __AVX512VL__
 	if (g->count >= FEW)
-		return count_odd(g->keys, FW_FIELD_FAMILY, g->count);
+		return count_odd(g->rows.of[FW_FIELD_FAMILY], g->count);
 #endif
 	for (uint32_t i = 0; i < g->count; i++) {
 		six += g->keys[i].scalar[FW_FIELD_FAMILY] & 1;
@@ -243,10 +262,16 @@ INLINE uint32_t count_six(const struct group *g)
 	return six;
 }
 
-INLINE void find_group(const struct fw_key *keys, uint32_t n, struct group *g)
+INLINE void find_group(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, struct group *g)
 {
 	g->keys = keys;
 	g->count = n;
+#ifdef __AVX512VL__
+	if (n >= FEW)
+		make_rows(keys, n, t->row_count, &g->rows);
+#else
+	(void)t;
+#endif
 	g->v6.count = count_six(g);
 	g->v4.count = n - g->v6.count;
 	if (g->v4.count == 0 || g->v6.count == 0)
@@ -265,7 +290,7 @@ OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint
 {
 	struct group group;
 
-	find_group(keys, n, &group);
+	find_group(t, keys, n, &group);
 	for (uint32_t a = 0; a < t->axis_count; a++) {
 		const struct fw_classifier *axis = &t->axes[a];
 		if (axis->kind == FW_AXIS_SCALAR)

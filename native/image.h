@@ -42,6 +42,9 @@ struct fw_search {
 	bool deep; /* some value there leads on */
 };
 
+/* So many values two of the largest registers hold. */
+enum { FW_SMALL = 32 };
+
 /* A step: the class of one field, times its stride. */
 struct fw_lookup {
 	uint32_t field; /* enum fw_field */
@@ -50,10 +53,13 @@ struct fw_lookup {
 	const uint16_t *table;
 	const uint16_t *pages;
 	const struct fw_search *search;
+	bool small; /* the table has no more entries than `entries` */
+	uint32_t entries[FW_SMALL]; /* the table's, times the stride */
 };
 
 struct fw_product {
 	const struct fw_lookup *steps; /* by kind */
+	uint32_t step_count;
 	uint32_t counts[FW_STEP_COUNT]; /* of steps of each kind */
 	const uint16_t *classes;
 };
@@ -115,6 +121,7 @@ struct fw_tables {
 	uint32_t scalar_count; /* scalar axes, behind those of the addresses */
 	const uint32_t *others; /* if more than one: what each combination asks of those behind the first */
 	struct fw_rows groups[FW_GROUP_COUNT];
+	uint32_t row_count; /* so many of the first fields are worth making rows of: see front.h */
 	struct fw_classifier axes[FW_MAX_AXES];
 	struct fw_product products[FW_MAX_FOLDS];
 	struct fw_lookup steps[FW_MAX_STEPS];

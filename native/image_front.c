@@ -71,8 +71,12 @@ static const uint32_t values_of[FW_FIELD_COUNT] = {
 static bool direct_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
 {
 	l->table = fw_section(t, s->table_at, s->table_count, sizeof *l->table);
-	return s->table_count == values_of[s->field] &&
-	       classes_ok(l->table, s->table_count, s->classes);
+	if (s->table_count != values_of[s->field] || !classes_ok(l->table, s->table_count, s->classes))
+		return false;
+	l->small = s->table_count <= FW_SMALL;
+	for (uint32_t value = 0; l->small && value < s->table_count; value++)
+		l->entries[value] = l->table[value] * l->stride;
+	return true;
 }
 
 static bool paged_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
@@ -130,6 +134,7 @@ static bool find_fold(struct fw_tables *t, const struct fw_fold *f, uint32_t bef
 	    f->step_count > h->step_count - f->first_step || f->pad != 0)
 		return false;
 	p->steps = &t->steps[f->first_step];
+	p->step_count = f->step_count;
 	uint32_t placed = f->first_step;
 	for (uint32_t kind = 0; kind < FW_STEP_COUNT; kind++)
 		for (uint32_t i = f->first_step; i < f->first_step + f->step_count; i++) {
@@ -313,6 +318,19 @@ static bool find_axis(struct fw_tables *t, const struct fw_axis *a, struct fw_cl
 	return c->kind == FW_AXIS_SCALAR ? find_folds(t, a, c) : find_addresses(t, a, c);
 }
 
+/* Eight fields take as long to make rows of as three do to load from where they are. */
+static uint32_t rows_worth(const struct fw_tables *t)
+{
+	bool asked[FW_FIELD_COUNT] = { false };
+	uint32_t of_second = 0;
+
+	for (uint32_t i = 0; i < t->header->step_count; i++)
+		asked[t->steps[i].field] = true;
+	for (uint32_t field = 8; field < 16; field++)
+		of_second += asked[field];
+	return of_second < 3 ? 8 : 16;
+}
+
 static bool find_axes(struct fw_tables *t)
 {
 	const struct fw_header *h = t->header;
@@ -325,6 +343,7 @@ static bool find_axes(struct fw_tables *t)
 		if (!find_axis(t, &axes[i], &t->axes[i]))
 			return false;
 	t->axis_count = h->axis_count;
+	t->row_count = rows_worth(t);
 	return true;
 }
 

@@ -19,8 +19,8 @@
 /* At most this many packets at once: the more, the seldomer one step has to end before the next. */
 enum { FW_GROUP = 128 };
 
-/* A number for each packet of a group. */
-typedef uint32_t lanes[FW_GROUP];
+/* A number for each packet of a group; no vector of them lies across cache lines. */
+typedef uint32_t lanes[FW_GROUP] __attribute__((aligned(64)));
 
 /* So few are no group, for what does sixteen at a time. */
 enum { FEW = 5 };

@@ -82,9 +82,10 @@ INLINE uint32_t value_at(const struct fw_search *s, bool wide, uint64_t place, c
 			 size_t i)
 {
 	static_assert(offsetof(struct fw_leaf, other) == offsetof(struct fw_leaf, own) + 4, "in a row");
+	static_assert(sizeof(struct fw_leaf) == 16, "twice a place");
 	if (!wide)
 		return number_32(s->values, 1, place);
-	const struct fw_leaf *leaf = &s->leaves[place / 8];
+	const struct fw_leaf *leaf = (const void *)((const char *)s->leaves + 2 * place);
 	const char *values = (const char *)leaf + offsetof(struct fw_leaf, own);
 	/* A branch would go either way as often. */
 	return number_32(values, 4, leaf->lo != number_64(k->lows, k->low_stride, i));
@@ -238,14 +239,19 @@ INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
 }
 
 /* The lanes whose value has the bit, in `open`; their number. */
-INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uint8_t *open)
+INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uint32_t *open)
 {
 	uint32_t left = 0;
 
+#ifdef __AVX512VL__
+	for (uint32_t i = 0; i < n; i += WIDTH)
+		left += sixteen_with(bit, values, i, n, open + left);
+#else
 	for (uint32_t i = 0; i < n; i++) {
-		open[left] = (uint8_t)i;
+		open[left] = i;
 		left += (values[i] & bit) != 0;
 	}
+#endif
 	return left;
 }
 
@@ -253,7 +259,7 @@ INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uin
 INLINE void search_halves(const struct fw_search *s, const void *hi, const void *lo, size_t stride,
 			  uint32_t n, uint32_t *values)
 {
-	uint8_t open[FW_GROUP];
+	lanes open;
 
 	search_tree(s, true, hi, lo, stride, n, values);
 	if (!s->low)

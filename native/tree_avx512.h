@@ -55,6 +55,18 @@ INLINE void search_top_64(const int64_t *separators, const struct sought *k, uin
 	}
 }
 
+/* See lanes_with(): of the lanes from `from` on. */
+INLINE uint32_t sixteen_with(uint32_t bit, const uint32_t *values, uint32_t from, uint32_t n, uint32_t *open)
+{
+	const __mmask16 in = first_lanes(n - from);
+	const __m512i found = _mm512_maskz_loadu_epi32(in, values + from);
+	const __mmask16 with = _mm512_test_epi32_mask(found, all(bit));
+	const __m512i numbers = _mm512_add_epi32(all(from), lane_numbers());
+
+	_mm512_storeu_si512(open, _mm512_maskz_compress_epi32(with, numbers));
+	return (uint32_t)__builtin_popcount(with);
+}
+
 /* See search_tree(). */
 INLINE void search_from_top(const struct fw_search *s, bool wide, const struct sought *k, uint32_t n,
 			    uint32_t *values)
