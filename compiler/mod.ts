@@ -201,6 +201,7 @@ function edited(text: string, edits: readonly Edit[]): string {
     last = edit;
     result += text.slice(at, span.start) + put;
     at = span.end;
+    if (/\w$/.test(put) && /\w/.test(text[at] ?? "")) result += " ";
     if (put === "") at += /^[ \t]*;/.exec(text.slice(at, at + 200))?.[0].length ?? 0;
     // A line that held nothing else goes too, with the comment behind it and what documents it.
     REST.lastIndex = at;

@@ -202,6 +202,8 @@ chain input default drop {
 }
 `,
   );
+  const close = 'chain input default drop {\n  drop log "udp "udp\n}\n';
+  assertStringIncludes(mended("close.fw", close), 'log "udp " every 10s udp');
   const held = "chain input default drop {\n  accept tcp dport 22 accept tcp dport 22 # both\n}\n";
   assertStringIncludes(mended("held.fw", held), "  accept tcp dport 22  # both\n");
   const long = `chain input default drop {\n  accept udp\n  accept udp #${
