@@ -60,6 +60,9 @@ export function acceptChanges(
   const ready = async (file: string, request: Request): Promise<Candidate> => {
     ending.signal.throwIfAborted();
     if (trial) throw new Error(`${trial.file} waits to be confirmed; \`confirm\` it first`);
+    if (await isReadOnce(file)) {
+      throw new Error(`${file} can be read only once; \`apply\` a file that stays`);
+    }
     const { options } = running.policy;
     const held = Object.fromEntries(HELD.map((name) => [name, options[name]])) as Partial<Options>;
     const asked = typeof request.session === "string" ? readSession(request.session) : undefined;
@@ -150,6 +153,12 @@ export function acceptChanges(
       await inTurn(async () => {});
     },
   };
+}
+
+/** A run that waited for a pipe to say more would change no more. */
+async function isReadOnce(file: string): Promise<boolean> {
+  // Without a file, whoever reads it says so.
+  return file === "-" || await Deno.stat(file).then(({ isFifo }) => isFifo === true, () => false);
 }
 
 function isRefused(next: Candidate | Refused): next is Refused {

@@ -23,8 +23,12 @@ export async function apply(args: Arguments): Promise<number> {
   if (confirm !== undefined && !durationNs(String(confirm))) {
     throw new UsageError(`--confirm takes a time as 60s, found "${confirm}"`, "apply");
   }
-  const file = await Deno.realPath(args.operands[0]!).catch((error) => {
-    throw new UsageError(`cannot read ${args.operands[0]}: ${why(error)}`);
+  const [named = ""] = args.operands;
+  if (named === "-" || named.startsWith("/dev/")) {
+    throw new UsageError(`apply takes a file that stays: ${named} can be read only once`, "apply");
+  }
+  const file = await Deno.realPath(named).catch((error) => {
+    throw new UsageError(`cannot read ${named}: ${why(error)}`);
   });
   const answer = await ask(args, "apply", { file, ...(confirm !== undefined && { confirm }) });
   console.log(answer.difference);

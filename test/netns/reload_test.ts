@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { Barrage, fw, packetsOf, ruleFile } from "../support/barrage.ts";
 import { type Host, Network, rootTest } from "../support/netns.ts";
 import { startFlood, traffic } from "../support/traffic.ts";
@@ -101,6 +107,22 @@ rootTest("a policy that needs the kernel's help gets it before it decides", asyn
     assertEquals(await ping(hosts), "timeout");
     await barrage.stop();
     assertEquals(await ping(hosts), "answered");
+  });
+});
+
+rootTest("rules that can be read only once are not waited for", async () => {
+  await filtered(PING, async (barrage, { server }) => {
+    const pipe = `${barrage.rules}.pipe`;
+    await server.run(["mkfifo", pipe]);
+    const refused = /can be read only once/;
+    const error = await assertRejects(() => barrage.ask("apply", { file: pipe }));
+    assertMatch(String(error), refused);
+    const apply = fw("apply", "--control", barrage.control, "-");
+    const { code, stderr } = await server.tryRun(apply);
+    assertEquals(code, 2);
+    assertMatch(stderr, refused);
+    await Deno.remove(pipe);
+    await barrage.stop();
   });
 });
 
