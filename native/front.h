@@ -183,12 +183,8 @@ INLINE void add_steps(const struct fw_product *product, const struct group *g, u
 	const uint32_t n = g->count;
 
 #ifdef __AVX512VL__
-	if (n > 2 * WIDTH)
-		add_abreast(product->steps, product->step_count, g->keys, &g->rows, n, VECTORS, index);
-	else if (n > WIDTH)
-		add_abreast(product->steps, product->step_count, g->keys, &g->rows, n, 2, index);
-	else if (n >= FEW)
-		add_abreast(product->steps, product->step_count, g->keys, &g->rows, n, 1, index);
+	if (n >= FEW)
+		add_all(product->steps, product->step_count, g->keys, &g->rows, n, index);
 	else
 #endif
 	{

@@ -121,25 +121,41 @@ INLINE __m512i classes_of(const struct fw_lookup *step, __m512i values, __mmask1
 	return _mm512_mullo_epi32(classes, all(step->stride));
 }
 
-/* Adds what steps that search nothing say, for so many vectors side by side. */
+/* So many vectors take each step side by side, as the steps of one wait for each other. */
+enum { SIDE_BY_SIDE = 4 };
+
+/* Adds what steps that search nothing say, for so many vectors of a group, from the `from`-th packet on. */
 INLINE void add_abreast(const struct fw_lookup *steps, uint32_t count, const struct fw_key *keys,
-			const struct rows *rows, uint32_t n, uint32_t vectors, uint32_t *index)
+			const struct rows *rows, uint32_t from, uint32_t n, uint32_t vectors, uint32_t *index)
 {
-	__m512i sums[VECTORS];
-	__mmask16 in[VECTORS];
+	__m512i sums[SIDE_BY_SIDE];
+	__mmask16 in[SIDE_BY_SIDE];
 
 	static_assert(FW_SMALL == 2 * WIDTH, "two registers");
 	for (uint32_t v = 0; v < vectors; v++) {
-		in[v] = n > v * WIDTH ? first_lanes(n - v * WIDTH) : 0;
-		sums[v] = _mm512_maskz_loadu_epi32(in[v], index + v * WIDTH);
+		const uint32_t at = from + v * WIDTH;
+		in[v] = n > at ? first_lanes(n - at) : 0;
+		sums[v] = _mm512_maskz_loadu_epi32(in[v], index + at);
 	}
 	for (const struct fw_lookup *step = steps; step < steps + count; step++)
 		for (uint32_t v = 0; v < vectors && step->kind != FW_STEP_SEARCH; v++) {
-			const __m512i values = field_of(keys, rows, v * WIDTH, step->field, in[v]);
+			const __m512i values = field_of(keys, rows, from + v * WIDTH, step->field, in[v]);
 			sums[v] = _mm512_add_epi32(sums[v], classes_of(step, values, in[v]));
 		}
 	for (uint32_t v = 0; v < vectors; v++)
-		_mm512_mask_storeu_epi32(index + v * WIDTH, in[v], sums[v]);
+		_mm512_mask_storeu_epi32(index + from + v * WIDTH, in[v], sums[v]);
+}
+
+INLINE void add_all(const struct fw_lookup *steps, uint32_t count, const struct fw_key *keys,
+		    const struct rows *rows, uint32_t n, uint32_t *index)
+{
+	for (uint32_t i = 0; i < n; i += SIDE_BY_SIDE * WIDTH)
+		if (n - i > 2 * WIDTH)
+			add_abreast(steps, count, keys, rows, i, n, SIDE_BY_SIDE, index);
+		else if (n - i > WIDTH)
+			add_abreast(steps, count, keys, rows, i, n, 2, index);
+		else
+			add_abreast(steps, count, keys, rows, i, n, 1, index);
 }
 
 /* A field of a group, in a row. */
