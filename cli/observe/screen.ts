@@ -55,23 +55,27 @@ export type Style = "bold" | "faint" | "good" | "bad" | "accept" | "drop" | "rej
 /** A line is pieces of text, each in at most one style. */
 export type Line = readonly (string | readonly [Style, string])[];
 
-/** The screen: at most `rows` lines, none wider than `columns`. */
+/** Lines of the table of rules that come before anything else but the head: its own head, and four. */
+const LEAST_TABLE = 5;
+
+/** The screen: at most `rows` lines, none wider than `columns`. What there is no room for is left out. */
 export function screen(view: View, choice: Choice, columns: number, rows: number): Line[] {
-  const head = [
-    ...headLines(view),
-    [],
-    ...histograms(view, columns),
-    [],
-    ...causes(view, rows < 30 ? 2 : 4),
-    [],
-  ];
   const foot: Line = [[
     "faint",
     `q quits, s sorts by ${choice.by === "rate" ? "packets" : "rate"}`,
   ]];
-  const room = Math.max(0, rows - head.length - 2);
-  const lines = [...head, ...ruleLines(view, choice, columns, room), foot];
-  return lines.slice(0, rows).map((line) => cut(line, columns));
+  const body = Math.max(0, rows - 1);
+  const spare = (lines: readonly Line[]) => body - LEAST_TABLE - lines.length;
+  const short = headLines(view);
+  const whole = short.flatMap((line) => wrapped(line, columns));
+  const head = [...spare(whole) > 0 ? whole : short, []];
+  const why = [...causes(view, rows < 30 ? 2 : 4), []];
+  const below = spare([...head, ...why]) >= 0 ? why : [];
+  const bars = [...histograms(view, columns), []];
+  const above = spare([...head, ...bars, ...below]) >= 0 ? bars : [];
+  const parts = [...head, ...above, ...below];
+  const table = ruleLines(view, choice, columns, Math.max(0, body - parts.length));
+  return [...[...parts, ...table].slice(0, body), foot].map((line) => cut(line, columns));
 }
 
 function headLines(view: View): Line[] {
@@ -211,24 +215,59 @@ function causes(view: View, most: number): Line[] {
   ];
 }
 
-/** What the columns besides a rule's name take. */
-const OTHER_COLUMNS = 51;
+/** What the table of rules tells of each besides its name. */
+const FIGURES = {
+  chain: { head: "chain".padEnd(7), width: 7 },
+  verdict: { head: "verdict", width: 7 },
+  rate: { head: "rate".padStart(9), width: 9 },
+  packets: { head: "packets".padStart(9), width: 9 },
+  last: { head: "last hit".padStart(9), width: 9 },
+} as const;
+type Figure = keyof typeof FIGURES;
 
-function ruleLines(view: View, { by }: Choice, columns: number, room: number): Line[] {
+/** Columns that a long name has before figures that can be done without. */
+const LEAST_NAME = 16;
+const GAP = "  ";
+
+/** The figures that there is room for beside names of a length. */
+function figuresFor({ by }: Choice, columns: number, longest: number): Figure[] {
+  const spare: Figure[] = ["last", "chain", by === "rate" ? "packets" : "rate"];
+  let shown = Object.keys(FIGURES) as Figure[];
+  while (spare.length > 0 && columns - widthOf(shown) < Math.min(longest, LEAST_NAME)) {
+    const next = spare.shift();
+    shown = shown.filter((figure) => figure !== next);
+  }
+  return shown;
+}
+
+function widthOf(figures: readonly Figure[]): number {
+  return figures.reduce((sum, figure) => sum + GAP.length + FIGURES[figure].width, 0);
+}
+
+function ruleLines(view: View, choice: Choice, columns: number, room: number): Line[] {
+  const { by } = choice;
   const ranked = [...view.rules.values()].sort((a, b) => b[by] - a[by] || b.packets - a.packets);
   const shown = ranked.slice(0, Math.max(0, room - 1));
   const longest = Math.max(4, ...shown.map(({ rule }) => rule.length));
-  const wide = Math.max(4, Math.min(longest, columns - OTHER_COLUMNS));
-  const head = `${"rule".padEnd(wide)}  ${"chain".padEnd(7)}  ${"verdict".padEnd(7)}  ` +
-    `${"rate".padStart(9)}  ${"packets".padStart(9)}  ${"last hit".padStart(9)}`;
+  const figures = figuresFor(choice, columns, longest);
+  const wide = Math.max(4, Math.min(longest, columns - widthOf(figures)));
+  const row = (name: string, cell: (figure: Figure) => Line[number]): Line => [
+    name.slice(0, wide).padEnd(wide),
+    ...figures.flatMap((figure) => [GAP, cell(figure)]),
+  ];
+  const cellOf = (
+    { chain, verdict, rate, packets, lastMs }: Ranked,
+  ): Record<Figure, Line[number]> => ({
+    chain: chain.padEnd(7),
+    verdict: [verdict as Style, verdict.padEnd(7)],
+    rate: `${rateText(rate)}/s`.padStart(9),
+    packets: short(packets).padStart(9),
+    last: ago(view.now.nowMs - lastMs, lastMs).padStart(9),
+  });
+  const head = row("rule", (figure) => FIGURES[figure].head);
   return [
-    [["bold", head]],
-    ...shown.map(({ rule, chain, verdict, rate, packets, lastMs }): Line => [
-      `${rule.slice(0, wide).padEnd(wide)}  ${chain.padEnd(7)}  `,
-      [verdict as Style, verdict.padEnd(7)],
-      `  ${`${rateText(rate)}/s`.padStart(9)}  ${short(packets).padStart(9)}  ` +
-      ago(view.now.nowMs - lastMs, lastMs).padStart(9),
-    ]),
+    [["bold", head.join("")]],
+    ...shown.map((rule) => row(rule.rule, (figure) => cellOf(rule)[figure])),
   ];
 }
 
@@ -245,6 +284,26 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignif
 
 function short(n: number): string {
   return compact.format(n);
+}
+
+/** Of what goes on in another line: as wide as a figure before its text. */
+const INDENT = " ".repeat(7);
+
+/** A line as lines of at most `columns` characters, unless a word is longer. */
+function wrapped(line: Line, columns: number): Line[] {
+  const lines: Line[number][][] = [[]];
+  let width = 0;
+  for (const piece of line) {
+    const [style, text] = typeof piece === "string" ? [undefined, piece] : piece;
+    for (const word of text.match(/\s*\S+|\s+$/g) ?? []) {
+      const breaks = width > 0 && width + word.length > columns;
+      if (breaks) lines.push([]);
+      const fits = breaks ? INDENT + word.trimStart() : word;
+      width = (breaks ? 0 : width) + fits.length;
+      lines.at(-1)!.push(style ? [style, fits] : fits);
+    }
+  }
+  return lines;
 }
 
 /** A line's first `columns` characters. */

@@ -267,6 +267,9 @@ rootTest("top fills a terminal of any size, and leaves it as it was, however it 
   assertMatch(small, /^ +\S+\/s +1 +drop by input: ping$/m);
   await terminal.resize(60, 40);
   assertMatch(await terminal.shows(/^answered at once, at most$/m), /^receipt to verdict/m);
+  await terminal.resize(40, 10);
+  const tiny = await terminal.shows(/^ping +drop +\S+\/s$/m);
+  assertMatch(tiny, /^Barrage enforcing [^]*^q quits, s sorts by packets$/m);
   await terminal.resize(80, 24);
   await terminal.shows(/answered at once.*receipt to verdict/);
   await terminal.type("q");
