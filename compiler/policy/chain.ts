@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type Report, suggestion } from "../diagnostic.ts";
+import { type Diagnostic, notYet, type Report, suggestion } from "../diagnostic.ts";
 import type { Sources, Span } from "../source.ts";
 import type * as Ast from "../syntax/ast.ts";
 import { type Clauses, isEffect, nameOf, type Part, type Reading } from "./clause.ts";
@@ -47,6 +47,9 @@ export class Chains {
   readonly #sources: Sources;
   readonly #report: Report;
   readonly #reported = new Set<Ast.Clause | Ast.Statement>();
+
+  /** Whether it was told of a clause that it tests a mark which was set before. */
+  testsLate = false;
 
   constructor(
     subroutines: ReadonlyMap<string, Ast.Chain>,
@@ -141,8 +144,20 @@ export class Chains {
   }
 }
 
+/** That a mark is tested, by a clause or a rule, which an earlier rule of the chain has set. */
+export function lateTest(span: Span, setHere: Span): Diagnostic {
+  return {
+    ...notYet("testing a mark that an earlier rule of the chain sets", span),
+    related: [{ span: setHere, message: "set here" }],
+    help: "give `mark` and `set mark` masks of different bits",
+  };
+}
+
 /** The way through one hook chain and the subroutines it jumps to. */
 class Walk {
+  /** The rules on the way that have set bits of the mark, the first for each bit. */
+  readonly #setters: { readonly bits: number; readonly span: Span }[] = [];
+
   constructor(
     private readonly chains: Chains,
     private readonly hook: Hook,
@@ -160,6 +175,7 @@ class Walk {
       if (statement.kind === "include") continue; // it was followed, or that was reported
       const reading = this.chains.read(statement);
       if (!reading) continue;
+      this.#refuseLateTests(reading);
       const parts = [...guards, ...reading.parts];
       if (!this.#possible(statement, parts)) continue;
       if (statement.kind === "when") this.body(statement.body, parts, frame, path);
@@ -179,7 +195,7 @@ class Walk {
     const { label, mark, log } = reading;
     const noted = label ?? mark ?? log;
     const name = label?.text ?? this.chains.nameOf(frame.chain, rule.span);
-    const add = (verdict: Verdict) =>
+    const add = (verdict: Verdict) => {
       this.rules.push({
         name,
         hook: this.hook,
@@ -190,6 +206,8 @@ class Walk {
         span: rule.span,
         ...(frame.via && { via: frame.via }),
       });
+      if (verdict.name === "next" && mark) this.#noteBits(mark.clear, rule.span);
+    };
     switch (rule.verb.kind) {
       case "jump": {
         const chain = this.chains.target(rule);
@@ -294,6 +312,23 @@ class Walk {
     return parts.filter((part) => !isEmptySet(part))
       .reduce((regions, part) => product(regions, part.regions), start)
       .some((region) => isPossible(region));
+  }
+
+  #noteBits(bits: number, span: Span): void {
+    const fresh = this.#setters.reduce((left, setter) => left & ~setter.bits, bits);
+    if (fresh !== 0) this.#setters.push({ bits: fresh, span });
+  }
+
+  /** Rules test marks as packets came, so what was set on the way here cannot be tested. */
+  #refuseLateTests({ parts }: Reading): void {
+    for (const { clause, regions } of this.#setters.length > 0 ? parts : []) {
+      if (regions.every((region) => !region.mark)) continue;
+      const mask = clause.kind === "field" && clause.mask ? Number(clause.mask.text) : ~0;
+      const setter = this.#setters.find(({ bits }) => (bits & mask) !== 0);
+      if (!setter) continue;
+      this.chains.testsLate = true;
+      this.chains.reportOnce(clause, () => lateTest(clause.span, setter.span));
+    }
   }
 
   /** Whether a clause compares what no packet of the hook has; says so. */

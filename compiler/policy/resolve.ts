@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { duplicate, notYet, type Report, suggestion } from "../diagnostic.ts";
+import { duplicate, type Report, suggestion } from "../diagnostic.ts";
 import type { Sources } from "../source.ts";
 import type * as Ast from "../syntax/ast.ts";
-import { Chains } from "./chain.ts";
+import { Chains, lateTest } from "./chain.ts";
 import { Clauses } from "./clause.ts";
 import { readLog } from "./dynamic.ts";
 import { type Hook, HOOKS, PROTO } from "./field.ts";
@@ -57,7 +57,7 @@ export function resolve(
   });
   for (const { body } of subroutines.values()) chains.checkBody(body);
   checkNames(rules, report);
-  checkMarks(rules, marks.bits, report);
+  if (!chains.testsLate) checkMarks(rules, marks.bits, report);
   checkResets(rules, report);
   return {
     rules,
@@ -225,7 +225,7 @@ function resolveHook(hook: Hook, chain: Ast.Chain, chains: Chains, report: Repor
   return rules;
 }
 
-/** Rules test marks as packets came, so a bit that was set before must not be tested after. */
+/** The same of rules that a mark tested before has narrowed: the kernel's would see the new one. */
 function checkMarks(rules: readonly Rule[], markBits: number, report: Report): void {
   for (const hook of HOOKS) {
     const own = rules.filter((rule) => rule.hook === hook);
@@ -236,11 +236,7 @@ function checkMarks(rules: readonly Rule[], markBits: number, report: Report): v
       ? undefined
       : own.slice(sets + 1).find((rule) => rule.regions.some((region) => region.mark));
     if (!tests) continue;
-    report({
-      ...notYet("testing a mark that an earlier rule of the chain sets", tests.span),
-      related: [{ span: own[sets]!.span, message: "set here" }],
-      help: "give `mark` and `set mark` masks of different bits",
-    });
+    report(lateTest(tests.span, own[sets]!.span));
   }
 }
 

@@ -66,6 +66,9 @@ Deno.test("a mark that was set may not be tested after, unless the bits are othe
   const chain = (rules: string) => `chain input default drop {\n${rules}\n}`;
   assertEquals(found(chain("match set mark 1/0xf\naccept mark 1/0xf")), ["3 FW012"]);
   assertEquals(found(chain("match set mark 1/0xf\naccept mark 0x10/0xf0")), []);
+  const returned = "match set mark 1/0xf\nreturn mark 1/0xf\ndrop\naccept mark 2/0xf";
+  assertEquals(found(chain(returned)), ["3 FW012", "5 FW012"]);
+  assertEquals(found(chain("when mark 2/0xf {\nmatch set mark 1/0xf\naccept\n}")), ["4 FW012"]);
   assertEquals(found(chain("accept udp set mark 1/0xf\naccept mark 1/0xf")), []);
   assertEquals(found(chain("match set mark 0x1000000\nmatch set mark 2/1")), [
     "2 FW214",
