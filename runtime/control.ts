@@ -15,6 +15,9 @@ export class ControlError extends Error {
 /** The longest line that is read of a request. */
 const MAX_LINE = 4096;
 
+/** What to do when a socket cannot be made. */
+const CHOOSE = "choose another with `option control`";
+
 /** What is asked: an action, and what that action takes. */
 export type Request = Readonly<Record<string, unknown>>;
 /** What is answered: `error` if it could not be done. */
@@ -40,7 +43,7 @@ export async function serveControl(
   try {
     listener = Deno.listen({ transport: "unix", path });
   } catch (error) {
-    throw new ControlError(`cannot listen at ${path}: ${whyNotThere(error)}`);
+    throw new ControlError(`cannot listen at ${path}: ${whyNotThere(error)}; ${CHOOSE}`);
   } finally {
     Deno.umask(before);
   }
@@ -72,7 +75,7 @@ export async function* followControl(path: string, request: Request): AsyncGener
   try {
     connection = await Deno.connect({ transport: "unix", path });
   } catch (error) {
-    throw new ControlError(`nothing answers at ${path}: ${why(error)}`);
+    throw new ControlError(whyNoAnswer(path, error));
   }
   using _ = connection;
   await write(connection, request);
@@ -96,7 +99,7 @@ async function removeStale(path: string): Promise<void> {
     return;
   }
   throw new ControlError(
-    `another service answers at ${path}: choose another with \`option control\``,
+    `another service answers at ${path}; ${CHOOSE}`,
   );
 }
 
@@ -167,10 +170,17 @@ function whyNotThere(error: unknown): string {
 }
 
 /** Of one that does not answer. */
-function why(error: unknown): string {
+function whyNoAnswer(path: string, error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) throw error;
-  if (error instanceof Deno.errors.NotFound) return "there is no such socket; is it running?";
-  if (error instanceof Deno.errors.ConnectionRefused) return "whoever opened it is gone";
-  if (error instanceof Deno.errors.PermissionDenied) return "only the user who runs it may ask";
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return `cannot ask at ${path}: only root and the user who runs the service may`;
+  }
+  const why = error instanceof Deno.errors.NotFound
+    ? "there is no such socket; is it running? `--control` names another"
+    : error instanceof Deno.errors.ConnectionRefused
+    ? "whoever opened it is gone"
+    : error instanceof Error
+    ? error.message
+    : String(error);
+  return `nothing answers at ${path}: ${why}`;
 }

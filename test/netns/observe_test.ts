@@ -211,6 +211,23 @@ rootTest("without the capability, one line says which is missing", async () => {
   assertEquals(await kernelRules(server), "");
 });
 
+rootTest("who may not ask a service is told who may", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/sock`;
+  using _ = Deno.listen({ transport: "unix", path });
+  await Deno.chmod(path, 0o600);
+  await Deno.chown(path, 65534, 65534);
+  // Not even root without its capabilities.
+  const args = ["--bounding-set", "-all", "--inh-caps", "-all", "--", ...fw("status")];
+  const asked = new Deno.Command("setpriv", { args: [...args, "--control", path] });
+  const { code, stderr } = await asked.output();
+  await Deno.remove(folder, { recursive: true });
+  assertEquals([code, new TextDecoder().decode(stderr)], [
+    1,
+    `barrage: cannot ask at ${path}: only root and the user who runs the service may\n`,
+  ]);
+});
+
 /** A terminal of 80 by 24 with a shell, to type into. */
 class Terminal implements AsyncDisposable {
   readonly #socket = `barrage-${crypto.randomUUID()}`;

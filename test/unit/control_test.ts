@@ -75,17 +75,19 @@ Deno.test("where nobody answers, it is said whether nobody ever did", async () =
   }
 });
 
+const CHOOSE = "choose another with `option control`";
+
 Deno.test("where no socket can be made, it is said what is in its way", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/file`, "");
   const refusal = (path: string) => complaintOf(() => serveControl(path, {}));
   assertEquals(
     await refusal(`${folder}/none/sock`),
-    `cannot listen at ${folder}/none/sock: there is no such folder`,
+    `cannot listen at ${folder}/none/sock: there is no such folder; ${CHOOSE}`,
   );
   assertEquals(
     await refusal(`${folder}/file`),
-    `cannot listen at ${folder}/file: something that is no socket is there`,
+    `cannot listen at ${folder}/file: something that is no socket is there; ${CHOOSE}`,
   );
   await Deno.remove(folder, { recursive: true });
 });
