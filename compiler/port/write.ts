@@ -169,16 +169,26 @@ class Writer {
   file(title: string): Line[] {
     const hooks = HOOKS.flatMap((hook) => this.#hook(hook));
     const labels = new Set<string>();
-    const lines = [
-      { text: `# ${title}` },
-      { text: "fw 1" },
-      ...this.set.sets.map((text) => ({ text })),
+    const chains = [
       ...this.#written.flatMap(({ name, lines }) => [
         { text: `chain ${name} {` },
         ...lines,
         { text: "}" },
       ]),
       ...hooks,
+    ];
+    // Not those that only rules ask for that are left out.
+    const asked = new Set(
+      chains.flatMap(({ text }) =>
+        text.startsWith("#") ? [] : [...text.matchAll(/@([\w-]+)/g)].map(([, name]) => name)
+      ),
+    );
+    const sets = this.set.sets.filter((text) => asked.has(/^set ([\w-]+)/.exec(text)![1]));
+    const lines = [
+      { text: `# ${title}` },
+      { text: "fw 1" },
+      ...sets.map((text) => ({ text })),
+      ...chains,
     ];
     return lines.map((line: Line) => {
       const { label } = line;

@@ -217,12 +217,16 @@ Deno.test("a set that the kernel fills is a loss wherever it is asked for, also 
     rule("in", asks(concat, "@banned"), { drop: null }),
     rule("in", asks(DPORT, "@ports"), { drop: null }),
     rule("in", { vmap: { key: SADDR, data: "@ways" } }),
+    set("hosts", ["192.0.2.1"]),
+    rule("in", asks(SADDR, "@hosts"), { vmap: { key: SADDR, data: "@ways" } }),
   );
   assertEquals(imported.rows.map(({ fidelity, lost }) => [fidelity, lost]), [
     ["left out", true],
     ["matches fewer", true],
     ["left out", true],
+    ["left out", true],
   ]);
+  assert(!imported.text.includes("set hosts"), "no rule that is here asks for it");
 });
 
 Deno.test("what is dropped before the filter's hooks is a loss, also in a chain or a map", () => {
