@@ -23,10 +23,13 @@ export async function stats(args: Arguments): Promise<number> {
   return 0;
 }
 
+/** A service that has not answered by then fares badly. */
+const PATIENCE_MS = 5000;
+
 async function ask({ options }: Arguments): Promise<Snapshot> {
   const path = String(options.control ?? DEFAULTS.control);
   // It is what `stats` answers, see handlers() in run.ts.
-  return await askControl(path, { action: "stats" }) as unknown as Snapshot;
+  return await askControl(path, { action: "stats" }, PATIENCE_MS) as unknown as Snapshot;
 }
 
 export function statusText(snapshot: Snapshot): string {

@@ -63,14 +63,35 @@ export async function serveControl(
   };
 }
 
-/** Asks the service at a path; its answer. Throws ControlError if there is none, or an error. */
-export async function askControl(path: string, request: Request): Promise<Answer> {
-  for await (const answer of followControl(path, request)) return answer;
+/**
+ * Asks the service at a path; its answer. Throws ControlError if there is none, not even after
+ * `patienceMs`, or an error.
+ */
+export async function askControl(
+  path: string,
+  request: Request,
+  patienceMs?: number,
+): Promise<Answer> {
+  const late = new AbortController();
+  const timer = patienceMs === undefined ? undefined : setTimeout(() => late.abort(), patienceMs);
+  try {
+    for await (const answer of followControl(path, request, late.signal)) return answer;
+  } catch (error) {
+    if (!late.signal.aborted) throw error;
+    const seconds = patienceMs! / 1000;
+    throw new ControlError(`the service at ${path} has not answered for ${seconds} s: it hangs`);
+  } finally {
+    clearTimeout(timer);
+  }
   throw new ControlError(`the service at ${path} broke off`);
 }
 
 /** Asks the service at a path; its answers as they come. Throws as askControl() does. */
-export async function* followControl(path: string, request: Request): AsyncGenerator<Answer> {
+export async function* followControl(
+  path: string,
+  request: Request,
+  late?: AbortSignal,
+): AsyncGenerator<Answer> {
   let connection: Deno.UnixConn;
   try {
     connection = await Deno.connect({ transport: "unix", path });
@@ -78,6 +99,7 @@ export async function* followControl(path: string, request: Request): AsyncGener
     throw new ControlError(whyNoAnswer(path, error));
   }
   using _ = connection;
+  late?.addEventListener("abort", () => connection.close());
   await write(connection, request);
   for await (const line of linesOf(connection, Infinity)) {
     const answer: Answer = JSON.parse(line);

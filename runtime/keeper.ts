@@ -39,6 +39,8 @@ export interface Keeper {
   remove(): Promise<void>;
 }
 
+const LOST = "somebody has changed the kernel's rules of ours";
+
 /** How often the kernel's rules are compared with what they ought to be. */
 const CHECK_MS = 2000;
 
@@ -64,7 +66,7 @@ export async function keepHooks(
       // What the guard has done meanwhile is no surprise.
       if (away || lost) return;
       lost = true;
-      if (failure.lost === "alarm") return alarm("somebody has changed the kernel's rules of ours");
+      if (failure.lost === "alarm") return alarm(`${LOST}: a reload puts them back`);
       await restore();
       alarm("somebody had changed the kernel's rules of ours: they are as they were again");
     }).catch((error) => alarm(`cannot look after the kernel's rules: ${error.message}`));
@@ -107,16 +109,16 @@ export async function keepHooks(
     pushed: async () => final ?? await pushed(),
     replace: (plan, then) =>
       inTurn(async () => {
-        // The same rules may stay, unless they count: by numbers of the policy that goes.
-        if (plan.pushed.length === 0 && JSON.stringify(plan) === JSON.stringify(now)) {
-          return await then(new Map());
-        }
+        // The same rules may stay, if they are there, unless they count: by numbers of the policy that goes.
+        const same = plan.pushed.length === 0 && JSON.stringify(plan) === JSON.stringify(now);
+        if (same && !lost) return await then(new Map());
         const before = now;
         const old = added(counted, await installed.replace(plan));
         try {
           await then(old);
           now = plan;
           counted = new Map();
+          lost = false;
         } catch (error) {
           await installed.replace(before);
           counted = old;
@@ -127,7 +129,7 @@ export async function keepHooks(
       away
         ? "the engine hung, and packets pass unfiltered until it is back"
         : lost
-        ? "somebody has changed the kernel's rules of ours"
+        ? LOST
         : undefined,
     detach: () =>
       end(async () => {

@@ -129,11 +129,13 @@ rootTest("what somebody else flushes is put back, in whole and in part", async (
   }, "");
 });
 
-rootTest("with hooks-lost alarm, a flush is said, and left", async () => {
+rootTest("with hooks-lost alarm, a flush is said, and left until a reload", async () => {
   await dropping(async (barrage, hosts) => {
     await hosts.server.run(["iptables", "-t", "mangle", "-F"]);
-    await barrage.process.line(/somebody has changed the kernel's rules of ours/);
+    await barrage.process.line(/somebody has changed the kernel's rules of ours: a reload puts/);
     assertEquals(await ping(hosts), "answered");
+    await barrage.ask("reload");
+    assertEquals(await ping(hosts), "timeout");
     await barrage.stop();
   }, "option hooks-lost alarm");
 });

@@ -60,6 +60,16 @@ Deno.test("what goes wrong in a handler, or was no request, is an error for the 
   });
 });
 
+Deno.test("who asks with patience is told that a service hangs", async () => {
+  await served({ ask: () => new Promise(() => {}) }, async (path) => {
+    const asked = () => askControl(path, { action: "ask" }, 20);
+    assertEquals(
+      await complaintOf(asked),
+      `the service at ${path} has not answered for 0.02 s: it hangs`,
+    );
+  });
+});
+
 Deno.test("where nobody answers, it is said whether nobody ever did", async () => {
   const folder = await Deno.makeTempDir();
   try {
