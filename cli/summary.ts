@@ -72,7 +72,7 @@ export function totalLines(
 ): string[] {
   const bad = Object.entries(malformed).filter(([, n]) => n > 0)
     .map(([reason, n]) => `${n} ${reason.replace("_", " ")}`).join(", ");
-  const { received, accepted, dropped, rejected, kernelDropped, userDropped } = totals;
+  const { received, accepted, dropped, rejected, kernelDropped, userDropped, logsLost } = totals;
   return [
     `${received} packets: ${accepted} accepted, ${dropped} dropped, ${rejected} rejected`,
     ...(bad ? [`malformed: ${bad}`] : []),
@@ -82,5 +82,6 @@ export function totalLines(
       ]
       : []),
     ...inFrontLine(chains),
+    ...(logsLost > 0 ? [`lost of the log: ${logsLost} line${logsLost === 1 ? "" : "s"}`] : []),
   ];
 }

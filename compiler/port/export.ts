@@ -101,10 +101,15 @@ function rateText(intervalNs: bigint): string | undefined {
   return undefined;
 }
 
-/** A log line that the kernel does not write as the policy says. */
-export function logLoss(rule: Rule): Loss | undefined {
-  if (!rule.log?.pcap) return undefined;
-  return { rule, why: "the kernel's log does not keep packets", of: "effect" };
+/** What a rule does besides its verdict, and does not where the tools filter. */
+export function effectLosses(rule: Rule): Loss[] {
+  const why = [
+    ...(rule.log?.pcap ? ["the kernel's log does not keep packets"] : []),
+    ...(rule.mark && rule.hook === "output"
+      ? ["the kernel does not route again by a mark that is set where it filters"]
+      : []),
+  ];
+  return why.map((why) => ({ rule, why, of: "effect" }));
 }
 
 /** How often a log may be written, as the kernel's tools say it; undefined for every packet. */

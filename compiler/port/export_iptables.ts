@@ -9,10 +9,10 @@ import type { Hook } from "../policy/field.ts";
 import { type Refusal, refusal } from "../kernel/refuse.ts";
 import type { Limit, Policy, Rule } from "../policy/policy.ts";
 import {
+  effectLosses,
   type Exported,
   type Limited,
   limitOf,
-  logLoss,
   logRate,
   type Loss,
   quoted,
@@ -47,7 +47,7 @@ type Match = Words & Pick<Ways, "except">;
  * family only. Sound without any loss of `verdict`.
  */
 export function exportIptables(policy: Policy): Exported {
-  const losses: Loss[] = policy.rules.flatMap((rule) => logLoss(rule) ?? []);
+  const losses: Loss[] = policy.rules.flatMap(effectLosses);
   const said = sayRules(
     policy,
     (rule) => {

@@ -12,10 +12,10 @@ import { span } from "../policy/interval.ts";
 import type { Limit, Policy, Rule } from "../policy/policy.ts";
 import { both, isPossible } from "../policy/region.ts";
 import {
+  effectLosses,
   type Exported,
   type Limited,
   limitOf,
-  logLoss,
   logRate,
   type Loss,
   quoted,
@@ -30,7 +30,7 @@ const COMMENT_BYTES = 128;
  * any loss of `verdict`.
  */
 export function exportNft(policy: Policy, table = "barrage-export"): Exported {
-  const losses: Loss[] = policy.rules.flatMap((rule) => logLoss(rule) ?? []);
+  const losses: Loss[] = policy.rules.flatMap(effectLosses);
   const sets: string[] = [];
   const said = sayRules(
     policy,

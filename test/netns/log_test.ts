@@ -1,6 +1,6 @@
 /** Logs and mistakes must not end what decides packets. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Barrage, packetsOf, ruleFile } from "../support/barrage.ts";
+import { Barrage, fw, packetsOf, ruleFile } from "../support/barrage.ts";
 import { type Host, Network, rootTest } from "../support/netns.ts";
 import { traffic } from "../support/traffic.ts";
 
@@ -33,6 +33,8 @@ rootTest("a full disk costs lines of the log, which are counted, and no packet",
     await using barrage = await Barrage.start(server, logged(path));
     await ping(client, server, 2);
     assertMatch(await barrage.process.line(/cannot write/), /log\.jsonl: No space left on device/);
+    const status = await server.run(fw("status", "--control", barrage.control));
+    assertMatch(status, /^lost of the log: \d lines?$/m);
     await Deno.remove(`${folder}/others`);
     do await ping(client, server); while ((await Deno.stat(path)).size < 4097);
     await barrage.process.line(/log\.jsonl is written again/);

@@ -47,6 +47,16 @@ for (const [tool, write] of Object.entries(TOOLS)) {
   });
 }
 
+Deno.test("a mark that is to route what a host sends is said to be lost", () => {
+  const policy = policyOf(`chain output default accept { match udp set mark 1 label way }
+    chain forward default accept { match udp set mark 2 label passing }`);
+  for (const write of Object.values(TOOLS)) {
+    assertEquals(write(policy).losses.map(({ rule, of }) => `${rule.name}: ${of}`), [
+      "way: effect",
+    ]);
+  }
+});
+
 Deno.test("a rule of several targets asks its question once, in iptables too", () => {
   const { text } = exportIptables(policyOf(`chain input default drop {
     accept tcp dport 22 log "ssh " every 10s set mark 1/0xf label ssh
