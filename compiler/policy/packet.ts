@@ -202,6 +202,11 @@ type Options = Partial<
   >
 >;
 
+const WORDS: readonly string[] = [
+  ...["flags", "state", "type", "mark", "uid", "gid", "length", "ttl", "dscp", "exthdr", "mac"],
+  "fragment",
+];
+
 function readOptions(words: readonly string[]): Options {
   const options: Options = {};
   for (let at = 0; at < words.length;) {
@@ -211,6 +216,9 @@ function readOptions(words: readonly string[]): Options {
       options.fragment = which?.[1] ?? FRAGMENT.later;
       if (which) at++;
       continue;
+    }
+    if (!WORDS.includes(word)) {
+      throw new PacketError(`"${word}" is nothing that a packet has: ${WORDS.join(", ")}`);
     }
     const value = words[at++];
     if (value === undefined) throw new PacketError(`nothing follows "${word}"`);
@@ -252,8 +260,6 @@ function readOptions(words: readonly string[]): Options {
         }
         options.mac = BigInt(`0x${value.replaceAll(":", "")}`);
         break;
-      default:
-        throw new PacketError(`"${word}" is nothing that a packet has`);
     }
   }
   return options;

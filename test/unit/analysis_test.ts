@@ -209,6 +209,12 @@ Deno.test("a text that is no packet is told from one by the word that is wrong",
         "input tcp dport > 22",
         '"dport" is not an address: write it as in `input tcp 192.0.2.9:40000 > 192.0.2.1:22`',
       ],
+      [
+        "input tcp 10.0.0.1:1 > 10.0.0.2:2 flags syn sort",
+        '"sort" is nothing that a packet has: flags, state, type, mark, uid, gid, length, ttl, ' +
+        "dscp, exthdr, mac, fragment",
+      ],
+      ["input tcp 10.0.0.1:1 > 10.0.0.2:2 flags", 'nothing follows "flags"'],
       ["output in eth0 tcp 10.0.0.1 > 10.0.0.2", "a packet of output has no input interface"],
     ] as const
   ) {
