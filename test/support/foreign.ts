@@ -14,6 +14,7 @@ const NFT_ADDRESSES: readonly Question[] = [
   [4, "ip saddr != 10.0.0.2"],
   [4, "ip daddr { 10.0.0.1, 10.0.0.3 }"],
   [4, "ip saddr @hosts"],
+  [4, "ip saddr != @hosts"],
   [4, "ip ttl < 64"],
   [4, "ip dscp { ef, af11 }"],
   [4, "ip protocol { tcp, 47 }"],
@@ -33,8 +34,10 @@ const NFT_TRANSPORT: readonly Question[] = [
   [0, "tcp flags & (syn | ack) == syn"],
   [0, "tcp flags & (fin | syn) != syn"],
   [0, "tcp flags fin,rst"],
+  [4, "ip saddr . tcp dport @pairs"],
   [4, "icmp type echo-request"],
   [6, "icmpv6 type != nd-neighbor-solicit"],
+  [6, "icmpv6 type . icmpv6 code { echo-request . no-route, packet-too-big . 0-3 }"],
 ];
 const NFT_REST: readonly Question[] = [
   [0, 'iifname "eth0"'],
@@ -44,19 +47,26 @@ const NFT_REST: readonly Question[] = [
   [0, "meta mark & 0x3 == 0x2"],
   [0, "meta mark & 0x4 != 0x4"],
   [0, "meta length > 40"],
+  [0, "meta protocol { ip, ip6 }"],
   [0, "ether saddr 02:00:00:00:00:01"],
 ];
 const NFT_MAPS: readonly Question[] = [
   [0, "tcp dport vmap { 1 : accept, 2 : drop, 3-4 : jump JUMP }"],
   [0, "ct state vmap { new : jump JUMP, invalid : drop }"],
   [0, 'iifname . meta l4proto vmap { "eth0" . tcp : accept, "wan0" . udp : goto JUMP }'],
+  [0, "tcp dport vmap @ways"],
   [4, "ip saddr . tcp dport vmap { 10.0.0.2 . 1 : accept, 10.0.0.3 . 80 : drop }"],
 ];
 
 /** A rule set of three tables, to be read by `nft -f`. */
 export function randomNft(random: Random): string {
-  const tables = [["inet", "a", -5], ["inet", "b", 0], ["ip", "c", 5]] as const;
-  return tables.flatMap(([family, name, priority]) => {
+  // Sets of one name have other members in each.
+  const tables = [
+    ["inet", "a", -5, "10.0.0.2/31, 192.168.0.1", "1-2, 80", "10.0.0.2 . 1, 10.0.0.3 . 2-4"],
+    ["inet", "b", 0, "10.0.0.1", "3", "10.0.0.1 . 80"],
+    ["ip", "c", 5, "10.0.0.0/31", "2-4", "10.0.0.0 . 1-3, 10.0.0.1 . 4"],
+  ] as const;
+  return tables.flatMap(([family, name, priority, hosts, ports, pairs]) => {
     const four = family === "ip";
     // A chain leads only to those after it.
     const below = ["one", "two", "three"];
@@ -74,8 +84,14 @@ export function randomNft(random: Random): string {
     ];
     return [
       `table ${family} ${name} {`,
-      "set hosts { type ipv4_addr; flags interval; elements = { 10.0.0.2/31, 192.168.0.1 } }",
-      "set ports { type inet_service; flags interval; elements = { 1-2, 80 } }",
+      `set hosts { type ipv4_addr; flags interval; elements = { ${hosts} } }`,
+      `set ports { type inet_service; flags interval; elements = { ${ports} } }`,
+      "set pairs {",
+      `type ipv4_addr . inet_service; flags interval; elements = { ${pairs} }`,
+      "}",
+      "map ways { type inet_service : verdict; flags interval",
+      `elements = { ${ports.split(", ")[0]} : accept, 5 : drop }`,
+      "}",
       ...below.toReversed().flatMap((chain) => [`chain ${chain} {`, ...body(chain), "}"]),
       ...base("input"),
       ...base("forward"),
