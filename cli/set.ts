@@ -77,9 +77,9 @@ function isSetRequest(value: object): value is SetRequest {
 /** The member that a request means, or what is wrong with it. */
 function memberOf({ address = "", for: stay }: SetRequest): Member | string {
   const prefix = readPrefix(address);
-  if (!prefix) return `\`${address}\` is not an address or a prefix`;
-  const stayNs = stay === undefined ? 0n : durationNs(stay);
-  if (stayNs === undefined) return `\`${stay}\` is not a duration, as 10m is`;
+  if (!prefix) return `\`${address}\` is not an address, nor a prefix as 192.0.2.0/24`;
+  const stayNs = stay === undefined ? 0n : durationNs(stay) ?? 0n;
+  if (stay !== undefined && stayNs === 0n) return `\`${stay}\` is not a duration, as 10m is`;
   return { ...prefix, stayNs };
 }
 

@@ -18,10 +18,8 @@ export function watchFiles(
 ): { stop(): void } {
   let watcher: Deno.FsWatcher;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let known: string, folders: string;
+  let known = textsOf(files());
   const begin = () => {
-    known = textsOf(files());
-    folders = foldersOf(files()).join("\n");
     const mine = watcher = Deno.watchFs(foldersOf(files()), { recursive: false });
     (async () => {
       for await (const _ of mine) {
@@ -31,13 +29,17 @@ export function watchFiles(
     })();
   };
   const look = async () => {
-    const texts = textsOf(files());
+    const names = files(), texts = textsOf(names);
     if (texts === known) return;
     known = texts;
     await changed();
-    if (foldersOf(files()).join("\n") === folders) return;
+    if (files().join("\n") !== names.join("\n")) known = textsOf(files());
+    // Folders may be others now, or have gone and come: one that does is watched no more.
     watcher.close();
     begin();
+    // What has changed meanwhile.
+    clearTimeout(timer);
+    timer = setTimeout(look, QUIET_MS);
   };
   begin();
   return {
@@ -48,8 +50,19 @@ export function watchFiles(
   };
 }
 
+/** Those that the files are in, or of one that is gone the nearest above that is there. */
 function foldersOf(files: readonly string[]): string[] {
-  return [...new Set(files.map(dirname))].sort();
+  return [...new Set(files.map(dirname).map(nearestThere))].sort();
+}
+
+function nearestThere(folder: string): string {
+  const above = dirname(folder);
+  try {
+    Deno.statSync(folder);
+    return folder;
+  } catch {
+    return above === folder ? folder : nearestThere(above);
+  }
 }
 
 /** All that the files hold; one that cannot be read holds nothing. */

@@ -285,6 +285,8 @@ rootTest("a running service's sets are changed and listed over its socket", asyn
     assertStringIncludes(await set("list", "bad"), `${client.v4} for 600s\n`);
     assertStringIncludes(await set("add", "bad", "10.9.9.9"), "the set is full");
     assertStringIncludes(await set("add", "bda", "10.9.9.9"), "no set `bda`");
+    const forNothing = await set("add", "bad", "10.9.9.9", "--for", "0s");
+    assertStringIncludes(forNothing, "`0s` is not a duration, as 10m is");
     assertEquals(await set("del", "bad", client.v4), "");
     assertStringIncludes(await set("del", "bad", client.v4), "not in the set");
     assertEquals(await ping(client, server.v4, 1), 1);

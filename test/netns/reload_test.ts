@@ -159,6 +159,28 @@ rootTest("the rule file and what it takes in are watched", async () => {
   }
 });
 
+rootTest("a folder that goes and comes back is watched again", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${folder}/lists`);
+    await Deno.writeTextFile(`${folder}/lists/bad`, "192.0.2.1\n");
+    const rules = `set bad : addr file "${folder}/lists/bad"\n` +
+      "chain input default accept { drop from @bad }\n";
+    await filtered(rules, async (barrage, hosts) => {
+      await Deno.rename(`${folder}/lists`, `${folder}/away`);
+      await barrage.process.line(/not put in force/);
+      await Deno.rename(`${folder}/away`, `${folder}/lists`);
+      await barrage.process.line(/reload 1/);
+      await Deno.writeTextFile(`${folder}/lists/bad`, `${hosts.client.v4}\n`);
+      await barrage.process.line(/reload 2/);
+      assertEquals(await ping(hosts), "timeout");
+      await barrage.stop();
+    }, "--watch");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 rootTest("what is applied goes, and sets are what they were, unless it is confirmed", async () => {
   const withSet = (rule: string) =>
     `set bad : addr size 9 = { 192.0.2.1 }\nchain input default accept { drop from @bad ${rule} }\n`;
