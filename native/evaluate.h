@@ -199,7 +199,7 @@ INLINE uint32_t slot_of(const struct fw_rows *g, uint32_t source, uint32_t desti
 	const uint32_t hash = (mixed + destination) * FW_PAIR_SPREAD;
 	const uint32_t multiplier = g->multipliers[(uint64_t)hash * g->block_count >> 32];
 
-	return (uint32_t)((uint64_t)(hash * multiplier + mixed) * g->slot_count >> 32);
+	return (uint32_t)((uint64_t)((hash | 1) * multiplier + mixed) * g->slot_count >> 32);
 }
 
 /* Of all packets but those whose number has its highest bit in `lone`. */

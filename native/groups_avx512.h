@@ -157,7 +157,8 @@ INLINE void find_in_slots(const struct fw_rows *g, const struct abreast *p, __m5
 			_mm512_mullo_epi32(_mm512_add_epi32(mixed, destinations[i]), all(FW_PAIR_SPREAD));
 		const __m512i multipliers =
 			gather(g->multipliers, high_product(hash, g->block_count), in[i]);
-		slots[i] = high_product(_mm512_add_epi32(_mm512_mullo_epi32(hash, multipliers), mixed),
+		const __m512i odd = _mm512_or_si512(hash, all(1));
+		slots[i] = high_product(_mm512_add_epi32(_mm512_mullo_epi32(odd, multipliers), mixed),
 					g->slot_count);
 	}
 	for (uint32_t i = 0; i < p->count; i++)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0xa6392a96u
+#define FW_LAYOUT_HASH 0x105b0111u
 #define FW_CHECKSUM_LANES 8u
 #define FW_FNV_BASIS 0x811c9dc5u
 #define FW_FNV_PRIME 0x1000193u
@@ -639,7 +639,7 @@ struct fw_group {
 	uint32_t destination_stride; /* the same for destinations; 0 if pairs are hashed */
 	uint32_t rows_at; /* stride: u32 rows, maybe among those of a side's classes */
 	uint32_t slots_at; /* else: slot_width u32 for each slot, 0 where there is no pair */
-	uint32_t slot_count; /* at least 1; slot = (hash * multiplier + source * PAIR_MIX) * slot_count >> 32 */
+	uint32_t slot_count; /* at least 1; slot = ((hash | 1) * multiplier + source * PAIR_MIX) * slot_count >> 32 */
 	uint32_t slot_width; /* 2: source << 16 | destination, row; or 4: source, destination, row, 0 */
 	uint32_t multipliers_at; /* u32 for each block = hash * block_count >> 32 */
 	uint32_t block_count; /* at least 1; of hash = (source * PAIR_MIX + destination) * PAIR_SPREAD */

@@ -42,7 +42,9 @@ export function hashPairs(
     for (const [i, s] of source.entries()) {
       const d = destination[i]!;
       const slot = slotOf(s, d, blocks, count, (block) => multipliers[block]!);
-      slots.set(width === 2 ? [s << 16 | d, row[i]!] : [s, d, row[i]!], slot * width);
+      slots[slot * width] = width === 2 ? s << 16 | d : s;
+      if (width === 4) slots[slot * width + 1] = d;
+      slots[slot * width + width / 2] = row[i]!;
     }
     return { width, slots, multipliers };
   }
@@ -56,30 +58,37 @@ function multipliersFor(
   blocks: number,
   count: number,
 ): Uint32Array<ArrayBuffer> | undefined {
-  const hashes = Uint32Array.from(source, (s, i) => hashOf(s, destination[i]!));
-  const members: number[][] = Array.from({ length: blocks }, () => []);
-  for (const [i, hash] of hashes.entries()) members[share(hash, blocks)]!.push(i);
+  const blockOf = Uint32Array.from(source, (s, i) => share(hashOf(s, destination[i]!), blocks));
+  const first = new Uint32Array(blocks + 1);
+  for (const block of blockOf) first[block + 1]!++;
+  for (let b = 0; b < blocks; b++) first[b + 1]! += first[b]!;
+  // What says the slots of pairs, block by block.
+  const hashes = new Uint32Array(blockOf.length), mixed = new Uint32Array(blockOf.length);
+  const next = first.slice();
+  for (const [i, block] of blockOf.entries()) {
+    const at = next[block]!++;
+    hashes[at] = hashOf(source[i]!, destination[i]!);
+    mixed[at] = Math.imul(source[i]!, PAIR_MIX);
+  }
   const multipliers = new Uint32Array(blocks);
   const taken = new Uint8Array(count);
-  const suits = (block: readonly number[], multiplier: number) => {
-    for (const [n, i] of block.entries()) {
-      const slot = slotBy(hashes[i]!, source[i]!, multiplier, count);
+  const suits = (block: number, multiplier: number) => {
+    const from = first[block]!, end = first[block + 1]!;
+    for (let i = from; i < end; i++) {
+      const slot = slotBy(hashes[i]!, mixed[i]!, multiplier, count);
       if (taken[slot]) {
-        for (const other of block.slice(0, n)) {
-          taken[slotBy(hashes[other]!, source[other]!, multiplier, count)] = 0;
-        }
+        while (i-- > from) taken[slotBy(hashes[i]!, mixed[i]!, multiplier, count)] = 0;
         return false;
       }
       taken[slot] = 1;
     }
     return true;
   };
-  const order = [...members.keys()].sort((a, b) =>
-    members[b]!.length - members[a]!.length || a - b
-  );
+  const size = (block: number) => first[block + 1]! - first[block]!;
+  const order = Uint32Array.from(multipliers.keys()).sort((a, b) => size(b) - size(a) || a - b);
   for (const block of order) {
     let tried = 0, multiplier = 1;
-    while (!suits(members[block]!, multiplier)) {
+    while (!suits(block, multiplier)) {
       if (++tried === MOST_TRIED) return undefined;
       multiplier = (Math.imul(tried, 0x85ebca6b) | 1) >>> 0;
     }
@@ -92,9 +101,12 @@ function hashOf(source: number, destination: number): number {
   return Math.imul(Math.imul(source, PAIR_MIX) + destination, PAIR_SPREAD) >>> 0;
 }
 
-/** The source sets pairs of one hash apart. */
-function slotBy(hash: number, source: number, multiplier: number, count: number): number {
-  return share((Math.imul(hash, multiplier) + Math.imul(source, PAIR_MIX)) >>> 0, count);
+/**
+ * An odd number has as many products as there are multipliers. What the source is mixed to sets pairs
+ * of one hash apart.
+ */
+function slotBy(hash: number, mixed: number, multiplier: number, count: number): number {
+  return share((Math.imul(hash | 1, multiplier) + mixed) >>> 0, count);
 }
 
 /** A hash as a fraction of `count`, without a division (Lemire 2016): hash * count / 2^32. */
@@ -112,5 +124,6 @@ export function slotOf(
   multiplier: (block: number) => number,
 ): number {
   const hash = hashOf(source, destination);
-  return slotBy(hash, source, multiplier(share(hash, blocks)), count);
+  const mixed = Math.imul(source, PAIR_MIX);
+  return slotBy(hash, mixed, multiplier(share(hash, blocks)), count);
 }

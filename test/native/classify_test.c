@@ -50,7 +50,7 @@ static uint32_t row_of_pair(const struct fw_rows *g, uint32_t source, uint32_t d
 		return g->rows[source * g->source_stride + destination * g->destination_stride];
 	const uint32_t hash = (source * FW_PAIR_MIX + destination) * FW_PAIR_SPREAD;
 	const uint32_t multiplier = g->multipliers[(uint64_t)hash * g->block_count >> 32];
-	const uint32_t place = hash * multiplier + source * FW_PAIR_MIX;
+	const uint32_t place = (hash | 1) * multiplier + source * FW_PAIR_MIX;
 	const uint32_t *slot = g->slots + g->slot_width * ((uint64_t)place * g->slot_count >> 32);
 	if (g->slot_width == 2)
 		return slot[0] == (source << 16 | destination) ? slot[1] : 0;

@@ -555,7 +555,7 @@ static uint32_t put_slots(struct sample *s, uint64_t *seed, uint32_t width, cons
 			const uint32_t mixed = source * FW_PAIR_MIX;
 			const uint32_t hash = (mixed + destination) * FW_PAIR_SPREAD;
 			const uint32_t multiplier = multipliers[(uint64_t)hash * BLOCKS >> 32];
-			uint32_t *slot = slots + width * ((uint64_t)(hash * multiplier + mixed) * SLOTS >> 32);
+			uint32_t *slot = slots + width * ((uint64_t)((hash | 1) * multiplier + mixed) * SLOTS >> 32);
 			slot[0] = width == 2 ? source << 16 | destination : source;
 			if (width == 4)
 				slot[1] = destination;

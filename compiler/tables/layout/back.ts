@@ -73,7 +73,7 @@ export const BACK = {
       slots_at: ["u32", "else: slot_width u32 for each slot, 0 where there is no pair"],
       slot_count: [
         "u32",
-        "at least 1; slot = (hash * multiplier + source * PAIR_MIX) * slot_count >> 32",
+        "at least 1; slot = ((hash | 1) * multiplier + source * PAIR_MIX) * slot_count >> 32",
       ],
       slot_width: ["u32", "2: source << 16 | destination, row; or 4: source, destination, row, 0"],
       multipliers_at: ["u32", "u32 for each block = hash * block_count >> 32"],
