@@ -15,6 +15,8 @@ export interface Guarded {
   hung(): void;
   /** Called when an engine that had hung answers again. */
   back(): void;
+  /** Called when the guard has ended though nobody has stopped it. */
+  lost(): void;
 }
 
 /** The guard cannot be started. */
@@ -29,7 +31,7 @@ export interface Guard {
 }
 
 /** Starts the guard, which ends with this process. Throws GuardError. */
-export async function startGuard({ queues, command, hung, back }: Guarded): Promise<Guard> {
+export async function startGuard({ queues, command, hung, back, lost }: Guarded): Promise<Guard> {
   const program = await guardProgram();
   let child: Deno.ChildProcess;
   try {
@@ -57,6 +59,8 @@ export async function startGuard({ queues, command, hung, back }: Guarded): Prom
     }
   };
   const followed = follow();
+  let stopped = false;
+  child.status.then(() => stopped || lost());
   const writer = child.stdin.getWriter();
   // It may have been killed: then there is nobody to tell.
   return {
@@ -64,6 +68,7 @@ export async function startGuard({ queues, command, hung, back }: Guarded): Prom
       await writer.write(new TextEncoder().encode(`${pid}\n`)).catch(() => {});
     },
     async stop() {
+      stopped = true;
       await writer.close().catch(() => {});
       await Promise.all([followed, child.status]);
     },

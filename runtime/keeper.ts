@@ -79,6 +79,8 @@ export async function keepHooks(
       void inTurn(async () => {
         if (!done && away) await restore();
       }).catch((error) => alarm(`cannot queue packets again: ${error.message}`)),
+    lost: () =>
+      alarm("the guard was killed: until the next start, nobody notices an engine that hangs"),
   }).catch((error) => {
     // Without a guard packets wait in a queue that hangs. Who wants that can do without.
     if (!(error instanceof GuardError) || failure.hang.length > 0) throw error;

@@ -66,6 +66,17 @@ rootTest("while the engine hangs, packets wait, and the guard raises the alarm",
   }, "");
 });
 
+rootTest("that the guard was killed is said, and packets go on to be decided", async () => {
+  await dropping(async (barrage, hosts) => {
+    const parent = String(barrage.process.pid);
+    await hosts.server.run(["pkill", "-KILL", "-P", parent, "-f", "barrage-guard"]);
+    await barrage.process.line(/the guard was killed/);
+    assertEquals(await ping(hosts), "timeout");
+    assertEquals(await ping(hosts, "v6"), "answered");
+    await barrage.stop();
+  }, "");
+});
+
 rootTest("with fail-hang open, packets pass while the engine hangs, and no longer", async () => {
   await dropping(async (barrage, hosts) => {
     barrage.process.signal("SIGSTOP");
