@@ -112,6 +112,7 @@ function buildHarness(folder: string, wantAcl: boolean): { harness: string; acl:
 async function* ruleSets(options: Record<string, string>): AsyncGenerator<RuleSet> {
   const list = (name: string) => options[name]!.split(",").filter((item) => item !== "");
   for (const size of list("sizes").map(Number)) {
+    if (!(size > 0)) throw new Error(`Cannot use --sizes ${options.sizes}: numbers of rules`);
     for (const family of list("families").map((text) => text === "6" ? 6 : 4)) {
       for (const kind of list("kinds")) {
         yield generate(kind as Kind, family, size, Number(options.seed));
