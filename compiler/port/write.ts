@@ -279,7 +279,7 @@ class Writer {
 
   #free(origin: string, hook: Hook): string {
     const plain = origin.replace(/[^\w.-]/g, "-").replace(/[-.]{2,}/g, "-")
-      .replace(/^[-.]+|[-.]+$/g, "").replace(/^(?=\d)|^$/, "c-");
+      .replace(/^[-.]+|[-.]+$/g, "").replace(/^(?=\d)/, "c-") || "c";
     const taken = (name: string) =>
       HOOKS.some((hook) => hook === name) || this.#written.some((chain) => chain.name === name);
     for (const name of [plain, `${plain}-${hook}`]) if (!taken(name)) return name;

@@ -264,6 +264,7 @@ function opensList(
   head: TokenType | undefined,
 ): boolean {
   if (!previous) return false;
+  if (tokens[i - 2]?.tokenType === K.chain) return false; // a name, whatever else it means
   if (LISTED.has(previous.tokenType) || head === K.option) return true;
   if (BLOCK_HEADS.has(head!)) return false;
   if (VERBS.has(head!) || head === K.expect) return true;

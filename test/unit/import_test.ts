@@ -288,6 +288,20 @@ Deno.test("a rule that is left out is a loss by its target, whatever its comment
   assertEquals(imported.rows.map(({ lost }) => lost), [true, false, false]);
 });
 
+Deno.test("a chain may have any name that iptables takes", () => {
+  const names = ["on", "to", "from", "drop", "input", "any", "fw", "a.b", "a:b", "1x", "-x-", "ü"];
+  for (const name of names) {
+    const imported = iptables(
+      ":INPUT DROP [0:0]",
+      `:${name} - [0:0]`,
+      `-A INPUT -p tcp -j ${name}`,
+      `-A ${name} -j ACCEPT`,
+    );
+    assertEquals(verdict(imported, "input tcp 192.0.2.1:9 > 192.0.2.2:9"), "accept", name);
+    assertEquals(verdict(imported, "input udp 192.0.2.1:9 > 192.0.2.2:9"), "drop", name);
+  }
+});
+
 Deno.test("names that nft gives to ICMPv6 codes are numbers, since they are those of one type", () => {
   const field = (field: string) => ({ payload: { protocol: "icmpv6", field } });
   const imported = nft(
