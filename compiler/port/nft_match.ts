@@ -20,6 +20,9 @@ import { wordsOf } from "./nft_words.ts";
 import type { Condition, Fidelity } from "./ruleset.ts";
 import { Never, rangeText, Unsaid } from "./words.ts";
 
+/** Members that a set which changes may have. */
+const MAX_SIZE = 1 << 20;
+
 /** A set or a map of a table. */
 export interface NftSet {
   readonly key: string;
@@ -138,7 +141,8 @@ export class NftMatch {
     if (!changes(set)) return `@${this.sets.use(set, `= ${list}`)}`;
     if (!addresses) return undefined;
     const timeout = set.timeout ? ` timeout ${set.timeout}s` : "";
-    const known = this.sets.use(set, `: addr${timeout} size 65536 = ${list}`);
+    const size = roomFor(elements.length);
+    const known = this.sets.use(set, `: addr${timeout} size ${size} = ${list}`);
     this.inexact(
       negated ? "matches more" : "matches fewer",
       `what the kernel puts into the set later is not put into @${known}`,
@@ -238,6 +242,12 @@ export class NftMatch {
         : [[family === "ipv4" ? V4 : V6, word(`${side} ${negated ? "! " : ""}${of[family]}`)]]
     );
   }
+}
+
+/** The size of a set that has so many members now, and is to have more. */
+function roomFor(members: number): number {
+  if (members > MAX_SIZE) throw new Unsaid(`a set that changes has room for ${MAX_SIZE} members`);
+  return Math.min(MAX_SIZE, Math.max(65536, 2 ** Math.ceil(Math.log2(2 * members))));
 }
 
 /** Whether more may come into a set than it has now. */

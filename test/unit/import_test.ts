@@ -229,6 +229,22 @@ Deno.test("a set that the kernel fills is a loss wherever it is asked for, also 
   assert(!imported.text.includes("set hosts"), "no rule that is here asks for it");
 });
 
+Deno.test("a set that the kernel fills has room for those that are in it, and as many more", () => {
+  const filled = (members: number) => {
+    const elem = Array.from(
+      { length: members },
+      (_, i) => `${10 + (i >> 24)}.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}`,
+    );
+    const asked = rule("in", asks(SADDR, "@bad"), { drop: null });
+    return nft(set("bad", elem, { flags: "dynamic" }), base("in", 0, "accept"), asked);
+  };
+  assertEquals(policyOf(filled(40_000)).sets.map(({ size }) => size), [131072]);
+  assertEquals(filled(1_100_000).rows.map(({ fidelity, lost }) => [fidelity, lost]), [[
+    "left out",
+    true,
+  ]]);
+});
+
 Deno.test("what is dropped before the filter's hooks is a loss, also in a chain or a map", () => {
   const before = {
     chain: { ...base("before", -300, "accept").chain, hook: "prerouting" },
