@@ -36,12 +36,11 @@ export async function gather(alarm: (text: string) => void): Promise<Gathering> 
   const singly = complain("; datagrams are queued one by one");
   const found = await interfaces().catch(singly);
   if (!found) return { stop: () => Promise.resolve() };
-  const note = openNote(await notePath(), { create: true }, (why) => {
-    alarm(`cannot note what GRO was: ${why}; after a kill, \`down\` will not turn it off again`);
-  });
+  const unnoted = complain("; after a kill, `down` will not turn GRO off again");
+  const note = await openNote({ create: true }).catch(unnoted);
   const changed = [...note?.switches ?? []];
   for (const item of found.map(able).filter(({ features }) => features.length > 0)) {
-    note?.add(item);
+    await note?.add(item).catch(unnoted);
     if (await turn(item, "on").catch(singly)) changed.push(item);
   }
   return {
@@ -60,8 +59,7 @@ export async function gather(alarm: (text: string) => void): Promise<Gathering> 
  * Turns off what a killed run has left on in this network namespace; its interfaces. Throws HookError.
  */
 export async function ungather(): Promise<string[]> {
-  if (!anyNote()) return [];
-  const note = openNote(await notePath(), { create: false }, () => {});
+  const note = anyNote() && await openNote({ create: false });
   if (!note) return [];
   try {
     const left = await stillThere(note.switches);
@@ -86,7 +84,8 @@ interface Switch {
 interface Note {
   /** What was noted before. */
   readonly switches: readonly Switch[];
-  add(item: Switch): void;
+  /** Rejects with HookError. */
+  add(item: Switch): Promise<void>;
   erase(): void;
   close(): void;
 }
@@ -109,35 +108,31 @@ function anyNote(): boolean {
   }
 }
 
-/** Undefined if there is none, or it is another run's; `refused` is told what cannot be done, and why. */
-function openNote(
-  path: string,
-  { create }: { create: boolean },
-  refused: (why: string) => void,
-): Note | undefined {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(path, { read: true, append: true, create, mode: 0o600 });
-  } catch (error) {
+/** Undefined if there is none, or another run goes on that has it. Throws HookError. */
+async function openNote({ create }: { create: boolean }): Promise<Note | undefined> {
+  const path = await notePath();
+  const fail = (error: unknown) => {
     if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
-    refused(error.message);
-    return undefined;
-  }
-  if (!file.tryLockSync(true)) {
-    file.close();
-    refused("another run goes on here, and has it");
+    const why = "It is where `down` finds what to turn off again: root may write there.";
+    throw new HookError("cannot note what GRO is turned on for", error.message, why);
+  };
+  const file = await Deno.open(path, { read: true, append: true, create, mode: 0o600 })
+    .catch((error) => !create && error instanceof Deno.errors.NotFound ? undefined : fail(error));
+  if (!file?.tryLockSync(true)) {
+    file?.close();
     return undefined;
   }
   return {
     switches: Deno.readTextFileSync(path).split("\n").flatMap(switchIn),
-    add(item) {
-      try {
-        file.writeSync(new TextEncoder().encode(`${JSON.stringify(item)}\n`));
-      } catch (error) {
-        refused(String(error));
-      }
+    async add(item) {
+      // A kill may have cut the line before.
+      await file.write(new TextEncoder().encode(`\n${JSON.stringify(item)}\n`)).catch(fail);
     },
-    erase: () => Deno.removeSync(path),
+    erase() {
+      // Somebody else may have.
+      if (!file.statSync().nlink) return;
+      Deno.removeSync(path);
+    },
     close: () => file.close(),
   };
 }

@@ -78,6 +78,18 @@ rootTest("a run after a killed one leaves interfaces as they were before both", 
   assertEquals(await features(server), "off off");
 });
 
+rootTest("a note that a kill has cut short spoils none that comes behind it", async () => {
+  await using net = await Network.create("client", "server");
+  const server = net.host("server");
+  const [inode] = /\d+/.exec(await server.run(["readlink", "/proc/self/ns/net"]))!;
+  await Deno.writeTextFile(`/run/barrage-gro-${inode}`, '{"name":"to-cl');
+  await killed(server);
+  await server.run(fw("down"));
+  assertEquals(await features(server), "off off");
+  const notes = [...Deno.readDirSync("/run")].map(({ name }) => name);
+  assertEquals(notes.filter((name) => name === `barrage-gro-${inode}`), []);
+});
+
 rootTest("a run without `gro` turns off what a killed one has turned on", async () => {
   await using net = await Network.create("client", "server");
   const server = net.host("server");
