@@ -5,7 +5,7 @@
  */
 import type { Family } from "../kernel/cases.ts";
 import { limitText } from "./iptables_limit.ts";
-import type { Condition, Fidelity } from "./ruleset.ts";
+import { type Condition, type Fidelity, type Judgement, worse } from "./ruleset.ts";
 import {
   hex,
   interfaceText,
@@ -58,7 +58,7 @@ export class IptablesMatch {
   /** Lists of conditions: packets of any of them match. */
   ways: Condition[][] = [[]];
   /** What is said only nearly, the first of it. */
-  inexact: { fidelity: Fidelity; why: string } | undefined;
+  inexact: Judgement | undefined;
   readonly comments: string[] = [];
   #protocol: string | undefined;
   #match: string | undefined;
@@ -101,7 +101,7 @@ export class IptablesMatch {
 
   /** Takes note that the rule is said only nearly. */
   approximate(fidelity: Fidelity, why: string): void {
-    this.inexact ??= { fidelity, why };
+    this.inexact = worse(this.inexact, { fidelity, why });
   }
 
   /** Takes in one option and its values. `negated`: a \`!\` stands before it. */

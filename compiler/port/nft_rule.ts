@@ -7,7 +7,14 @@ import type { Family } from "../kernel/cases.ts";
 import { type Json, plainElement, V4, V6, type Way, word } from "./nft_key.ts";
 import { type LimitKey, limitKey, limitText } from "./nft_limit.ts";
 import { NftMatch, type Sets } from "./nft_match.ts";
-import { type Fidelity, leftOut, type Statement, type Verb } from "./ruleset.ts";
+import {
+  type Fidelity,
+  type Judgement,
+  leftOut,
+  type Statement,
+  type Verb,
+  worse,
+} from "./ruleset.ts";
 import { Never, REJECTS, UNEQUAL_LIMIT, Unsaid } from "./words.ts";
 
 /** Lists of conditions, of which a rule may be expanded into so many. */
@@ -32,7 +39,7 @@ export class NftRule {
   #ways: Way[] = [[]];
   #effects: string[] = [];
   #limited = false;
-  #inexact: { fidelity: Fidelity; why: string } | undefined;
+  #inexact: Judgement | undefined;
   readonly #statements: Statement[] = [];
   readonly #match: NftMatch;
 
@@ -42,10 +49,8 @@ export class NftRule {
     private readonly source: string,
     private readonly label: string | undefined,
   ) {
-    const inexact = (fidelity: Fidelity, why: string) => {
-      this.#inexact ??= { fidelity, why };
-    };
-    this.#match = new NftMatch(sets, family, () => this.#ways, inexact);
+    const note = (fidelity: Fidelity, why: string) => this.#note(fidelity, why);
+    this.#match = new NftMatch(sets, family, () => this.#ways, note);
   }
 
   /** The statements that its expressions come to, in order. */
@@ -63,13 +68,19 @@ export class NftRule {
       if (error instanceof Never) {
         if (this.#statements.length > 0) return this.#statements;
         const { source } = this;
-        if (this.#inexact) return [leftOut(source, this.#inexact.why, !decides)];
+        if (this.#inexact && this.#inexact.fidelity !== "exact") {
+          return [leftOut(source, this.#inexact.why, !decides)];
+        }
         return [{ source, ways: [], effects: [], verb: { kind: "match" }, fidelity: "exact" }];
       }
       if (!(error instanceof Unsaid)) throw error;
       const rest = leftOut(this.source, error.message, error.harmless || !decides);
       return [...this.#statements, { ...rest, further: this.#statements.length > 0 }];
     }
+  }
+
+  #note(fidelity: Fidelity, why: string) {
+    this.#inexact = worse(this.#inexact, { fidelity, why });
   }
 
   #end(verb: Verb, ways: readonly Way[] = this.#ways) {
@@ -143,10 +154,7 @@ export class NftRule {
   #before() {
     if (this.#effects.length > 0) this.#end({ kind: "match" });
     if (!this.#limited) return;
-    this.#inexact ??= {
-      fidelity: "matches more",
-      why: UNEQUAL_LIMIT,
-    };
+    this.#note("matches more", UNEQUAL_LIMIT);
   }
 
   #any(lists: readonly Way[]) {
@@ -160,7 +168,7 @@ export class NftRule {
   #addToSet({ set, elem, key, stmt }: Json) {
     const asked = [stmt ?? elem?.elem?.stmt ?? []].flat();
     if (asked.length === 0) {
-      this.#inexact ??= { fidelity: "exact", why: `nothing is put into ${set} here` };
+      this.#note("exact", `nothing is put into ${set} here`);
       return;
     }
     const element = elem?.elem?.val ?? elem ?? key?.elem?.val ?? key;
@@ -192,7 +200,7 @@ export class NftRule {
         if (type === "icmp" && this.family !== "ipv4") this.#any([[V4]]);
         if (type === "icmpv6" && this.family !== "ipv6") this.#any([[V6]]);
         if (!Object.hasOwn(REJECTS, expr)) {
-          this.#inexact ??= { fidelity: "exact", why: `the answer is icmp-port, not ${expr}` };
+          this.#note("exact", `the answer is icmp-port, not ${expr}`);
         }
         return { kind: "verdict", text: `reject with ${REJECTS[expr] ?? "icmp-port"}` };
       }

@@ -10,6 +10,17 @@ import type { Hook } from "../policy/field.ts";
 /** How well a rule is said in the language. */
 export type Fidelity = "exact" | "matches more" | "matches fewer" | "left out";
 
+/** How well a rule is said, and why no better. */
+export interface Judgement {
+  readonly fidelity: Fidelity;
+  readonly why: string;
+}
+
+/** The first that was found of a rule; what changes its packets before what does not. */
+export function worse(known: Judgement | undefined, found: Judgement): Judgement {
+  return known && (known.fidelity !== "exact" || found.fidelity === "exact") ? known : found;
+}
+
 /** A part of a rule that all of a packet must meet. */
 export interface Condition {
   /** Clauses, as in `tcp dport 22`. */

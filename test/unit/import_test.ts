@@ -229,6 +229,21 @@ Deno.test("a set that the kernel fills is a loss wherever it is asked for, also 
   assert(!imported.text.includes("set hosts"), "no rule that is here asks for it");
 });
 
+Deno.test("that nothing is put into a set here hides no loss of the same rule", () => {
+  const put = { set: { op: "add", set: "@seen", elem: SADDR } };
+  const imported = nft(
+    set("seen", [], { flags: "dynamic" }),
+    set("banned", ["192.0.2.1"], { flags: "dynamic" }),
+    base("in", 0, "accept"),
+    rule("in", put, ACCEPT),
+    rule("in", put, asks(SADDR, "@banned"), { drop: null }),
+  );
+  assertEquals(imported.rows.map(({ fidelity, lost }) => [fidelity, lost]), [
+    ["exact", false],
+    ["matches fewer", true],
+  ]);
+});
+
 Deno.test("a set that the kernel fills has room for those that are in it, and as many more", () => {
   const filled = (members: number) => {
     const elem = Array.from(
