@@ -87,6 +87,9 @@ export class NftMatch {
       return families.map((family) => [family]);
     }
     const key = keyOf(inner);
+    if (!mask && inner.payload?.protocol === "ip6" && inner.payload.field === "nexthdr") {
+      return this.#nextHeader(key, op, right);
+    }
     if (!mask) return this.#compare(key, op, right);
     if (key.clause !== "mark") throw new Unsaid(`\`${key.clause}\` takes no mask in the language`);
     return this.#compare({ ...key, mask: Number(mask[1]) }, op, right);
@@ -157,6 +160,16 @@ export class NftMatch {
       return this.elements(right.slice(1), negated).map(plainElement);
     }
     return right?.set ? [right.set].flat().map(plainElement) : [right];
+  }
+
+  /** The first header's own field: behind an extension header is another. */
+  #nextHeader(key: Key, op: string, right: Json): Way[] {
+    const plain = this.#values(right).map((value) => valueText(value, key));
+    if (plain.some((text) => EXTENSION_HEADERS.test(text)) || /[<>]/.test(op)) {
+      throw new Unsaid("which extension header comes first cannot be asked for");
+    }
+    const ways = this.#compare(key, op, right);
+    return op === "!=" ? [...ways, [V6, word("exthdr any")]] : ways;
   }
 
   #concat(op: string, keys: readonly Json[], right: Json): Way[] {
@@ -255,6 +268,9 @@ function changes({ flags, elem = [] }: NftSet): boolean {
   const list = [flags ?? []].flat();
   return list.includes("timeout") || list.includes("dynamic") || elem.length === 0;
 }
+
+/** Numbers of IPv6's own headers, and ranges, which may have one in them. */
+const EXTENSION_HEADERS = /^(0|43|44|51|60)$|-/;
 
 function familyOf(name: Json): Condition {
   if (name === "ipv4" || name === "ip") return V4;

@@ -219,7 +219,12 @@ export class NftRule {
       if (kind === "continue") continue;
       this.#ways = ways;
       this.#inexact = inexact;
-      this.#any(this.#match.ways("==", key, plainElement(value)));
+      try {
+        this.#any(this.#match.ways("==", key, plainElement(value)));
+      } catch (error) {
+        if (error instanceof Never) continue; // the next entries may be met
+        throw error;
+      }
       this.#end(this.#verb(kind, body));
     }
   }

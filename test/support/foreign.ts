@@ -22,6 +22,7 @@ const NFT_ADDRESSES: readonly Question[] = [
   [6, "ip6 daddr != { fd00::1, fd00::2 }"],
   [6, "ip6 hoplimit >= 64"],
   [6, "ip6 nexthdr udp"],
+  [6, "ip6 nexthdr != { tcp, udp }"],
   [6, "exthdr dst exists"],
 ];
 const NFT_TRANSPORT: readonly Question[] = [

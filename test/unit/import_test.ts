@@ -244,6 +244,28 @@ Deno.test("that nothing is put into a set here hides no loss of the same rule", 
   ]);
 });
 
+Deno.test("what follows IPv6's header is not what follows its extension headers", () => {
+  const next = { payload: { protocol: "ip6", field: "nexthdr" } };
+  const is = (op: string, right: unknown) =>
+    nft(base("in", 0, "accept"), rule("in", { match: { op, left: next, right } }, { drop: null }));
+  const of = (imported: Imported, extension: string) =>
+    verdict(imported, `input tcp [2001:db8::1]:9 > [2001:db8::2]:22 exthdr ${extension}`);
+  assertEquals(["none", "dst"].map((e) => of(is("==", "tcp"), e)), ["drop", "accept"]);
+  assertEquals(["none", "dst"].map((e) => of(is("!=", "tcp"), e)), ["accept", "drop"]);
+  assertEquals(is("==", "ipv6-frag").rows.map(({ fidelity }) => fidelity), ["left out"]);
+});
+
+Deno.test("an entry of a map that no packet meets hides none of the next", () => {
+  const flags = { payload: { protocol: "tcp", field: "flags" } };
+  const key = { "&": [flags, { "|": ["syn", "ack"] }] };
+  const entries = [["fin", ACCEPT], ["syn", { drop: null }]];
+  const imported = nft(
+    base("in", 0, "accept"),
+    rule("in", { vmap: { key, data: { set: entries } } }),
+  );
+  assertEquals(verdict(imported, "input tcp 192.0.2.1:9 > 192.0.2.2:22 flags syn"), "drop");
+});
+
 Deno.test("a set that the kernel fills has room for those that are in it, and as many more", () => {
   const filled = (members: number) => {
     const elem = Array.from(
