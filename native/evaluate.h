@@ -32,29 +32,38 @@ INLINE void dense(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_
 	}
 }
 
-INLINE void dense_all(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t *rules)
+INLINE void dense_of(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t axes, uint32_t *rules)
 {
-	const uint32_t words = t->dense_words;
-
-	if (t->axis_count != 3) {
-		dense(t, classes, n, t->axis_count, words, 0, words, rules);
-		return;
-	}
-	switch (words) {
+	switch (t->dense_words) {
 	case 1:
-		dense(t, classes, n, 3, 1, 0, 1, rules);
+		dense(t, classes, n, axes, 1, 0, 1, rules);
 		break;
 	case 4:
-		dense(t, classes, n, 3, 4, 0, 4, rules);
+		dense(t, classes, n, axes, 4, 0, 4, rules);
 		break;
 	case 8:
-		dense(t, classes, n, 3, 8, 0, 8, rules);
+		dense(t, classes, n, axes, 8, 0, 8, rules);
 		break;
 	case 16:
-		dense(t, classes, n, 3, 16, 0, 16, rules);
+		dense(t, classes, n, axes, 16, 0, 16, rules);
 		break;
 	default:
-		dense(t, classes, n, 3, words, 0, words, rules);
+		dense(t, classes, n, axes, t->dense_words, 0, t->dense_words, rules);
+		break;
+	}
+}
+
+INLINE void dense_all(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t *rules)
+{
+	switch (t->axis_count) {
+	case 3:
+		dense_of(t, classes, n, 3, rules);
+		break;
+	case 4:
+		dense_of(t, classes, n, 4, rules);
+		break;
+	default:
+		dense(t, classes, n, t->axis_count, t->dense_words, 0, t->dense_words, rules);
 		break;
 	}
 }

@@ -75,7 +75,7 @@ export class TooLarge extends Error {
 
 /** Up to so many entries, plain bits are quickest. */
 const DENSE_MOST = 1024;
-/** Up to so many classes, one scalar axis for the partitions suffices: its rows of bits are near then. */
+/** Up to so many classes, one scalar axis suffices: its rows of bits are near then. */
 const NEAR_CLASSES = 1 << 13;
 /** Words of 64 bits in those rows. */
 const MAX_COMBINATION_WORDS = 1 << 21;
@@ -90,8 +90,8 @@ interface Entry {
 
 /**
  * The tables of a policy. Throws TooLarge if they would outgrow their caps. `wanted` asks for a
- * back end whatever the size; sparse is taken where it cannot be had. Of the partitions' scalar axis
- * rare fields are taken out if it would have more classes than `nearClasses`.
+ * back end whatever the size; sparse is taken where it cannot be had. Fields are taken out of a
+ * scalar axis that would have more classes than `nearClasses`.
  */
 export function plan(policy: Policy, wanted?: BackEnd, nearClasses = NEAR_CLASSES): Plan {
   const entries = policy.rules.flatMap(({ regions, verdict }, rule): Entry[] =>
@@ -126,7 +126,7 @@ export function plan(policy: Policy, wanted?: BackEnd, nearClasses = NEAR_CLASSE
   }));
   const scalars = first === "parted"
     ? scalarAxesApart(asked, entries.length, nearClasses)
-    : scalarAxes(asked);
+    : scalarAxes(asked, first === "dense" ? nearClasses : undefined);
   const { others } = scalars;
   for (
     const { classes } of scalars.axes.flatMap(({ folds }) => folds).flatMap(({ steps }) => steps)

@@ -77,9 +77,9 @@ export interface AskedField {
   readonly entries: number;
 }
 
-/** One axis of all fields, or several where that would be too large. */
-export function scalarAxes(fields: readonly AskedField[]): ScalarAxes {
-  return { axes: axesOf(found(fields), MAX_CLASSES), others: undefined };
+/** One axis of all fields, or several where it would have more than `most` classes. */
+export function scalarAxes(fields: readonly AskedField[], most: number = MAX_CLASSES): ScalarAxes {
+  return { axes: axesOf(found(fields), most), others: undefined };
 }
 
 /**
