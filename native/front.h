@@ -258,7 +258,27 @@ INLINE uint32_t count_six(const struct group *g)
 	return six;
 }
 
-INLINE void find_group(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, struct group *g)
+/* Which packets are of which family. */
+INLINE void split_families(struct group *g)
+{
+	struct family *v4 = &g->v4, *v6 = &g->v6;
+
+	v6->count = count_six(g);
+	v4->count = g->count - v6->count;
+	if (v4->count == 0 || v6->count == 0)
+		return;
+	v4->count = v6->count = 0;
+	for (uint32_t i = 0; i < g->count; i++) {
+		const uint32_t six = g->keys[i].scalar[FW_FIELD_FAMILY] & 1;
+		v4->lane[v4->count] = (uint8_t)i;
+		v6->lane[v6->count] = (uint8_t)i;
+		v4->count += 1 - six;
+		v6->count += six;
+	}
+}
+
+/* A group whose scalars can be found. */
+INLINE void begin_group(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, struct group *g)
 {
 	g->keys = keys;
 	g->count = n;
@@ -268,25 +288,14 @@ INLINE void find_group(const struct fw_tables *t, const struct fw_key *keys, uin
 #else
 	(void)t;
 #endif
-	g->v6.count = count_six(g);
-	g->v4.count = n - g->v6.count;
-	if (g->v4.count == 0 || g->v6.count == 0)
-		return;
-	g->v4.count = g->v6.count = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		const uint32_t six = keys[i].scalar[FW_FIELD_FAMILY] & 1;
-		g->v4.lane[g->v4.count] = (uint8_t)i;
-		g->v6.lane[g->v6.count] = (uint8_t)i;
-		g->v4.count += 1 - six;
-		g->v6.count += six;
-	}
 }
 
 OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
 {
 	struct group group;
 
-	find_group(t, keys, n, &group);
+	begin_group(t, keys, n, &group);
+	split_families(&group);
 	for (uint32_t a = 0; a < t->axis_count; a++) {
 		const struct fw_classifier *axis = &t->axes[a];
 		if (axis->kind == FW_AXIS_SCALAR)

@@ -121,7 +121,7 @@ struct fw_tables {
 	uint32_t scalar_count; /* scalar axes, behind those of the addresses */
 	const uint32_t *others; /* if more than one: what each combination asks of those behind the first */
 	struct fw_rows groups[FW_GROUP_COUNT];
-	uint32_t row_count; /* so many of the first fields are worth making rows of: see front.h */
+	uint32_t row_count; /* so many of the first fields are worth making rows of: 8 or 16, see scalars_avx512.h */
 	struct fw_classifier axes[FW_MAX_AXES];
 	struct fw_product products[FW_MAX_FOLDS];
 	struct fw_lookup steps[FW_MAX_STEPS];

@@ -56,21 +56,23 @@ INLINE void turn(const struct fw_key *keys, uint32_t left, uint32_t first, uint3
 	}
 }
 
-INLINE void make_rows(const struct fw_key *keys, uint32_t n, uint32_t count, struct rows *rows)
+INLINE void turn_group(const struct fw_key *keys, uint32_t n, uint32_t first, struct rows *rows)
 {
 	uint32_t i = 0;
 
-	rows->count = count;
 	for (; i + WIDTH <= n; i += WIDTH)
-		turn(keys + i, WIDTH, 0, i, rows);
+		turn(keys + i, WIDTH, first, i, rows);
 	if (i < n)
-		turn(keys + i, n - i, 0, i, rows);
-	if (count == 8)
-		return;
-	for (i = 0; i + WIDTH <= n; i += WIDTH)
-		turn(keys + i, WIDTH, 8, i, rows);
-	if (i < n)
-		turn(keys + i, n - i, 8, i, rows);
+		turn(keys + i, n - i, first, i, rows);
+}
+
+INLINE void make_rows(const struct fw_key *keys, uint32_t n, uint32_t count, struct rows *rows)
+{
+	static_assert((int)FW_FIELD_COUNT >= (int)MOST_ROWS, "no more than there are");
+	rows->count = count;
+	turn_group(keys, n, 0, rows);
+	if (count > 8)
+		turn_group(keys, n, 8, rows);
 }
 
 /* A field of sixteen keys, from the `from`-th on. */

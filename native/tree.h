@@ -118,8 +118,7 @@ enum { ABREAST = 8, NEAR_NARROW = 4, NEAR_WIDE = 4 };
 #endif
 
 INLINE void search_abreast(const struct fw_search *s, bool wide, const void *const *level, uint32_t levels,
-			   const struct sought *k, size_t i, uint32_t abreast,
-			   uint32_t *values)
+			   const struct sought *k, size_t i, uint32_t abreast, uint32_t *values)
 {
 	uint64_t at[ABREAST];
 
@@ -136,18 +135,21 @@ INLINE void search_abreast(const struct fw_search *s, bool wide, const void *con
 		values[i + j] = value_at(s, wide, at[j], k, i + j);
 }
 
-INLINE void search_together(const struct fw_search *s, bool wide, const void *const *level, uint32_t levels,
-			    const struct sought *k, uint32_t n, uint32_t *values)
+/* The last levels, however many. */
+INLINE void search_together(const struct fw_search *s, bool wide, uint32_t known, const struct sought *k,
+			    uint32_t n, uint32_t *values)
 {
+	const struct fw_search local = { .values = s->values, .leaves = s->leaves };
+	const void *const *level = &s->level[known];
 	lanes at;
 
 	for (size_t i = 0; i < n; i++)
-		at[i] = (uint32_t)next_place(level[0], wide, k->places ? k->places[i] : 0, k, i);
-	for (uint32_t l = 1; l < levels; l++)
+		at[i] = (uint32_t)next_place(*level, wide, k->places ? k->places[i] : 0, k, i);
+	while (++level < &s->level[s->levels])
 		for (size_t i = 0; i < n; i++)
-			at[i] = (uint32_t)next_place(level[l], wide, at[i], k, i);
+			at[i] = (uint32_t)next_place(*level, wide, at[i], k, i);
 	for (size_t i = 0; i < n; i++)
-		values[i] = value_at(s, wide, at[i], k, i);
+		values[i] = value_at(&local, wide, at[i], k, i);
 }
 
 /* The last levels; how many they are is a constant. */
@@ -160,23 +162,25 @@ INLINE void search_levels(const struct fw_search *s, bool wide, uint32_t levels,
 
 	for (uint32_t l = 0; l < levels; l++)
 		level[l] = s->level[s->levels - levels + l];
-	if (levels > (wide ? NEAR_WIDE : NEAR_NARROW)) {
-		search_together(&local, wide, level, levels, k, n, values);
-		return;
-	}
 	for (; i + ABREAST <= n; i += ABREAST)
 		search_abreast(&local, wide, level, levels, k, i, ABREAST, values);
 	for (; i < n; i++)
 		search_abreast(&local, wide, level, levels, k, i, 1, values);
 }
 
-static_assert(FW_MAX_LEVELS == 8, "those of search_below()");
+static_assert(NEAR_NARROW <= 4 && NEAR_WIDE <= 4, "those of search_below()");
 
 /* What numbers lead to from where they are, so many levels below the root. */
 INLINE void search_below(const struct fw_search *s, bool wide, uint32_t known, const struct sought *k,
 			 uint32_t n, uint32_t *values)
 {
-	switch (s->levels - known) {
+	const uint32_t levels = s->levels - known;
+
+	if (levels > (wide ? NEAR_WIDE : NEAR_NARROW)) {
+		search_together(s, wide, known, k, n, values);
+		return;
+	}
+	switch (levels) {
 	case 1:
 		search_levels(s, wide, 1, k, n, values);
 		break;
@@ -186,20 +190,8 @@ INLINE void search_below(const struct fw_search *s, bool wide, uint32_t known, c
 	case 3:
 		search_levels(s, wide, 3, k, n, values);
 		break;
-	case 4:
-		search_levels(s, wide, 4, k, n, values);
-		break;
-	case 5:
-		search_levels(s, wide, 5, k, n, values);
-		break;
-	case 6:
-		search_levels(s, wide, 6, k, n, values);
-		break;
-	case 7:
-		search_levels(s, wide, 7, k, n, values);
-		break;
 	default:
-		search_levels(s, wide, 8, k, n, values);
+		search_levels(s, wide, 4, k, n, values);
 		break;
 	}
 }
