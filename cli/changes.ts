@@ -1,13 +1,20 @@
 /**
- * A run's policy, changed for another while it runs: reloaded, or applied until it is confirmed.
+ * A run's policy, changed for another while it runs: reloaded, or applied, for good or on trial.
  *
  * The new policy is checked, tested and compiled while the old one filters. What does not pass leaves
  * the old one in force and is said to whoever asked, and on standard error.
  *
  * @module
  */
-import { carry, durationNs, type Options, readSession, usesState } from "../compiler/mod.ts";
-import { type Handler, type Member, type Past, type Request, turns } from "../runtime/mod.ts";
+import { carry, type Options, readSession, usesState } from "../compiler/mod.ts";
+import {
+  type Answer,
+  type Handler,
+  type Member,
+  type Past,
+  type Request,
+  turns,
+} from "../runtime/mod.ts";
 import type { Candidate, Refused } from "./candidate.ts";
 import type { Arguments } from "./command.ts";
 import { differenceText } from "./diff.ts";
@@ -16,6 +23,8 @@ import { hookPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import type { Running } from "./running.ts";
 import { sessionHere } from "./session.ts";
+import { duration } from "./status.ts";
+import { beginTrial, type Trial, TRIAL_TIME, trialMs } from "./trial.ts";
 
 /** Options that a run cannot change: what its queues were bound with, and where it is asked. */
 const HELD = [
@@ -37,12 +46,6 @@ export interface Changes {
   stop(): Promise<void>;
 }
 
-/** A policy that goes unless it is confirmed. */
-interface Trial {
-  readonly file: string;
-  readonly timer: ReturnType<typeof setTimeout>;
-}
-
 /**
  * `files` are those of the policy in force. `swapped` is told when another policy decides, with what is
  * left to be read of the one before, and returns what it has complained of.
@@ -53,13 +56,20 @@ export function acceptChanges(
   files: readonly string[],
   swapped: (past: Past) => readonly string[],
 ): Changes {
-  let trial: Trial | undefined;
   const ending = new AbortController();
   const inTurn = turns();
 
-  const ready = async (file: string, request: Request): Promise<Candidate> => {
-    ending.signal.throwIfAborted();
-    if (trial) throw new Error(`${trial.file} waits to be confirmed; \`confirm\` it first`);
+  const ready = async (
+    file: string,
+    request: Request,
+    asker: AbortSignal[],
+  ): Promise<Candidate> => {
+    const refused = (why: string) =>
+      new Error(`${file} is not put in force, ${running.file} stays: ${why}`);
+    const { trial } = running;
+    const broken = AbortSignal.any([ending.signal, ...asker]);
+    if (broken.aborted) throw refused(broken.reason.message);
+    if (trial) throw new Error(waitingText(trial));
     if (await isReadOnce(file)) {
       throw new Error(`${file} can be read only once; \`apply\` a file that stays`);
     }
@@ -67,9 +77,10 @@ export function acceptChanges(
     const held = Object.fromEntries(HELD.map((name) => [name, options[name]])) as Partial<Options>;
     const asked = typeof request.session === "string" ? readSession(request.session) : undefined;
     const wanted = { held, session: asked ?? sessionHere(), force: request.force === true };
-    const next = await prepare(args, file, wanted, ending.signal);
+    const next = await prepare(args, file, wanted, broken)
+      .catch((error): Refused => ({ refused: error.message }));
     if (!isRefused(next)) return next;
-    throw new Error(`${file} is not put in force, ${running.file} stays: ${next.refused}`);
+    throw refused(next.refused);
   };
 
   /** To return to. */
@@ -97,62 +108,91 @@ export function acceptChanges(
     return faults;
   };
 
-  const reload = (request: Request) =>
+  const reload = (request: Request, ...asker: AbortSignal[]) =>
     inTurn(async () => {
-      const next = await ready(running.file, request);
+      const next = await ready(running.file, request, asker);
       const faults = await put(next);
       return { file: next.file, said: next.said, faults };
     });
 
-  const apply = (request: Request) =>
+  const apply = (request: Request, ...asker: AbortSignal[]) =>
     inTurn(async () => {
       const { file, confirm } = request;
       if (typeof file !== "string") throw new Error("a file is missing");
-      const patience = confirm === undefined ? undefined : durationNs(String(confirm));
-      if (confirm !== undefined && !patience) {
-        throw new Error(`\`${confirm}\` is not a duration, as 60s is`);
+      const ms = confirm === undefined ? undefined : trialMs(String(confirm));
+      if (confirm !== undefined && !ms) {
+        throw new Error(`\`confirm\` takes ${TRIAL_TIME}, found "${confirm}"`);
       }
-      const next = await ready(file, request);
+      const next = await ready(file, request, asker);
       const difference = differenceText(running.policy, next.policy);
-      const before = patience && { ...inForce(), sets: setsOf(running) };
+      const before = ms && { ...inForce(), sets: setsOf(running) };
       const faults = await put(next);
-      if (patience && before) {
-        const goBack = () =>
-          inTurn(async () => {
-            if (trial?.timer !== timer) return;
-            trial = undefined;
-            await put(before);
-            restore(running, before.sets);
-            console.error(`barrage: ${file} was not confirmed; ${before.file} is in force again`);
-          });
-        const timer = setTimeout(
-          () => void goBack().catch(complain),
-          Number(patience / 1_000_000n),
-        );
-        trial = { file, timer };
-      }
+      if (ms && before) onTrial(file, before, ms);
       return { file, difference, said: next.said, faults };
     });
 
-  const confirm = () => {
-    if (!trial) throw new Error("nothing waits to be confirmed");
-    clearTimeout(trial.timer);
-    const { file } = trial;
-    trial = undefined;
-    return { file };
+  const onTrial = (file: string, before: Candidate & { readonly sets: Sets }, ms: number) => {
+    const goBack = async () => {
+      await put(before);
+      restore(running, before.sets);
+      endTrial();
+    };
+    const timeUp = (trial: Trial) =>
+      inTurn(async () => {
+        if (running.trial !== trial) return;
+        await goBack();
+        complain(`${file} was not confirmed; ${backText(trial)}`);
+      });
+    running.trial = beginTrial({ file, before: before.file, goBack }, ms, timeUp);
   };
+
+  const endTrial = () => {
+    running.trial?.end();
+    running.trial = undefined;
+  };
+
+  /** Ends a trial, if there is one, as `how` does. */
+  const decided = (how: (trial: Trial) => Promise<Answer>): Handler => () =>
+    inTurn(async () => {
+      if (!running.trial) throw new Error("nothing waits to be confirmed");
+      return await how(running.trial);
+    });
+
+  const confirm = decided(({ file }) => {
+    endTrial();
+    return Promise.resolve({ file });
+  });
+
+  const revert = decided(async (trial) => {
+    await trial.goBack();
+    const said = backText(trial);
+    complain(said);
+    return { said };
+  });
 
   return {
     files: () => files,
-    handlers: { reload: told(reload), apply: told(apply), confirm },
+    handlers: { reload: told(reload), apply: told(apply), confirm, revert },
     reload: () =>
       reload({}).then(({ said }) => said.forEach((text) => console.error(text)), complain),
     async stop() {
       ending.abort(new Error("it is about to end"));
-      if (trial) clearTimeout(trial.timer);
+      running.trial?.end();
       await inTurn(async () => {});
     },
   };
+}
+
+function waitingText({ file, leftMs }: Trial): string {
+  return `${file} waits to be confirmed, for ${duration(leftMs)} more: \`confirm\` keeps it, ` +
+    "`revert` goes back to what was before";
+}
+
+/** After a trial. The file of both may be one that was written in between. */
+function backText({ file, before }: Trial): string {
+  return file === before
+    ? `what was in force before is again; a reload or a start takes what ${file} holds now`
+    : `${before} is in force again`;
 }
 
 /** A run that waited for a pipe to say more would change no more. */
@@ -166,10 +206,10 @@ function isRefused(next: Candidate | Refused): next is Refused {
 }
 
 /** The run says itself, too, what it answers with an error. */
-function told(change: (request: Request) => Promise<Readonly<Record<string, unknown>>>): Handler {
-  return async (request) => {
+function told(change: (...asked: Parameters<Handler>) => Promise<Answer>): Handler {
+  return async (...asked) => {
     try {
-      return await change(request);
+      return await change(...asked);
     } catch (error) {
       complain(error);
       throw error;

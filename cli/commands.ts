@@ -257,6 +257,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (args) => await (await import("./reload.ts")).confirm(args),
   },
   {
+    name: "revert",
+    summary: "go back at once from what was applied and waits to be confirmed",
+    operands: [],
+    options: [CONTROL],
+    needs: () => ASKING,
+    run: async (args) => await (await import("./reload.ts")).revert(args),
+  },
+  {
     name: "down",
     summary: "remove what a killed run has left in the kernel",
     operands: [],

@@ -6,6 +6,7 @@
  */
 import type { Hook, Policy } from "../compiler/mod.ts";
 import type { Counter, Engine, PushedCount, Service, Stats } from "../runtime/mod.ts";
+import type { Trial } from "./trial.ts";
 
 /** What a rule has counted; a rule of a subroutine has one row a hook, however many jumps. */
 export interface RuleCount {
@@ -30,10 +31,13 @@ export class Running {
     return this.#file;
   }
   readonly startedAt: Date = new Date();
+  readonly #beganMs = performance.now();
   /** Policies that were put in force after the first. */
   reloads = 0;
   /** Lines of the log that could not be written. */
   unwritten = 0;
+  /** Whether the policy in force is there for some time only. */
+  trial: Trial | undefined;
   #file: string;
   #policy: Policy;
   /** What the kernel had counted by the policy in force at the last `refresh`. */
@@ -46,6 +50,10 @@ export class Running {
     this.#policy = policy;
   }
 
+  /** For how long it has run. */
+  get upMs(): number {
+    return performance.now() - this.#beganMs;
+  }
   get policy(): Policy {
     return this.#policy;
   }

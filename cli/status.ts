@@ -29,21 +29,28 @@ const PATIENCE_MS = 5000;
 async function ask({ options }: Arguments): Promise<Snapshot> {
   const path = String(options.control ?? DEFAULTS.control);
   // It is what `stats` answers, see handlers() in run.ts.
-  return await askControl(path, { action: "stats" }, PATIENCE_MS) as unknown as Snapshot;
+  return await askControl(path, { action: "stats" }, {
+    patienceMs: PATIENCE_MS,
+  }) as unknown as Snapshot;
 }
 
 export function statusText(snapshot: Snapshot): string {
-  const { version, pid, file, startedMs, nowMs, backend, enforcing, reloads } = snapshot;
+  const { version, pid, file, upMs, backend, enforcing, reloads, trial } = snapshot;
   const { health, queues } = snapshot;
   const plural = reloads === 1 ? "" : "s";
   return [
     `barrage ${version}, pid ${pid}: ${enforcing ? "enforcing" : "dry run of"} ${file}`,
-    `up ${duration(nowMs - startedMs)}, ${reloads} reload${plural}, ` +
+    `up ${duration(upMs)}, ${reloads} reload${plural}, ` +
     (backend ? `hooks by ${backend}` : "no hooks installed"),
+    ...(trial ? [trialLine(trial)] : []),
     ...totalLines(snapshot),
     ...queues.map(({ number, waiting }) => `queue ${number}: ${waiting} waiting`),
     health.ok ? "healthy" : `not healthy: ${health.faults.join("; ")}`,
   ].join("\n");
+}
+
+function trialLine({ before, leftMs }: NonNullable<Snapshot["trial"]>): string {
+  return `on trial: in ${duration(leftMs)} ${before} comes back, unless you \`confirm\``;
 }
 
 /** A time as people say it, in its two largest units. */

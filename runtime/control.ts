@@ -25,9 +25,15 @@ export type Answer = Readonly<Record<string, unknown>>;
 
 /**
  * Carries out one action. What it throws is answered as an error. A stream of answers ends when the
- * asker has gone.
+ * asker has gone. `broken` is aborted when the asker would rather have it not done.
  */
-export type Handler = (request: Request) => Answer | Promise<Answer> | AsyncIterable<Answer>;
+export type Handler = (
+  request: Request,
+  broken: AbortSignal,
+) => Answer | Promise<Answer> | AsyncIterable<Answer>;
+
+/** The line that breaks off what was asked before it. It is answered as if there were none. */
+const BREAK_OFF: Request = { action: "break-off" };
 
 /**
  * Answers requests at a path until stopped, each by the handler of its action. Throws ControlError
@@ -63,19 +69,25 @@ export async function serveControl(
   };
 }
 
+/** How long to wait for an answer, and what makes the service break off what it is asked. */
+export interface Waiting {
+  readonly patienceMs?: number;
+  readonly broken?: AbortSignal;
+}
+
 /**
  * Asks the service at a path; its answer. Throws ControlError if there is none, not even after
- * `patienceMs`, or an error.
+ * `patienceMs`, or an error. What is broken off has an answer too: it may have been done by then.
  */
 export async function askControl(
   path: string,
   request: Request,
-  patienceMs?: number,
+  { patienceMs, broken }: Waiting = {},
 ): Promise<Answer> {
   const late = new AbortController();
   const timer = patienceMs === undefined ? undefined : setTimeout(() => late.abort(), patienceMs);
   try {
-    for await (const answer of followControl(path, request, late.signal)) return answer;
+    for await (const answer of followControl(path, request, late.signal, broken)) return answer;
   } catch (error) {
     if (!late.signal.aborted) throw error;
     const seconds = patienceMs! / 1000;
@@ -86,11 +98,14 @@ export async function askControl(
   throw new ControlError(`the service at ${path} broke off`);
 }
 
-/** Asks the service at a path; its answers as they come. Throws as askControl() does. */
+/**
+ * Asks the service at a path; its answers as they come, until `late`. Throws as askControl() does.
+ */
 export async function* followControl(
   path: string,
   request: Request,
   late?: AbortSignal,
+  broken?: AbortSignal,
 ): AsyncGenerator<Answer> {
   let connection: Deno.UnixConn;
   try {
@@ -101,6 +116,8 @@ export async function* followControl(
   using _ = connection;
   late?.addEventListener("abort", () => connection.close());
   await write(connection, request);
+  // Whoever does not hear of it any more has answered, or gone.
+  broken?.addEventListener("abort", () => void write(connection, BREAK_OFF).catch(() => {}));
   for await (const line of linesOf(connection, Infinity)) {
     const answer: Answer = JSON.parse(line);
     if (typeof answer.error === "string") throw new ControlError(answer.error);
@@ -130,26 +147,37 @@ async function answerOne(
   handlers: Readonly<Record<string, Handler>>,
 ): Promise<void> {
   using _ = connection;
-  for await (const line of linesOf(connection, MAX_LINE)) {
-    try {
-      const answer = carryOut(line, handlers);
-      if (Symbol.asyncIterator in answer) {
-        for await (const news of answer) await write(connection, news);
-      } else await write(connection, await answer);
-    } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe) return;
-      await write(connection, { error: error instanceof Error ? error.message : String(error) });
+  const lines = linesOf(connection, MAX_LINE);
+  const { value: line } = await lines.next();
+  if (line === undefined) return;
+  const broken = new AbortController();
+  // Only so is it told from an asker that sends no more but waits, as `socat` does.
+  lines.next().then(({ value = "" }) => {
+    if (readRequest(value)?.action === BREAK_OFF.action) {
+      broken.abort(new Error("it was broken off"));
     }
-    return;
+  }).catch(() => {});
+  try {
+    const answer = carryOut(line, handlers, broken.signal);
+    if (Symbol.asyncIterator in answer) {
+      for await (const news of answer) await write(connection, news);
+    } else await write(connection, await answer);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    await write(connection, { error: error instanceof Error ? error.message : String(error) });
   }
 }
 
-function carryOut(line: string, handlers: Readonly<Record<string, Handler>>): ReturnType<Handler> {
+function carryOut(
+  line: string,
+  handlers: Readonly<Record<string, Handler>>,
+  broken: AbortSignal,
+): ReturnType<Handler> {
   const request = readRequest(line);
   const handler = request && Object.hasOwn(handlers, String(request.action))
     ? handlers[String(request.action)]
     : undefined;
-  if (handler) return handler(request!);
+  if (handler) return handler(request!, broken);
   const known = Object.keys(handlers).join(", ");
   return { error: `this is no request: its action is one of ${known}` };
 }

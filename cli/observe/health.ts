@@ -49,12 +49,12 @@ export function faultsOf(progress: ReadonlyMap<number, Progress>, nowMs: number)
 export function watchService(
   { engine, fault }: Service,
 ): { health(): Health; stop(): void } {
-  let progress = progressOf(new Map(), engine.queues(), Date.now());
-  const look = () => progress = progressOf(progress, engine.queues(), Date.now());
+  let progress = progressOf(new Map(), engine.queues(), performance.now());
+  const look = () => progress = progressOf(progress, engine.queues(), performance.now());
   const timer = setInterval(look, INTERVAL_MS);
   return {
     health() {
-      const faults = [...faultsOf(look(), Date.now()), fault() ?? []].flat();
+      const faults = [...faultsOf(look(), performance.now()), fault() ?? []].flat();
       return { ok: faults.length === 0, faults };
     },
     stop: () => clearInterval(timer),

@@ -32,10 +32,10 @@ const KEPT_LINES = 100;
 export function observe(running: Running): Observer {
   const watch = watchService(running.service);
   const stopped = new AbortController();
-  let refreshed = Promise.resolve(), refreshedMs = 0;
+  let refreshed = Promise.resolve(), refreshedMs = -Infinity;
   const snapshot = async () => {
-    if (Date.now() - refreshedMs >= REFRESH_MS) {
-      refreshedMs = Date.now();
+    if (performance.now() - refreshedMs >= REFRESH_MS) {
+      refreshedMs = performance.now();
       // What cannot be read now is as it was.
       refreshed = running.refresh().catch(() => {});
     }

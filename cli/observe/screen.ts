@@ -43,7 +43,7 @@ export function after(view: View | undefined, now: News): View {
 }
 
 function secondsBetween(before: News, now: News): number {
-  return Math.max(0.001, (now.nowMs - before.nowMs) / 1000);
+  return Math.max(0.001, (now.upMs - before.upMs) / 1000);
 }
 
 /** What the user has chosen. */
@@ -96,7 +96,7 @@ function headLines(view: View): Line[] {
       ["bold", "Barrage"],
       " ",
       state,
-      ` ${now.file}, up ${duration(now.nowMs - now.startedMs)}, `,
+      ` ${now.file}, up ${duration(now.upMs)}, `,
       `${now.reloads} reload${now.reloads === 1 ? "" : "s"}, `,
       now.backend ? `hooks by ${now.backend}` : "no hooks installed",
     ],

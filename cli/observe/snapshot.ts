@@ -38,11 +38,15 @@ export interface Snapshot {
   /** Milliseconds since 1970. */
   readonly startedMs: number;
   readonly nowMs: number;
+  /** For how long it has run, whatever was done to the clock. */
+  readonly upMs: number;
   /** Who has installed the hooks; null if that is left to the user. */
   readonly backend: string | null;
   /** Whether verdicts are carried out; else they are only counted and logged. */
   readonly enforcing: boolean;
   readonly reloads: number;
+  /** If the policy in force is there until it is confirmed: what else comes back, and when. */
+  readonly trial: { readonly before: string; readonly leftMs: number } | null;
   readonly health: Health;
   readonly queues: readonly QueueState[];
   readonly chains: readonly ChainCount[];
@@ -77,6 +81,7 @@ export interface Snapshot {
 }
 
 export function takeSnapshot(running: Running, health: Health): Snapshot {
+  const { trial } = running;
   const rules = running.rules();
   return {
     version: VERSION,
@@ -84,9 +89,11 @@ export function takeSnapshot(running: Running, health: Health): Snapshot {
     file: running.file,
     startedMs: running.startedAt.getTime(),
     nowMs: Date.now(),
+    upMs: Math.round(running.upMs),
     backend: running.backend ?? null,
     enforcing: running.enforcing,
     reloads: running.reloads,
+    trial: trial ? { before: trial.before, leftMs: Math.round(trial.leftMs) } : null,
     health,
     queues: running.engine.queues(),
     rules,

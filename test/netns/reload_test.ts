@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { askControl } from "../../runtime/mod.ts";
 import { Barrage, fw, packetsOf, ruleFile } from "../support/barrage.ts";
 import { type Host, Network, rootTest } from "../support/netns.ts";
 import { startFlood, traffic } from "../support/traffic.ts";
@@ -210,6 +211,53 @@ rootTest("what is applied goes, and sets are what they were, unless it is confir
     assertEquals(await ping(hosts), "timeout");
     await barrage.stop();
     await Deno.remove(next);
+  });
+});
+
+rootTest("what is applied is gone at once when it is reverted", async () => {
+  await filtered(PING, async (barrage, hosts) => {
+    const next = await ruleFile(DENY);
+    await barrage.ask("apply", { file: next, confirm: "10m" });
+    assertEquals(await ping(hosts), "timeout");
+    const command = (...args: string[]) =>
+      hosts.server.tryRun(fw(...args, "--control", barrage.control));
+    assertMatch((await command("status")).stdout, /^on trial: in 9 min \d+ s .* comes back/m);
+    assertMatch((await command("revert")).stdout, /is in force again/);
+    assertEquals(await ping(hosts), "answered");
+    assertMatch((await command("revert")).stderr, /nothing waits to be confirmed/);
+    await barrage.stop();
+    await Deno.remove(next);
+  });
+});
+
+rootTest(
+  "of a file that is applied on trial in its own place it is said what it holds",
+  async () => {
+    await filtered(PING, async (barrage) => {
+      await Deno.writeTextFile(barrage.rules, DENY);
+      await barrage.ask("apply", { file: barrage.rules, confirm: "10ms" });
+      await barrage.process.line(/not confirmed; what was in force before is again; a reload or/);
+      await barrage.stop();
+    });
+  },
+);
+
+rootTest("what is broken off while it is made ready is not put in force", async () => {
+  await filtered(PING, async (barrage, hosts) => {
+    const many = Array.from(
+      { length: 1000 },
+      (_, i) => `drop udp dport ${1000 + i} ttl ${i % 200}`,
+    );
+    await Deno.writeTextFile(barrage.rules, `chain input default drop {\n${many.join("\n")}\n}\n`);
+    const asker = new AbortController();
+    const request = { action: "reload" };
+    const asked = askControl(barrage.control, request, { broken: asker.signal });
+    await barrage.ask("stats"); // by then the other is being made ready
+    asker.abort();
+    const error = await assertRejects(() => asked);
+    assertMatch(String(error), /is not put in force, .* stays: it was broken off/);
+    assertEquals(await ping(hosts), "answered");
+    await barrage.stop();
   });
 });
 

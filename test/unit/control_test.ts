@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
+  type Answer,
   askControl,
   ControlError,
   followControl,
@@ -62,7 +63,7 @@ Deno.test("what goes wrong in a handler, or was no request, is an error for the 
 
 Deno.test("who asks with patience is told that a service hangs", async () => {
   await served({ ask: () => new Promise(() => {}) }, async (path) => {
-    const asked = () => askControl(path, { action: "ask" }, 20);
+    const asked = () => askControl(path, { action: "ask" }, { patienceMs: 20 });
     assertEquals(
       await complaintOf(asked),
       `the service at ${path} has not answered for 0.02 s: it hangs`,
@@ -122,5 +123,36 @@ Deno.test("an asker that goes away ends the stream that it was given", async () 
     }
     assertEquals(seen, [0, 1, 2]);
     await ended.promise;
+  });
+});
+
+Deno.test("what is broken off is the handler's to end, and has its answer", async () => {
+  const asker = new AbortController();
+  const wait = (_: unknown, broken: AbortSignal) => {
+    const { promise, reject } = Promise.withResolvers<Answer>();
+    broken.addEventListener("abort", () => reject(broken.reason));
+    asker.abort();
+    return promise;
+  };
+  await served({ wait }, async (path) => {
+    const asked = () => askControl(path, { action: "wait" }, { broken: asker.signal });
+    assertEquals(await complaintOf(asked), "it was broken off");
+  });
+});
+
+Deno.test("an asker that says that it sends no more is answered all the same", async () => {
+  const { promise: heard, resolve: hear } = Promise.withResolvers<AbortSignal>();
+  const { promise: answer, resolve } = Promise.withResolvers<Answer>();
+  const wait = (_: unknown, broken: AbortSignal) => {
+    hear(broken);
+    return answer;
+  };
+  await served({ wait }, async (path) => {
+    using connection = await Deno.connect({ transport: "unix", path });
+    await connection.write(new TextEncoder().encode('{"action": "wait"}\n'));
+    await connection.closeWrite();
+    const broken = await heard;
+    resolve({ done: !broken.aborted });
+    assertEquals(await new Response(connection.readable).text(), '{"done":true}\n');
   });
 });

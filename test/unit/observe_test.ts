@@ -126,7 +126,7 @@ Deno.test("status says in words what is in force and how it fares", async () => 
   await using run = observed(POLICY);
   run.show(SSH, DNS);
   const snapshot = takeSnapshot(run.running, { ok: false, faults: ["nothing is evaluated"] });
-  const at = { pid: 7, nowMs: snapshot.startedMs + 90_061_000 };
+  const at = { pid: 7, upMs: 90_061_000 };
   const queues = [{ number: 3, received: 2, waiting: 1, dropped: 0, userDropped: 0 }];
   assertEquals(
     statusText({ ...snapshot, ...at, queues }),

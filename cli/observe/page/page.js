@@ -64,7 +64,7 @@ function timeText(seconds) {
 
 function hear(news) {
   const before = history.at(-1);
-  const seconds = before ? Math.max(0.001, (news.nowMs - before.nowMs) / 1000) : 0;
+  const seconds = before ? Math.max(0.001, (news.upMs - before.upMs) / 1000) : 0;
   const fresh = !before || before.reloads !== news.reloads || before.pid !== news.pid;
   if (fresh) rules = new Map();
   for (const rule of rules.values()) rule.rate = 0;
@@ -77,7 +77,7 @@ function hear(news) {
   if (before && before.pid !== news.pid) history = [];
   lines = [...news.log.map((line) => JSON.parse(line)).reverse(), ...lines].slice(0, SHOWN_LINES);
   const { rules: _, log: __, ...rest } = news;
-  history = [...history, rest].filter(({ nowMs }) => news.nowMs - nowMs <= SPAN * 1000);
+  history = [...history, rest].filter(({ upMs }) => news.upMs - upMs <= SPAN * 1000);
   show();
 }
 
@@ -85,7 +85,7 @@ function hear(news) {
 function rateOf(read) {
   const [before, now] = history.slice(-2);
   if (!now) return 0;
-  return Math.max(0, read(now) - read(before)) / Math.max(0.001, (now.nowMs - before.nowMs) / 1000);
+  return Math.max(0, read(now) - read(before)) / Math.max(0.001, (now.upMs - before.upMs) / 1000);
 }
 
 const lostOf = ({ totals }) => totals.kernelDropped + totals.userDropped;
@@ -122,7 +122,7 @@ function showState(now) {
   setText($("badge"), !now.health.ok ? "at fault" : now.enforcing ? "enforcing" : "dry run");
   $("badge").className = `badge ${healthy ? "good" : "bad"}`;
   const hooks = now.backend ? `hooks by ${now.backend}` : "no hooks installed";
-  $("about").textContent = `${now.file} · up ${duration(now.nowMs - now.startedMs)} · ` +
+  $("about").textContent = `${now.file} · up ${duration(now.upMs)} · ` +
     `${now.reloads} reload${now.reloads === 1 ? "" : "s"} · ${hooks} · version ${now.version}`;
   setText($("faults"), now.health.faults.join(" "));
   $("faults").hidden = now.health.ok;
@@ -362,7 +362,7 @@ function labels(colour, format) {
 function rates(read) {
   return history.slice(1).map((now, i) => {
     const before = history[i];
-    const seconds = Math.max(0.001, (now.nowMs - before.nowMs) / 1000);
+    const seconds = Math.max(0.001, (now.upMs - before.upMs) / 1000);
     return [now.nowMs, Math.max(0, read(now) - read(before)) / seconds];
   });
 }
@@ -370,10 +370,10 @@ function rates(read) {
 /** What a histogram took up within WINDOW seconds; all it holds if nothing earlier is known. */
 function recent(figure) {
   const now = history.at(-1);
-  const before = history.find(({ nowMs }) => now.nowMs - nowMs <= WINDOW * 1000);
+  const before = history.find(({ upMs }) => now.upMs - upMs <= WINDOW * 1000);
   const since = before === now ? undefined : before[figure];
   const counts = now[figure].counts.map((n, i) => n - (since?.counts[i] ?? 0));
-  const seconds = since ? Math.round((now.nowMs - before.nowMs) / 1000) : undefined;
+  const seconds = since ? Math.round((now.upMs - before.upMs) / 1000) : undefined;
   return { bounds: now[figure].bounds, counts, seconds };
 }
 
