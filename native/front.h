@@ -30,7 +30,7 @@ struct group {
 	const struct fw_key *keys;
 	uint32_t count;
 #ifdef __AVX512VL__
-	struct rows rows; /* unless they are but FEW */
+	lanes rows[FW_FIELD_COUNT]; /* of the quads that are asked for, unless they are but FEW */
 #endif
 	struct family v4, v6;
 };
@@ -160,16 +160,18 @@ INLINE void add_identities(const struct fw_product *product, const struct fw_key
 
 static void add_search(const struct fw_lookup *step, const struct group *g, uint32_t *index)
 {
-	const uint32_t n = g->count;
-	lanes values = { 0 }, classes;
+	const uint32_t n = g->count, *values;
+	lanes own = { 0 }, classes;
 
 #ifdef __AVX512VL__
-	if (n >= FEW)
-		read_field(g->keys, &g->rows, n, step->field, values);
-	else
+	values = g->rows[step->field];
+	if (n < FEW)
 #endif
+	{
 		for (uint32_t i = 0; i < n; i++)
-			values[i] = g->keys[i].scalar[step->field];
+			own[i] = g->keys[i].scalar[step->field];
+		values = own;
+	}
 	search_scalars(step->search, values, n, classes);
 	for (uint32_t i = 0; i < n; i++)
 		index[i] += step->stride * classes[i];
@@ -184,15 +186,18 @@ INLINE void add_steps(const struct fw_product *product, const struct group *g, u
 
 #ifdef __AVX512VL__
 	if (n >= FEW)
-		add_all(product->steps, product->step_count, g->keys, &g->rows, n, index);
+		add_all(product->steps, product->step_count, g->rows, n, index);
 	else
 #endif
 	{
 		add_tables(product, g->keys, n, index);
 		add_identities(product, g->keys, n, index);
 	}
-	for (uint32_t left = product->counts[FW_STEP_SEARCH]; left > 0; left--)
-		add_search(search++, g, index);
+	for (uint32_t left = product->counts[FW_STEP_SEARCH]; left > 0; left--, search++)
+#ifdef __AVX512VL__
+		if (n < FEW || !search->few)
+#endif
+			add_search(search, g, index);
 }
 
 INLINE void find_scalars(const struct fw_classifier *axis, const struct group *g, uint32_t *classes)
@@ -248,7 +253,7 @@ INLINE uint32_t count_six(const struct group *g)
 
 #ifdef __AVX512VL__
 	if (g->count >= FEW)
-		return count_odd(g->rows.of[FW_FIELD_FAMILY], g->count);
+		return count_odd(g->rows[FW_FIELD_FAMILY], g->count);
 #endif
 	for (uint32_t i = 0; i < g->count; i++) {
 		six += g->keys[i].scalar[FW_FIELD_FAMILY] & 1;
@@ -284,7 +289,7 @@ INLINE void begin_group(const struct fw_tables *t, const struct fw_key *keys, ui
 	g->count = n;
 #ifdef __AVX512VL__
 	if (n >= FEW)
-		make_rows(keys, n, t->row_count, &g->rows);
+		make_rows(keys, n, t->quads, g->rows);
 #else
 	(void)t;
 #endif

@@ -45,6 +45,18 @@ struct fw_search {
 /* So many values two of the largest registers hold. */
 enum { FW_SMALL = 32 };
 
+/* So many fields of packets are made rows together: see scalars_avx512.h. */
+enum { FW_QUAD = 4 };
+
+/* At so few values a class may change for a field to be compared with each of them. */
+enum { FW_EDGES = 12 };
+
+/* From a value on the class, times the stride, is so much more: or less, by what wraps. */
+struct fw_edge {
+	uint32_t from;
+	uint32_t more;
+};
+
 /* A step: the class of one field, times its stride. */
 struct fw_lookup {
 	uint32_t field; /* enum fw_field */
@@ -53,8 +65,12 @@ struct fw_lookup {
 	const uint16_t *table;
 	const uint16_t *pages;
 	const struct fw_search *search;
+	/* Where all of it fits into registers. */
 	bool small; /* the table has no more entries than `entries` */
+	bool few; /* it is not small, and its class changes at no more values than `edges` */
 	uint32_t entries[FW_SMALL]; /* the table's, times the stride */
+	uint32_t edge_count;
+	struct fw_edge edges[FW_EDGES];
 };
 
 struct fw_product {
@@ -121,7 +137,7 @@ struct fw_tables {
 	uint32_t scalar_count; /* scalar axes, behind those of the addresses */
 	const uint32_t *others; /* if more than one: what each combination asks of those behind the first */
 	struct fw_rows groups[FW_GROUP_COUNT];
-	uint32_t row_count; /* so many of the first fields are worth making rows of: 8 or 16, see scalars_avx512.h */
+	uint32_t quads; /* a bit for each four fields of which one is asked for, or the family is one */
 	struct fw_classifier axes[FW_MAX_AXES];
 	struct fw_product products[FW_MAX_FOLDS];
 	struct fw_lookup steps[FW_MAX_STEPS];

@@ -68,6 +68,47 @@ static const uint32_t values_of[FW_FIELD_COUNT] = {
 	[FW_FIELD_DSCP] = 64,		 [FW_FIELD_EXTHDR] = FW_NO_EXTENSIONS + 1,
 };
 
+/* Takes note that a value has a class, if the one before has another: `last`. Returns the class. */
+static uint32_t note_class(struct fw_lookup *l, uint32_t value, uint32_t class, uint32_t last)
+{
+	if (class == last)
+		return class;
+	if (l->edge_count < FW_EDGES)
+		l->edges[l->edge_count] = (struct fw_edge){ value, (class - last) * l->stride };
+	l->edge_count++;
+	return class;
+}
+
+/* Notes where the class of a table changes; whether there is room for all such values. */
+static bool table_edges(struct fw_lookup *l, uint32_t values)
+{
+	uint32_t last = 0;
+
+	for (uint32_t value = 0; value < values; value++) {
+		const uint32_t at = l->pages ? l->pages[value >> 8] * 256u + (value & 255) : value;
+		last = note_class(l, value, l->table[at], last);
+	}
+	return l->edge_count <= FW_EDGES;
+}
+
+/* The same of a tree, if it is one node, which may yet be out of order. */
+static bool search_edges(struct fw_lookup *l)
+{
+	const struct fw_search *s = l->search;
+	const int32_t *separators = s->level[0];
+
+	if (s->kind != FW_TREE_NARROW || s->levels > 1)
+		return false;
+	uint32_t last = note_class(l, 0, s->values[0], 0);
+	for (uint32_t i = 0; i < FW_SEPARATORS; i++) {
+		if (i > 0 && separators[i] < separators[i - 1])
+			return false;
+		if (separators[i] < INT32_MAX)
+			last = note_class(l, (uint32_t)(separators[i] + 1) ^ UINT32_C(1) << 31, s->values[i + 1], last);
+	}
+	return l->edge_count <= FW_EDGES;
+}
+
 static bool direct_ok(const struct fw_tables *t, const struct fw_step *s, struct fw_lookup *l)
 {
 	l->table = fw_section(t, s->table_at, s->table_count, sizeof *l->table);
@@ -76,6 +117,7 @@ static bool direct_ok(const struct fw_tables *t, const struct fw_step *s, struct
 	l->small = s->table_count <= FW_SMALL;
 	for (uint32_t value = 0; l->small && value < s->table_count; value++)
 		l->entries[value] = l->table[value] * l->stride;
+	l->few = !l->small && table_edges(l, s->table_count);
 	return true;
 }
 
@@ -83,9 +125,12 @@ static bool paged_ok(const struct fw_tables *t, const struct fw_step *s, struct 
 {
 	l->table = fw_section(t, s->table_at, s->table_count, sizeof *l->table);
 	l->pages = fw_section(t, s->pages_at, s->page_count, sizeof *l->pages);
-	return s->page_count == (values_of[s->field] + 255) / 256 && s->table_count % 256 == 0 &&
-	       classes_ok(l->table, s->table_count, s->classes) &&
-	       classes_ok(l->pages, s->page_count, s->table_count / 256);
+	if (s->page_count != (values_of[s->field] + 255) / 256 || s->table_count % 256 != 0 ||
+	    !classes_ok(l->table, s->table_count, s->classes) ||
+	    !classes_ok(l->pages, s->page_count, s->table_count / 256))
+		return false;
+	l->few = table_edges(l, values_of[s->field]);
+	return true;
 }
 
 /* A scalar's tree has keys of 32 or 64 bits. */
@@ -96,6 +141,7 @@ static bool search_ok(const struct fw_tables *t, const struct fw_step *s, struct
 	if (s->tree >= t->header->tree_count || trees[s->tree].classes > s->classes)
 		return false;
 	l->search = &t->searches[s->tree];
+	l->few = search_edges(l);
 	return true;
 }
 
@@ -318,17 +364,13 @@ static bool find_axis(struct fw_tables *t, const struct fw_axis *a, struct fw_cl
 	return c->kind == FW_AXIS_SCALAR ? find_folds(t, a, c) : find_addresses(t, a, c);
 }
 
-/* Eight fields take as long to make rows of as three do to load from where they are. */
-static uint32_t rows_worth(const struct fw_tables *t)
+static uint32_t quads_asked(const struct fw_tables *t)
 {
-	bool asked[FW_FIELD_COUNT] = { false };
-	uint32_t of_second = 0;
+	uint32_t quads = 1u << FW_FIELD_FAMILY / FW_QUAD;
 
 	for (uint32_t i = 0; i < t->header->step_count; i++)
-		asked[t->steps[i].field] = true;
-	for (uint32_t field = 8; field < 16; field++)
-		of_second += asked[field];
-	return of_second < 3 ? 8 : 16;
+		quads |= 1u << t->steps[i].field / FW_QUAD;
+	return quads;
 }
 
 static bool find_axes(struct fw_tables *t)
@@ -343,7 +385,7 @@ static bool find_axes(struct fw_tables *t)
 		if (!find_axis(t, &axes[i], &t->axes[i]))
 			return false;
 	t->axis_count = h->axis_count;
-	t->row_count = rows_worth(t);
+	t->quads = quads_asked(t);
 	return true;
 }
 

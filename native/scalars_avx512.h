@@ -9,80 +9,53 @@
 #include "lanes_avx512.h"
 
 /*
- * The first fields of a group's keys, each in a row: sixteen loads from as many places take longer than
- * what it takes to turn eight fields of sixteen keys.
+ * The fields of a group's keys, each in a row, are made four at a time: to turn four fields of sixteen
+ * keys takes as long as sixteen loads of one.
  */
-enum { MOST_ROWS = 16 };
+static_assert(FW_FIELD_COUNT % FW_QUAD == 0, "all fields are in some quad");
 
-struct rows {
-	uint32_t count; /* 8 or 16 */
-	lanes of[MOST_ROWS];
-};
-
-/* Eight fields of two keys. */
-INLINE __m512i fields_of(const struct fw_key *key, const struct fw_key *other, uint32_t first)
+/* Four fields of a key; of the first, if there are not so many. */
+INLINE __m128i fields_of(const struct fw_key *keys, uint32_t key, uint32_t left, uint32_t first)
 {
-	return _mm512_inserti64x4(_mm512_castsi256_si512(fw_load(&key->scalar[first])),
-				  fw_load(&other->scalar[first]), 1);
+	return _mm_loadu_si128((const void *)&keys[key < left ? key : 0].scalar[first]);
 }
 
-/*
- * Eight fields of sixteen keys, of which `left` are there: words change places, then pairs of words,
- * then pairs of those.
- */
-INLINE void turn(const struct fw_key *keys, uint32_t left, uint32_t first, uint32_t from, struct rows *rows)
+/* Four fields of sixteen keys, of which `left` are there: words change places, then pairs of words. */
+INLINE void turn(const struct fw_key *keys, uint32_t left, uint32_t first, uint32_t from, lanes *rows)
 {
-	const struct fw_key *key[WIDTH];
-	__m512i a[8], b[8];
+	__m512i a[4], b[4];
 
-	for (uint32_t i = 0; i < WIDTH; i++)
-		key[i] = &keys[i < left ? i : 0];
 	for (uint32_t i = 0; i < 4; i++) {
-		a[i] = fields_of(key[i], key[i + 4], first);
-		a[i + 4] = fields_of(key[i + 8], key[i + 12], first);
+		a[i] = _mm512_castsi128_si512(fields_of(keys, i, left, first));
+		a[i] = _mm512_inserti32x4(a[i], fields_of(keys, i + 4, left, first), 1);
+		a[i] = _mm512_inserti32x4(a[i], fields_of(keys, i + 8, left, first), 2);
+		a[i] = _mm512_inserti32x4(a[i], fields_of(keys, i + 12, left, first), 3);
 	}
-	for (uint32_t i = 0; i < 8; i += 2) {
+	for (uint32_t i = 0; i < 4; i += 2) {
 		b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
 		b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
 	}
-	for (uint32_t i = 0; i < 8; i += 4)
-		for (uint32_t j = 0; j < 2; j++) {
-			a[i + 2 * j] = _mm512_unpacklo_epi64(b[i + j], b[i + j + 2]);
-			a[i + 2 * j + 1] = _mm512_unpackhi_epi64(b[i + j], b[i + j + 2]);
-		}
-	for (uint32_t i = 0; i < 4; i++) {
-		_mm512_storeu_si512(rows->of[first + i] + from, _mm512_shuffle_i64x2(a[i], a[i + 4], 0x88));
-		_mm512_storeu_si512(rows->of[first + i + 4] + from, _mm512_shuffle_i64x2(a[i], a[i + 4], 0xdd));
+	for (uint32_t i = 0; i < 2; i++) {
+		_mm512_store_si512(rows[first + 2 * i] + from, _mm512_unpacklo_epi64(b[i], b[i + 2]));
+		_mm512_store_si512(rows[first + 2 * i + 1] + from, _mm512_unpackhi_epi64(b[i], b[i + 2]));
 	}
 }
 
-INLINE void turn_group(const struct fw_key *keys, uint32_t n, uint32_t first, struct rows *rows)
+INLINE void make_rows(const struct fw_key *keys, uint32_t n, uint32_t quads, lanes *rows)
 {
-	uint32_t i = 0;
-
-	for (; i + WIDTH <= n; i += WIDTH)
-		turn(keys + i, WIDTH, first, i, rows);
-	if (i < n)
-		turn(keys + i, n - i, first, i, rows);
+	for (uint32_t first = 0; first < FW_FIELD_COUNT; first += FW_QUAD, quads >>= 1) {
+		uint32_t i = 0;
+		for (; (quads & 1) && i + WIDTH <= n; i += WIDTH)
+			turn(keys + i, WIDTH, first, i, rows);
+		if ((quads & 1) && i < n)
+			turn(keys + i, n - i, first, i, rows);
+	}
 }
 
-INLINE void make_rows(const struct fw_key *keys, uint32_t n, uint32_t count, struct rows *rows)
+/* A field, which steps ask for, of sixteen keys from the `from`-th on. */
+INLINE __m512i field_of(const lanes *rows, uint32_t field, uint32_t from)
 {
-	static_assert((int)FW_FIELD_COUNT >= (int)MOST_ROWS, "no more than there are");
-	rows->count = count;
-	turn_group(keys, n, 0, rows);
-	if (count > 8)
-		turn_group(keys, n, 8, rows);
-}
-
-/* A field of sixteen keys, from the `from`-th on. */
-INLINE __m512i field_of(const struct fw_key *keys, const struct rows *rows, uint32_t from, uint32_t field,
-			__mmask16 in)
-{
-	static_assert(sizeof *keys % 4 == 0, "keys are whole words");
-	return field < rows->count ? _mm512_loadu_si512(rows->of[field] + from)
-				   : gather(&keys[from].scalar[field],
-					    _mm512_mullo_epi32(lane_numbers(), all(sizeof *keys / 4)), in);
+	return _mm512_load_si512(rows[field] + from);
 }
 
 /* How many of a row are odd. */
@@ -126,11 +99,21 @@ INLINE __m512i classes_of(const struct fw_lookup *step, __m512i values, __mmask1
 /* So many vectors take each step side by side, as the steps of one wait for each other. */
 enum { SIDE_BY_SIDE = 4 };
 
-/* Adds what steps that search nothing say, for so many vectors of a group, from the `from`-th packet on. */
-INLINE void add_abreast(const struct fw_lookup *steps, uint32_t count, const struct fw_key *keys,
-			const struct rows *rows, uint32_t from, uint32_t n, uint32_t vectors, uint32_t *index)
+/* Adds what a field says whose class changes at few values. */
+INLINE void add_edges(const struct fw_lookup *step, const __m512i *values, uint32_t vectors, __m512i *sums)
 {
-	__m512i sums[SIDE_BY_SIDE];
+	for (const struct fw_edge *edge = step->edges; edge < step->edges + step->edge_count; edge++) {
+		const __m512i from = all(edge->from), more = all(edge->more);
+		for (uint32_t v = 0; v < vectors; v++)
+			sums[v] = _mm512_mask_add_epi32(sums[v], _mm512_cmpge_epu32_mask(values[v], from), sums[v], more);
+	}
+}
+
+/* Adds what steps that search nothing say, for so many vectors of a group, from the `from`-th packet on. */
+INLINE void add_abreast(const struct fw_lookup *steps, uint32_t count, const lanes *rows,
+			uint32_t from, uint32_t n, uint32_t vectors, uint32_t *index)
+{
+	__m512i sums[SIDE_BY_SIDE], values[SIDE_BY_SIDE];
 	__mmask16 in[SIDE_BY_SIDE];
 
 	static_assert(FW_SMALL == 2 * WIDTH, "two registers");
@@ -139,35 +122,29 @@ INLINE void add_abreast(const struct fw_lookup *steps, uint32_t count, const str
 		in[v] = n > at ? first_lanes(n - at) : 0;
 		sums[v] = _mm512_maskz_loadu_epi32(in[v], index + at);
 	}
-	for (const struct fw_lookup *step = steps; step < steps + count; step++)
-		for (uint32_t v = 0; v < vectors && step->kind != FW_STEP_SEARCH; v++) {
-			const __m512i values = field_of(keys, rows, from + v * WIDTH, step->field, in[v]);
-			sums[v] = _mm512_add_epi32(sums[v], classes_of(step, values, in[v]));
-		}
+	for (const struct fw_lookup *step = steps; step < steps + count; step++) {
+		for (uint32_t v = 0; v < vectors; v++)
+			values[v] = field_of(rows, step->field, from + v * WIDTH);
+		if (step->few)
+			add_edges(step, values, vectors, sums);
+		else if (step->kind != FW_STEP_SEARCH)
+			for (uint32_t v = 0; v < vectors; v++)
+				sums[v] = _mm512_add_epi32(sums[v], classes_of(step, values[v], in[v]));
+	}
 	for (uint32_t v = 0; v < vectors; v++)
 		_mm512_mask_storeu_epi32(index + from + v * WIDTH, in[v], sums[v]);
 }
 
-INLINE void add_all(const struct fw_lookup *steps, uint32_t count, const struct fw_key *keys,
-		    const struct rows *rows, uint32_t n, uint32_t *index)
+INLINE void add_all(const struct fw_lookup *steps, uint32_t count, const lanes *rows, uint32_t n,
+		    uint32_t *index)
 {
 	for (uint32_t i = 0; i < n; i += SIDE_BY_SIDE * WIDTH)
 		if (n - i > 2 * WIDTH)
-			add_abreast(steps, count, keys, rows, i, n, SIDE_BY_SIDE, index);
+			add_abreast(steps, count, rows, i, n, SIDE_BY_SIDE, index);
 		else if (n - i > WIDTH)
-			add_abreast(steps, count, keys, rows, i, n, 2, index);
+			add_abreast(steps, count, rows, i, n, 2, index);
 		else
-			add_abreast(steps, count, keys, rows, i, n, 1, index);
-}
-
-/* A field of a group, in a row. */
-INLINE void read_field(const struct fw_key *keys, const struct rows *rows, uint32_t n, uint32_t field,
-		       uint32_t *values)
-{
-	for (uint32_t i = 0; i < n; i += WIDTH) {
-		const __mmask16 in = first_lanes(n - i);
-		_mm512_mask_storeu_epi32(values + i, in, field_of(keys, rows, i, field, in));
-	}
+			add_abreast(steps, count, rows, i, n, 1, index);
 }
 
 INLINE void look_up(const uint16_t *table, uint32_t n, uint32_t *numbers)

@@ -393,13 +393,16 @@ static uint32_t put_wide(struct sample *s, uint64_t *seed, uint32_t count, uint3
 enum { MOST_NAMES = 8, MOST_STEPS = 3, MOST_FOLDED = 20 };
 enum { MOST_PRODUCT = MOST_FOLDED * MOST_NAMES * MOST_NAMES * MOST_NAMES };
 
+/* One for each entry, or for each of a few runs of them. */
 static uint32_t put_classes(struct sample *s, uint64_t *seed, uint32_t count, uint32_t classes)
 {
+	const uint32_t run = random_below(seed, 2) ? 1 : 1 + count / 4;
 	uint16_t table[MOST_PRODUCT];
 
 	CHECK(count <= MOST_PRODUCT);
 	for (uint32_t i = 0; i < count; i++)
-		table[i] = (uint16_t)random_below(seed, classes);
+		table[i] = i == 0 || random_below(seed, run) == 0 ? (uint16_t)random_below(seed, classes)
+								   : table[i - 1];
 	return sample_put(s, table, count * sizeof *table);
 }
 
