@@ -21,6 +21,7 @@ import { differenceText } from "./diff.ts";
 import { collectGarbage } from "./garbage.ts";
 import { hookPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
+import type { Places } from "./read.ts";
 import type { Running } from "./running.ts";
 import { sessionHere } from "./session.ts";
 import { duration } from "./status.ts";
@@ -37,8 +38,8 @@ const HELD = [
 const SETTLE_MS = 1000;
 
 export interface Changes {
-  /** The files that the policy in force was read from. */
-  files(): readonly string[];
+  /** Where the policy in force was read from, and what was asked for since in its place. */
+  places(): Places;
   readonly handlers: Readonly<Record<string, Handler>>;
   /** Reads the rule file again. Never rejects; the news is said on standard error. */
   reload(): Promise<void>;
@@ -47,13 +48,13 @@ export interface Changes {
 }
 
 /**
- * `files` are those of the policy in force. `swapped` is told when another policy decides, with what is
+ * `places` are those of the policy in force. `swapped` is told when another policy decides, with what is
  * left to be read of the one before, and returns what it has complained of.
  */
 export function acceptChanges(
   args: Arguments,
   running: Running,
-  files: readonly string[],
+  places: Places,
   swapped: (past: Past) => readonly string[],
 ): Changes {
   const ending = new AbortController();
@@ -78,15 +79,16 @@ export function acceptChanges(
     const asked = typeof request.session === "string" ? readSession(request.session) : undefined;
     const wanted = { held, session: asked ?? sessionHere(), force: request.force === true };
     const next = await prepare(args, file, wanted, broken)
-      .catch((error): Refused => ({ refused: error.message }));
+      .catch((error): Refused => ({ refused: error.message, places: new Map() }));
     if (!isRefused(next)) return next;
+    if (file === running.file) places = new Map([...places, ...next.places]);
     throw refused(next.refused);
   };
 
   /** To return to. */
   const inForce = (): Candidate => {
     const { file, policy, engine } = running;
-    return { file, files, policy, image: engine.image(), said: [] };
+    return { file, places, policy, image: engine.image(), said: [] };
   };
 
   /** What the run has complained of. */
@@ -102,7 +104,7 @@ export function acceptChanges(
       running.changed(next.file, after, past.counters(), pushed);
       faults = swapped(past);
     });
-    files = next.files;
+    places = next.places;
     Deno.unrefTimer(setTimeout(collectGarbage, SETTLE_MS));
     console.error(`barrage: ${next.file} is in force (reload ${running.reloads})`);
     return faults;
@@ -133,7 +135,10 @@ export function acceptChanges(
 
   const onTrial = (file: string, before: Candidate & { readonly sets: Sets }, ms: number) => {
     const goBack = async () => {
+      const since = [...places].filter(([place]) => before.places.has(place));
       await put(before);
+      // What the trial was read from is no news.
+      places = new Map([...before.places, ...since]);
       restore(running, before.sets);
       endTrial();
     };
@@ -171,7 +176,7 @@ export function acceptChanges(
   });
 
   return {
-    files: () => files,
+    places: () => places,
     handlers: { reload: told(reload), apply: told(apply), confirm, revert },
     reload: () =>
       reload({}).then(({ said }) => said.forEach((text) => console.error(text)), complain),

@@ -11,6 +11,7 @@ import {
   type Memory,
   type Options,
   type Policy,
+  type Read,
   readOption,
   type Sources,
 } from "../compiler/mod.ts";
@@ -61,8 +62,9 @@ export async function checkFile(
   path = args.operands[0]!,
   more = "",
   held: Partial<Options> = {},
+  read: Read = readFrom,
 ): Promise<Checked> {
-  return check(path, await readText(path) + more, { ...overrides(args), ...held }, readFrom);
+  return check(path, await readText(path) + more, { ...overrides(args), ...held }, read);
 }
 
 /** The sound policy of a rule file. Prints what is wrong with it, and then is undefined. */

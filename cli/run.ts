@@ -19,6 +19,7 @@ import { type RunLog, startLog } from "./log.ts";
 import { manage } from "./managed.ts";
 import { observe, type Observer } from "./observe/observer.ts";
 import { hookPlan } from "./plan.ts";
+import type { Places } from "./read.ts";
 import { outliveErrors } from "./report.ts";
 import { Running } from "./running.ts";
 import { sessionHere } from "./session.ts";
@@ -38,19 +39,19 @@ export async function run(args: Arguments): Promise<number> {
   if (!begun) return 1;
   using _errors = outliveErrors();
   using interruption = begun.interruption;
-  const { running, files } = begun;
+  const { running, places } = begun;
   await using _ = running.engine;
   collectGarbage();
-  await filter(args, running, files, interruption.promise);
+  await filter(args, running, places, interruption.promise);
   await running.refresh();
   console.log(summary(running));
   return 0;
 }
 
-/** A policy in force, the files that it was read from, and what will end it. */
+/** A policy in force, where it was read from, and what will end it. */
 interface Begun {
   readonly running: Running;
-  readonly files: readonly string[];
+  readonly places: Places;
   readonly interruption: Interruption;
 }
 
@@ -66,12 +67,12 @@ async function begin(args: Arguments): Promise<Begun | undefined> {
     return undefined;
   }
   for (const text of first.said) console.error(`${text}\n`);
-  const { file, files, policy, image } = first;
+  const { file, places, policy, image } = first;
   // Listened for before anything is installed: there is no moment in which it would be left.
   const interruption = listen();
   try {
     const service = await startService(serviceConfig(policy, image));
-    return { running: new Running(file, policy, service), files, interruption };
+    return { running: new Running(file, policy, service), places, interruption };
   } catch (error) {
     interruption[Symbol.dispose]();
     throw error;
@@ -99,7 +100,7 @@ function listen(): Interruption {
 async function filter(
   args: Arguments,
   running: Running,
-  files: readonly string[],
+  places: Places,
   interrupted: Promise<void>,
 ): Promise<void> {
   const { service, engine } = running;
@@ -117,7 +118,7 @@ async function filter(
   const lost = (lines: number) => void (running.unwritten += lines);
   const logged = () => startLog(running.policy, engine, { heard, lost, alarm });
   log = logged();
-  const changes = acceptChanges(args, running, files, (past) => {
+  const changes = acceptChanges(args, running, places, (past) => {
     log?.stop(past);
     log = logged();
     managed.changed();
@@ -130,7 +131,7 @@ async function filter(
   const gathering = gro ? await gather(alarm) : await leftGathering();
   parts.defer(() => gathering?.stop());
   if (args.options.watch) {
-    const watched = watchFiles(changes.files, changes.reload);
+    const watched = watchFiles(changes.places, changes.reload);
     parts.defer(() => watched.stop());
   }
   const served = await startMetrics(metrics, observer);

@@ -1,77 +1,45 @@
 /**
- * Files that are watched for a change of what they hold, by whatever way an editor writes them.
+ * Files that are watched for a change, by whatever way they are written.
+ *
+ * They are looked at again and again, by the names that a reload reads them by. So it does not matter
+ * whether a file changes or a folder above it, whether a link does or what it leads to, what a glob
+ * comes to fit, nor what file system that is on.
  *
  * @module
  */
-import { dirname } from "node:path";
+import { type Places, stateAt } from "./read.ts";
 
-/** An editor's several steps are one change. */
-const QUIET_MS = 100;
+/** How often they are looked at. A change is over when two looks see the same: editors have several steps. */
+const LOOK_MS = 250;
 
 /**
- * Calls `changed` when the text of some of the files has changed, until stopped. `files` says which
- * they are now: it is asked again after each call.
+ * Calls `changed` when files are not as they were when last read, until stopped. `read` says how that
+ * was. Of the same change it is called once, whatever comes of it.
  */
 export function watchFiles(
-  files: () => readonly string[],
+  read: () => Places,
   changed: () => Promise<void>,
 ): { stop(): void } {
-  let watcher: Deno.FsWatcher;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let known = textsOf(files());
-  const begin = () => {
-    const mine = watcher = Deno.watchFs(foldersOf(files()), { recursive: false });
-    (async () => {
-      for await (const _ of mine) {
-        clearTimeout(timer);
-        timer = setTimeout(look, QUIET_MS);
-      }
-    })();
-  };
+  let last = read(), tried = last, stopped = false;
   const look = async () => {
-    const names = files(), texts = textsOf(names);
-    if (texts === known) return;
-    known = texts;
-    await changed();
-    if (files().join("\n") !== names.join("\n")) known = textsOf(files());
-    // Folders may be others now, or have gone and come: one that does is watched no more.
-    watcher.close();
-    begin();
-    // What has changed meanwhile.
-    clearTimeout(timer);
-    timer = setTimeout(look, QUIET_MS);
+    const now: Places = new Map([...read().keys()].map((place) => [place, stateAt(place)]));
+    const settled = same(now, last);
+    last = now;
+    if (settled && !same(now, read()) && !same(now, tried)) {
+      tried = now;
+      await changed();
+    }
+    if (!stopped) timer = setTimeout(look, LOOK_MS);
   };
-  begin();
+  let timer = setTimeout(look, LOOK_MS);
   return {
     stop() {
+      stopped = true;
       clearTimeout(timer);
-      watcher.close();
     },
   };
 }
 
-/** Those that the files are in, or of one that is gone the nearest above that is there. */
-function foldersOf(files: readonly string[]): string[] {
-  return [...new Set(files.map(dirname).map(nearestThere))].sort();
-}
-
-function nearestThere(folder: string): string {
-  const above = dirname(folder);
-  try {
-    Deno.statSync(folder);
-    return folder;
-  } catch {
-    return above === folder ? folder : nearestThere(above);
-  }
-}
-
-/** All that the files hold; one that cannot be read holds nothing. */
-function textsOf(files: readonly string[]): string {
-  return JSON.stringify(files.map((file) => {
-    try {
-      return Deno.readTextFileSync(file);
-    } catch {
-      return undefined;
-    }
-  }));
+function same(a: Places, b: Places): boolean {
+  return a.size === b.size && [...a].every(([place, state]) => b.get(place) === state);
 }

@@ -182,6 +182,35 @@ rootTest("a folder that goes and comes back is watched again", async () => {
   }
 });
 
+rootTest(
+  "files that a refused policy asks for are watched as those of the one in force",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await filtered(PING, async (barrage, hosts) => {
+        await Deno.writeTextFile(
+          barrage.rules,
+          `include "${folder}/*.fw"\ninclude "${folder}/last"\n`,
+        );
+        await barrage.process.line(/not put in force/);
+        await Deno.writeTextFile(`${folder}/last`, "chain input default drop {}\n");
+        await barrage.process.line(/reload 1/);
+        assertEquals(await ping(hosts), "timeout");
+        await Deno.remove(`${folder}/last`);
+        await barrage.process.line(/not put in force/, 2);
+        await Deno.writeTextFile(`${folder}/one.fw`, PING);
+        await barrage.process.line(/not put in force/, 3);
+        await Deno.writeTextFile(`${folder}/last`, "");
+        await barrage.process.line(/reload 2/);
+        assertEquals(await ping(hosts), "answered");
+        await barrage.stop();
+      }, "--watch");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
 rootTest("what is applied goes, and sets are what they were, unless it is confirmed", async () => {
   const withSet = (rule: string) =>
     `set bad : addr size 9 = { 192.0.2.1 }\nchain input default accept { drop from @bad ${rule} }\n`;
