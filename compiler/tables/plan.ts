@@ -249,16 +249,22 @@ function combinationRows({ axes, others }: ScalarAxes, combinations: number): Bi
   });
 }
 
+/** Who is in the classes of a scalar axis: those that ask nothing of its fields are in all. */
 function scalarHolders({ members }: ScalarAxis, { of, count }: Numbers): Holders {
   const entriesOf = groupBy(of, count);
+  const entries = (bits: Bits) => {
+    const found: number[] = [];
+    for (const number of onesOf(bits)) for (const entry of entriesOf[number]!) found.push(entry);
+    return found;
+  };
+  const always = members.reduce((all, bits) => all.map((word, w) => word & bits[w]!));
+  const shared = entries(always);
   return {
     count: members.length,
-    shared: () => NOBODY,
-    own: (cls) => onesOf(members[cls]!).flatMap((number) => entriesOf[number]!),
+    shared: () => shared,
+    own: (cls) => entries(members[cls]!.map((word, w) => word & ~always[w]!)),
   };
 }
-
-const NOBODY: readonly number[] = [];
 
 function partedInput(
   entries: readonly Entry[],
