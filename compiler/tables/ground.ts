@@ -284,7 +284,7 @@ function distinct(states: readonly State[]): State[] {
 }
 
 /** Sets of small numbers, each kept once and known by its number. */
-class BitSets {
+export class BitSets {
   readonly words: number;
   /** The number of the set of all. */
   readonly full: number;

@@ -11,7 +11,7 @@
  */
 import type { Field } from "../policy/field.ts";
 import { hasOther, otherOf } from "./classify.ts";
-import { eachBit, type Ground, piecesOf, type State } from "./ground.ts";
+import { BitSets, eachBit, type Ground, piecesOf, type State } from "./ground.ts";
 import { memo, type Part, partOf } from "./verify_sides.ts";
 
 /** The same for all entries with the key. */
@@ -36,8 +36,8 @@ export class Scalars {
   readonly #states: readonly (readonly (readonly State[])[])[];
   /** Bits of the shapes that each column is in. */
   readonly #shapesOf: Uint32Array;
-  /** What an entry has of the columns, shape by shape. */
-  readonly #first: readonly ((combination: number) => Part)[];
+  /** What an entry has of the columns in shapes that are alike. */
+  readonly #first: readonly Omit<AlikeShapes, "present">[];
   readonly #others: readonly OtherAxis[];
   /** What an entry has of the columns; the key says what it asks of all axes. */
   readonly part: (entry: number) => Keyed;
@@ -54,7 +54,10 @@ export class Scalars {
     for (const [s, states] of first.entries()) {
       for (const { cls } of states) this.#shapesOf[cls]! |= 1 << s;
     }
-    this.#first = others.length > 0 ? first.map((states) => partsOf(ground, 0, states)) : [];
+    this.#first = (others.length > 0 ? alikeShapes(first) : []).map(({ shapes, states }) => ({
+      shapes,
+      partOf: partsOf(ground, 0, states),
+    }));
     this.#others = others.map((states, i) => new OtherAxis(ground, i + 1, states));
     const asked = scalars.slice(1).reduce(
       (asked, axis) => numbered(asked.map((own, i) => own * axis.combinations + axis.of[i]!)),
@@ -79,13 +82,15 @@ export class Scalars {
       nobody |= axis.nobody(combination);
       within &= axis.within(combination, this.#ground.scalars[i + 1]!.of[entry]!);
     }
-    const first = this.#first.map((partOf) => partOf(this.#ground.scalars[0]!.of[entry]!));
-    return columns.every((column) =>
-      first.every((part, s) =>
-        (this.#shapesOf[column]! >>> s & ~nobody >>> s & 1) === 0 ||
-        ((within >>> s & 1) === 1 && part.has(column))
-      )
-    );
+    return this.#first.every(({ shapes, partOf }) => {
+      const some = shapes & ~nobody;
+      if (some === 0) return true;
+      const part = partOf(this.#ground.scalars[0]!.of[entry]!);
+      return columns.every((column) => {
+        const own = this.#shapesOf[column]! & some;
+        return own === 0 || ((own & ~within) === 0 && part.has(column));
+      });
+    });
   }
 
   /** In which shapes packets that are an entry's on the other axes have all a combination there. */
@@ -134,33 +139,55 @@ class OtherAxis {
 
   constructor(ground: Ground, number: number, states: readonly (readonly State[])[]) {
     const { tables } = ground;
-    const present = states.map((ofShape) => [...new Set(ofShape.map(({ cls }) => cls))]);
-    const parts = states.map((ofShape) => partsOf(ground, number, ofShape));
-    const all = [...new Set(present.flat())];
-    const classesOf = memo((other) =>
-      new Set(all.filter((cls) => hasOther(tables, 2 + number, cls, other)))
-    );
+    const { classes } = tables.axes[2 + number]!;
+    const alike = alikeShapes(states).map(({ shapes, states }) => ({
+      shapes,
+      present: [...new Set(states.map(({ cls }) => cls))],
+      partOf: partsOf(ground, number, states),
+    }));
+    // Most of what combinations ask is of other axes: the classes that they leave on this are few sets.
+    const sets = new BitSets(classes);
+    const columns = Array.from({ length: classes }, (_, cls) => cls);
+    const setOf = memo((combination) => {
+      const other = otherOf(tables, combination), bits = new Uint32Array(sets.words);
+      for (const cls of columns) {
+        if (hasOther(tables, 2 + number, cls, other)) bits[cls >>> 5]! |= 1 << (cls & 31);
+      }
+      return sets.number(bits);
+    });
     const shapesWhere = (
-      test: (shape: number, classes: ReadonlySet<number>, own: number) => boolean,
+      test: (alike: AlikeShapes, has: (cls: number) => boolean, own: number) => boolean,
     ) => {
       const known = memo((key) => {
-        const classes = classesOf(Math.floor(key / 2 ** 26)), own = key % 2 ** 26;
-        return states.reduce((bits, _, s) => test(s, classes, own) ? bits | 1 << s : bits, 0);
+        const set = sets.at(Math.floor(key / 2 ** 26)), own = key % 2 ** 26;
+        const has = (cls: number) => (set[cls >>> 5]! >>> (cls & 31) & 1) === 1;
+        return alike.reduce((bits, some) => test(some, has, own) ? bits | some.shapes : bits, 0);
       });
-      return (combination: number, own: number) =>
-        known(otherOf(tables, combination) * 2 ** 26 + own);
+      return (combination: number, own: number) => known(setOf(combination) * 2 ** 26 + own);
     };
-    this.touched = memo((own) => [...new Set(parts.flatMap((partOf) => partOf(own).touched))]);
-    const nobody = shapesWhere((s, classes) => !present[s]!.some((cls) => classes.has(cls)));
+    this.touched = memo((own) => [...new Set(alike.flatMap(({ partOf }) => partOf(own).touched))]);
+    const nobody = shapesWhere(({ present }, has) => !present.some(has));
     this.nobody = (combination) => nobody(combination, 0);
-    this.within = shapesWhere((s, classes, own) => {
-      const part = parts[s]!(own);
-      return present[s]!.every((cls) => !classes.has(cls) || part.has(cls));
+    this.within = shapesWhere(({ present, partOf }, has, own) => {
+      const part = partOf(own);
+      return present.every((cls) => !has(cls) || part.has(cls));
     });
-    this.covers = shapesWhere((s, classes, own) =>
-      parts[s]!(own).touched.every((cls) => classes.has(cls))
-    );
+    this.covers = shapesWhere(({ partOf }, has, own) => partOf(own).touched.every(has));
   }
+}
+
+/** Shapes, as bits, that come to the same states: those that are there, and what entries have of them. */
+interface AlikeShapes {
+  readonly shapes: number;
+  readonly present: readonly number[];
+  readonly partOf: (combination: number) => Part;
+}
+
+/** Which shapes come to the same states. */
+function alikeShapes(states: readonly (readonly State[])[]) {
+  const bits = new Map<readonly State[], number>();
+  for (const [s, ofShape] of states.entries()) bits.set(ofShape, (bits.get(ofShape) ?? 0) | 1 << s);
+  return [...bits].map(([states, shapes]) => ({ shapes, states }));
 }
 
 /** What a combination of the rules has of the classes of an axis, in packets that come to some states. */
