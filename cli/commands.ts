@@ -273,8 +273,9 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: "queueing",
         summary: "only end queueing: a run that hangs blocks no packet any more",
       },
+      { name: "force", summary: "though some program answers the queue" },
     ],
-    needs: ({ options }) => options.queueing ? [HOOK_TOOLS] : [READ, WRITE, HOOK_TOOLS],
+    needs: ({ options }) => options.queueing ? [HOOK_TOOLS] : [READ, WRITE, FFI, HOOK_TOOLS],
     run: async (args) => await (await import("./down.ts")).down(args),
   },
   {

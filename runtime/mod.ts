@@ -46,6 +46,7 @@ export {
 export { type Outcome, packetsOf, replay, type Scene } from "./replay.ts";
 export {
   type Change,
+  refuseAnswered,
   type Service,
   type ServiceConfig,
   ServiceError,

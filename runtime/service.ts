@@ -141,14 +141,28 @@ async function answered(engine: Engine): Promise<void> {
 /** A second run would take the first one's hooks for leftovers. Throws ServiceError. */
 async function refuseBesideAnother(backend: Backend): Promise<void> {
   for (const queue of await backend.queues()) {
-    const pid = queueOwner(queue);
-    if (pid === 0 || pid === Deno.pid) continue;
-    throw new ServiceError(
-      `Barrage already filters this network namespace (queue ${queue}, pid ${pid}${
-        processName(pid)
-      }); stop it first, or use --no-hooks`,
-    );
+    const whose = answeredBy(queue);
+    if (whose) throw new ServiceError(`${whose}; stop it first, or use --no-hooks`);
   }
+}
+
+/** What sends packets to a queue that somebody answers is no leftover. Throws ServiceError. */
+export function refuseAnswered(queue: number): void {
+  const whose = answeredBy(queue);
+  if (!whose) return;
+  throw new ServiceError(
+    `${whose}; stop it, and it takes away what is its own (\`kill -9\` it first if it hangs). ` +
+      "If that is another program, use --force",
+  );
+}
+
+/** That a process other than ours answers a queue of Barrage; undefined if none does. */
+function answeredBy(queue: number): string | undefined {
+  const pid = queueOwner(queue);
+  if (pid === 0 || pid === Deno.pid) return undefined;
+  return `Barrage already filters this network namespace (queue ${queue}, pid ${pid}${
+    processName(pid)
+  })`;
 }
 
 function bind(engine: Engine, binding: Binding): void {

@@ -93,11 +93,15 @@ export async function endQueueing(): Promise<void> {
 
 /**
  * Removes everything of ours from every tool this host has, and returns what it removed, in words.
+ * `spare` is asked first of each queue that packets are sent to, and throws where that is to stay.
  * Throws HookError when none of the tools can read its rules, or a removal fails.
  */
-export async function removeLeftovers(): Promise<string[]> {
+export async function removeLeftovers(
+  spare: (queue: number) => void = () => {},
+): Promise<string[]> {
   const removed: string[] = [];
   await forEachFound(async (backend, found) => {
+    (await backend.queues()).forEach(spare);
     await backend.remove();
     removed.push(...found);
   });

@@ -75,6 +75,29 @@ rootTest("length, ttl, dscp and the source hardware address are those of the pac
   assertEquals(["ttl", "dscp", "length", "mac", "other"].map(count), [2, 2, 2, 6, 0]);
 });
 
+rootTest("an interface that is renamed, or made again, is known by its new name", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  const rules = "chain input default drop { accept icmp in on lan label lan  drop icmp in on wan }";
+  await using barrage = await Barrage.start(server, rules);
+  const named = async (name: string) => {
+    const ip = ["ip", "-n", server.namespace];
+    await server.run([...ip, "link", "set", server.leftLink, "name", name]);
+    const answered = await ping(client, server.v4, 1);
+    await server.run([...ip, "link", "set", name, "name", server.leftLink]);
+    return answered;
+  };
+  assertEquals([await named("lan"), await named("wan"), await named("lan")], [1, 0, 1]);
+  const veth = ["type", "veth", "peer", "name", "lan", "netns", server.namespace];
+  await client.run(["ip", "link", "add", "other", ...veth]);
+  await client.run(["ip", "addr", "add", "10.9.0.1/24", "dev", "other"]);
+  await client.run(["ip", "link", "set", "other", "up"]);
+  await server.run(["ip", "addr", "add", "10.9.0.2/24", "dev", "lan"]);
+  await server.run(["ip", "link", "set", "lan", "up"]);
+  assertEquals(await ping(client, "10.9.0.2", 1), 1);
+  assertEquals(packetsOf(await barrage.stop(), "lan"), 3);
+});
+
 rootTest("uid and gid are those of the process that sends", async () => {
   await using net = await Network.create("client", "server");
   const [client, server] = [net.host("client"), net.host("server")];

@@ -153,6 +153,18 @@ rootTest(
   },
 );
 
+rootTest("`down` leaves alone a run that goes on, and says whose it is", async () => {
+  await using net = await Network.create("client", "server");
+  const [client, server] = [net.host("client"), net.host("server")];
+  await using barrage = await Barrage.start(server, "chain input default drop {}");
+  const before = await kernelRules(server);
+  const { code, stderr } = await server.tryRun(fw("down"));
+  assertEquals([code, await kernelRules(server)], [1, before]);
+  assertMatch(stderr, new RegExp(`queue 0, pid ${barrage.process.pid}, .*; stop it`));
+  assertEquals((await traffic(client, "ping", server.v4, 300)).result, "timeout");
+  await barrage.stop();
+});
+
 rootTest("a run replaces the hooks that a killed one has left", async () => {
   await using net = await Network.create("client", "server");
   const [client, server] = [net.host("client"), net.host("server")];
