@@ -42,23 +42,49 @@ struct fw_dynamic {
 	uint64_t *asked; /* one a literal: number of the last packet times 2, plus what it was */
 	uint64_t packet_number;
 	const struct fw_key *key;
-	uint64_t time;
+	uint64_t time; /* as the wall's clock says */
+	uint64_t steady; /* the same moment, as no clock that is set says */
+	int64_t ahead; /* of that clock, the wall's */
 	struct wall wall;
 	uint32_t self_generation; /* 0: the host's addresses are not known yet */
 };
 
-uint64_t fw_time_now(void)
+static uint64_t clock_now(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
+uint64_t fw_time_now(void)
+{
+	return clock_now(CLOCK_REALTIME);
+}
+
+/*
+ * Now, on a clock that nobody sets: what is to last for a time lasts so long, whatever becomes of the
+ * wall's. It begins so late that a packet of an old capture comes before now, and not before zero.
+ */
+static uint64_t steady_now(void)
+{
+	return clock_now(CLOCK_BOOTTIME) + (UINT64_C(1) << 61);
+}
+
+/* Two clocks are not read at once; that one was set shows in more than this. */
+static void compare_clocks(struct fw_dynamic *d)
+{
+	const int64_t ahead = (int64_t)(fw_time_now() - steady_now());
+
+	if (llabs(ahead - d->ahead) > (int64_t)SECOND)
+		d->ahead = ahead;
+}
+
 /* The members that a set is declared with. */
-static int declare(const struct fw_tables *t, uint32_t set, struct fw_set_table *out, uint64_t now)
+static int declare(const struct fw_tables *t, uint32_t set, struct fw_set_table *out)
 {
 	const struct fw_set *s = &t->sets[set];
+	const uint64_t now = steady_now();
 	const int error = fw_set_init(out, s->size);
 
 	if (error)
@@ -109,7 +135,7 @@ int fw_dynamic_new(const struct fw_tables *t, struct fw_dynamic **out)
 			goto fail;
 	}
 	for (uint32_t i = 0; i < h->set_count; i++) {
-		error = declare(t, i, &d->sets[i], fw_time_now());
+		error = declare(t, i, &d->sets[i]);
 		if (error)
 			goto fail;
 	}
@@ -169,15 +195,14 @@ static int check_literals(const struct fw_tables *t, const struct fw_tables *old
 
 static int carry_set(struct fw_dynamic *d, uint32_t set, const struct fw_dynamic *from, uint32_t old)
 {
-	const uint64_t now = fw_time_now();
 	struct fw_set_table declared;
 
 	if (old >= from->tables->header->set_count || set == d->tables->header->self_set)
 		return -EINVAL;
-	int error = declare(from->tables, old, &declared, now);
+	int error = declare(from->tables, old, &declared);
 	if (error)
 		return error;
-	error = fw_set_carry(&d->sets[set], &from->sets[old], &declared, now);
+	error = fw_set_carry(&d->sets[set], &from->sets[old], &declared, steady_now());
 	fw_set_clear(&declared);
 	return error;
 }
@@ -192,6 +217,7 @@ int fw_dynamic_carry(struct fw_dynamic *d, struct fw_dynamic *from, const struct
 		    carry->rules[i] >= from->tables->header->rule_count)
 			error = -EINVAL;
 	fw_dynamic_begin(from);
+	d->ahead = from->ahead;
 	for (uint32_t i = 0; i < h->set_count && !error; i++)
 		if (carry->sets[i] != FW_NO_RULE)
 			error = carry_set(d, i, from, carry->sets[i]);
@@ -218,6 +244,7 @@ int fw_dynamic_carry(struct fw_dynamic *d, struct fw_dynamic *from, const struct
 void fw_dynamic_begin(struct fw_dynamic *d)
 {
 	pthread_mutex_lock(d->lock);
+	compare_clocks(d);
 }
 
 void fw_dynamic_end(struct fw_dynamic *d)
@@ -230,6 +257,7 @@ void fw_dynamic_packet(struct fw_dynamic *d, const struct fw_key *key, uint64_t 
 	d->packet_number++;
 	d->key = key;
 	d->time = packet_time;
+	d->steady = packet_time - (uint64_t)d->ahead;
 }
 
 static const struct wall *wall_now(struct fw_dynamic *d)
@@ -266,14 +294,14 @@ static bool ask(struct fw_dynamic *d, uint32_t literal)
 
 	switch (l->kind) {
 	case FW_LITERAL_LIMIT:
-		return fw_limit_take(d->limits[literal].limit, d->key, d->time);
+		return fw_limit_take(d->limits[literal].limit, d->key, d->steady);
 	case FW_LITERAL_TIME:
 		return in_hours(l, wall_now(d));
 	case FW_LITERAL_UNTIL:
 		return wall_now(d)->date <= l->until;
 	default:
 		return fw_set_has(&d->sets[l->set], l->of ? d->key->destination : d->key->source,
-				  d->key->scalar[FW_FIELD_FAMILY], d->time);
+				  d->key->scalar[FW_FIELD_FAMILY], d->steady);
 	}
 }
 
@@ -295,13 +323,13 @@ bool fw_dynamic_may_log(struct fw_dynamic *d, uint32_t rule, uint32_t *suppresse
 	const uint64_t every = d->tables->rules[rule].log_every;
 	struct rule_log *log = &d->logs[rule];
 
-	/* Not even a clock that was set back keeps a rule silent for longer. */
-	if (d->time < log->next && log->next - d->time <= every) {
+	/* Not even a capture whose clock was set back keeps a rule silent for longer. */
+	if (d->steady < log->next && log->next - d->steady <= every) {
 		log->suppressed++;
 		return false;
 	}
 	*suppressed = log->suppressed;
-	*log = (struct rule_log){ .next = d->time + every };
+	*log = (struct rule_log){ .next = d->steady + every };
 	return true;
 }
 
@@ -314,8 +342,9 @@ static int changeable(const struct fw_dynamic *d, uint32_t set, const struct fw_
 	return set == h->self_set ? -EPERM : 0;
 }
 
-int fw_dynamic_add(struct fw_dynamic *d, uint32_t set, const struct fw_member *m, uint64_t now)
+int fw_dynamic_add(struct fw_dynamic *d, uint32_t set, const struct fw_member *m)
 {
+	const uint64_t now = steady_now();
 	int error = changeable(d, set, m);
 
 	if (error)
@@ -327,25 +356,24 @@ int fw_dynamic_add(struct fw_dynamic *d, uint32_t set, const struct fw_member *m
 	return error;
 }
 
-int fw_dynamic_del(struct fw_dynamic *d, uint32_t set, const struct fw_member *m, uint64_t now)
+int fw_dynamic_del(struct fw_dynamic *d, uint32_t set, const struct fw_member *m)
 {
 	int error = changeable(d, set, m);
 
 	if (error)
 		return error;
 	fw_dynamic_begin(d);
-	error = fw_set_del(&d->sets[set], m, now);
+	error = fw_set_del(&d->sets[set], m, steady_now());
 	fw_dynamic_end(d);
 	return error;
 }
 
-int64_t fw_dynamic_list(struct fw_dynamic *d, uint32_t set, struct fw_member *out, uint32_t room,
-			uint64_t now)
+int64_t fw_dynamic_list(struct fw_dynamic *d, uint32_t set, struct fw_member *out, uint32_t room)
 {
 	if (set >= d->tables->header->set_count)
 		return -EINVAL;
 	fw_dynamic_begin(d);
-	const uint32_t count = fw_set_list(&d->sets[set], out, room, now);
+	const uint32_t count = fw_set_list(&d->sets[set], out, room, steady_now());
 	fw_dynamic_end(d);
 	return count;
 }

@@ -49,11 +49,10 @@ bool fw_dynamic_may_log(struct fw_dynamic *d, uint32_t rule, uint32_t *suppresse
  * now, 0 for the set's own timeout. -EINVAL: no such set, or no such member can be; -EPERM: the set
  * is the host's own addresses; -ENOSPC: full; -ENOENT: it was not there.
  */
-int fw_dynamic_add(struct fw_dynamic *d, uint32_t set, const struct fw_member *m, uint64_t now);
-int fw_dynamic_del(struct fw_dynamic *d, uint32_t set, const struct fw_member *m, uint64_t now);
+int fw_dynamic_add(struct fw_dynamic *d, uint32_t set, const struct fw_member *m);
+int fw_dynamic_del(struct fw_dynamic *d, uint32_t set, const struct fw_member *m);
 /* Writes up to `room` members; how many there are, or -EINVAL. */
-int64_t fw_dynamic_list(struct fw_dynamic *d, uint32_t set, struct fw_member *out, uint32_t room,
-			uint64_t now);
+int64_t fw_dynamic_list(struct fw_dynamic *d, uint32_t set, struct fw_member *out, uint32_t room);
 
 /* Asks the kernel for the host's addresses, if some rule does. `generation` says which were asked for. */
 void fw_dynamic_refresh_self(struct fw_dynamic *d, uint32_t generation);

@@ -161,14 +161,14 @@ int32_t fw_engine_set_add(struct fw_engine *e, uint32_t set, const uint8_t *memb
 {
 	const struct fw_member m = member_at(member);
 
-	return fw_dynamic_add(e->policy.dynamic, set, &m, fw_time_now());
+	return fw_dynamic_add(e->policy.dynamic, set, &m);
 }
 
 int32_t fw_engine_set_del(struct fw_engine *e, uint32_t set, const uint8_t *member)
 {
 	const struct fw_member m = member_at(member);
 
-	return fw_dynamic_del(e->policy.dynamic, set, &m, fw_time_now());
+	return fw_dynamic_del(e->policy.dynamic, set, &m);
 }
 
 int32_t fw_engine_set_list(struct fw_engine *e, uint32_t set, uint8_t *members, uint32_t room)
@@ -177,7 +177,7 @@ int32_t fw_engine_set_list(struct fw_engine *e, uint32_t set, uint8_t *members, 
 
 	if (!list)
 		return -ENOMEM;
-	const int64_t count = fw_dynamic_list(e->policy.dynamic, set, list, room, fw_time_now());
+	const int64_t count = fw_dynamic_list(e->policy.dynamic, set, list, room);
 	if (count > 0)
 		memcpy(members, list, (count < room ? (size_t)count : room) * sizeof *list);
 	free(list);

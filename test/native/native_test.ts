@@ -57,6 +57,7 @@ function testProgram(
 /** In a network namespace of its own. */
 const NETNS = { packages: ["iproute2", "iptables"] as const, root: true };
 
+testProgram("what lasts for a time lasts so long, however the clock is set", "asan/dynamic_test");
 testProgram("buckets are kept by key, and the key used longest ago goes", "asan/limit_test");
 testProgram("a run-time set is what was added to it and has not gone", "asan/set_test");
 testProgram("the log's ring gives whole lines in order, and counts the others", "tsan/ring_test");
