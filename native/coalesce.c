@@ -94,7 +94,8 @@ void fw_coalesce_turn(struct fw_coalesce *c, uint64_t now_ns, uint64_t cpu_ns)
 	const bool busy = rate > FW_COALESCE_BUSY * elapsed;
 	double *cost = &c->cost_ns[c->pauses];
 
-	c->rest = !busy;
+	/* A core that is idle half of the time finds nothing else there. */
+	c->rest = !busy || 2 * (cpu_ns - c->window_cpu_ns) < elapsed;
 	c->flood = rate > FW_COALESCE_FLOOD * elapsed;
 	if (busy) {
 		const double now = (double)(cpu_ns - c->window_cpu_ns) / c->seen;

@@ -27,7 +27,7 @@ enum {
 	FW_COALESCE_BUSY = 20, /* packets in a window that make a flow worth gathering */
 	FW_COALESCE_FLOOD = 75, /* and so many that their number counts, no longer one's time */
 	FW_COALESCE_WINDOW_NS = 1000000,
-	FW_COALESCE_TRIAL = 32, /* of so many windows, one tries the other way */
+	FW_COALESCE_TRIAL = 64, /* of so many windows, one tries the other way */
 	FW_COALESCE_WORTH = 90, /* percent of the CPU time without pauses, at most, for which packets wait */
 };
 
@@ -38,7 +38,7 @@ struct fw_coalesce {
 	bool always; /* whether or not it is busy */
 	bool pauses; /* in this window */
 	bool full; /* the last batch was */
-	bool rest; /* so few packets in the last window that one more is not looked for */
+	bool rest; /* so little to do in the last window that one more packet is not looked for */
 	bool flood; /* in the last window */
 	uint32_t seen; /* packets since the window began */
 	uint32_t windows; /* of a busy flow */

@@ -300,15 +300,24 @@ bool fw_nfq_parse(const uint8_t *message, size_t size, struct fw_queued *packet)
 	return true;
 }
 
+/* Waits for one message, by less than recvmmsg() does for it. */
+static int receive_one(struct fw_nfq *q)
+{
+	const ssize_t size = recv(q->fd, q->vectors[0].iov_base, q->vectors[0].iov_len, 0);
+
+	if (size < 0)
+		return -1;
+	q->messages[0].msg_len = (unsigned)size;
+	return 1;
+}
+
 int fw_nfq_receive(struct fw_nfq *q, bool wait, struct fw_queued *packets)
 {
-	const uint32_t most = wait ? 1 : q->options.batch;
-	const int flags = wait ? 0 : MSG_DONTWAIT;
 	int count = 0;
 	int n;
 
 	do
-		n = recvmmsg(q->fd, q->messages, most, flags, NULL);
+		n = wait ? receive_one(q) : recvmmsg(q->fd, q->messages, q->options.batch, MSG_DONTWAIT, NULL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
