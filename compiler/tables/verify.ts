@@ -161,11 +161,16 @@ function checkRecords(examiner: Examiner): void {
   const { policy, tables, entries } = examiner.ground;
   const { view, header } = tables;
   const number = (at: number, i: number) => view.getUint32(at + 4 * i, true);
-  const same = (what: string, found: unknown, expected: unknown, rules?: readonly number[]) => {
+  const same = (
+    what: string,
+    found: unknown,
+    expected: unknown,
+    rules?: () => readonly number[],
+  ) => {
     if (String(found) === String(expected)) return;
     const fault = `${what} is ${found}, and ought to be ${expected}`;
     if (!rules) throw new WrongTables(fault);
-    for (const rule of rules) examiner.fault(fault, rule);
+    for (const rule of rules()) examiner.fault(fault, rule);
   };
   same("the number of rules", header.rule_count, policy.rules.length);
   for (const [i, rule] of policy.rules.entries()) {
@@ -176,7 +181,7 @@ function checkRecords(examiner: Examiner): void {
       const found = type === "u64"
         ? view.getBigUint64(at + offset, true)
         : view.getUint32(at + offset, true);
-      same(`\`${name}\` of \`${rule.name}\``, found, value, [i]);
+      same(`\`${name}\` of \`${rule.name}\``, found, value, () => [i]);
     }
   }
   const effects = entries.filter(({ effect }) => effect).length;
@@ -193,7 +198,7 @@ function checkRecords(examiner: Examiner): void {
     if (!right) examiner.doubt(i, new Map(needs));
   }
   /** The rules that ask certain literals. */
-  const asking = (wanted: (literal: number) => boolean) =>
+  const asking = (wanted: (literal: number) => boolean) => () =>
     entries.flatMap(({ rule, region }) =>
       [...region.dynamic?.keys() ?? []].some(wanted) ? rule : []
     );
