@@ -27,20 +27,20 @@ export class Axis {
   readonly #limbs: Float64Array;
   /** Whether pieces weigh alike, however wide. */
   readonly #counted: boolean;
+  /** The pieces of sets, which many regions share. */
+  readonly #known = new WeakMap<IntervalSet, Ordinals>();
 
   /** For the sets of these regions and of the shapes, and what is made of them. */
   constructor(field: Field, regions: readonly Region[], markBits: number) {
     const domain = DOMAIN[field][0]!;
     const ordinal = new Places();
     ordinal.set(domain.lo, 0);
-    const cut = (set: IntervalSet | undefined) => {
+    for (const set of new Set([...regions, ...SHAPES].map((region) => region[field]))) {
       for (const { lo, hi } of set ?? []) {
         ordinal.set(lo, 0);
         ordinal.set(hi + 1n, 0);
       }
-    };
-    for (const region of regions) cut(region[field]);
-    for (const shape of SHAPES) cut(shape[field]);
+    }
     ordinal.set(domain.hi + 1n, 0);
     const edges = ordinal.keys();
     const sorted = BigInt.asUintN(64, domain.hi) === domain.hi
@@ -80,6 +80,12 @@ export class Axis {
 
   /** The pieces that a set has. Throws if it is not made of sets that the axis was made for. */
   ordinals(set: IntervalSet): Ordinals {
+    const known = this.#known.get(set) ?? this.#ordinals(set);
+    this.#known.set(set, known);
+    return known;
+  }
+
+  #ordinals(set: IntervalSet): Ordinals {
     const result: number[] = [];
     for (const { lo, hi } of set) {
       const from = this.#ordinal.get(lo), to = this.#ordinal.get(hi + 1n);

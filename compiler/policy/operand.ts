@@ -211,7 +211,9 @@ export class Operands {
       if (values) intervals.push(values);
       else good = false;
     }
-    return good ? setOf(intervals.flat()) : undefined;
+    if (!good) return undefined;
+    // A set of thousands that many rules name is there once.
+    return intervals.length === 1 ? intervals[0] : setOf(intervals.flat());
   }
 
   #atom(atom: Atom, type: ValueType): IntervalSet | undefined {
