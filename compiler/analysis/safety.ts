@@ -68,7 +68,7 @@ export function safety(policy: Policy): Diagnostic[] {
       ...invalidAccepted(chain),
       ...familyForgotten(chain),
       ...(denies ? [...repliesDenied(chain), ...icmpDenied(chain), ...loopbackDenied(chain)] : []),
-      ...management(chain),
+      ...management(chain, policy),
       ...fragments(chain, denies),
     ];
   });
@@ -240,12 +240,14 @@ function loopbackDenied(chain: Chain): Diagnostic[] {
 }
 
 /** FW411 */
-function management({ hook, accepting }: Chain): Diagnostic[] {
+function management({ hook, accepting }: Chain, { literals }: Policy): Diagnostic[] {
   if (hook === "output") return [];
+  const inSet = ({ dynamic }: Region) =>
+    [...dynamic ?? []].some(([literal, value]) => value && literals[literal]!.kind === "member");
   const ports = setOf(Object.keys(MANAGEMENT).flatMap((port) => span(Number(port))));
   return accepting.flatMap((rule): Diagnostic[] => {
     const open = rule.regions.flatMap((region) => {
-      const bound = region.src || region.in || region.dst || region.mark;
+      const bound = region.src || region.in || region.dst || region.mark || inSet(region);
       return region.dport && !bound ? intersect(region.dport, ports) : [];
     });
     if (open.length === 0) return [];
@@ -266,7 +268,8 @@ function fragments({ rules, byDefault }: Chain, denies: boolean): Diagnostic[] {
   const later = span(FRAGMENT.later);
   if (regions.some(({ fragment }) => fragment && within(later, fragment))) return [];
   const blind = rules.find((rule) =>
-    rule.verdict.name !== "accept" && rule.regions.some((r) => r.dport || r.sport)
+    rule.verdict.name !== "accept" && rule.verdict.name !== "next" &&
+    rule.regions.some((r) => r.dport || r.sport)
   );
   if (!blind) return [];
   return [{

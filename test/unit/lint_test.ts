@@ -89,6 +89,25 @@ Deno.test("a block list of IPv4 forgets no IPv6 where the default denies that, t
   assertEquals(codes("accept"), ["FW405"]);
 });
 
+Deno.test("who is in a set that changes at run time is not any address; who is not in it is", () => {
+  const codes = (from: string) =>
+    lint(
+      "x.fw",
+      "set known : addr timeout 1h size 64 = {}\nchain input default drop {\n" +
+        `  accept state established, related\n  accept tcp from ${from} dport 22\n}\n`,
+    ).diagnostics.map(({ code }) => code).filter((code) => code === "FW411");
+  assertEquals(codes("@known"), []);
+  assertEquals(codes("! @known"), ["FW411"]);
+});
+
+Deno.test("fragments pass by rules that deny ports, not by those that only count", () => {
+  const codes = (verb: string) =>
+    lint("x.fw", `chain forward default accept {\n  ${verb} tcp dport 23\n}\n`).diagnostics
+      .map(({ code }) => code).filter((code) => code === "FW412");
+  assertEquals(codes("drop"), ["FW412"]);
+  assertEquals(codes("match"), []);
+});
+
 Deno.test("the whole of the mapped addresses may be in a list of what never comes, one is a slip", () => {
   const codes = (address: string) =>
     lint("x.fw", `chain forward default drop {\n  drop from ${address}\n}\n`).diagnostics
