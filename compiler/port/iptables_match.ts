@@ -223,7 +223,7 @@ export class IptablesMatch {
       return;
     }
     const addresses = list.map((address) =>
-      address.replace(/\/(32|128)$/, "").replace(
+      address.replace(address.includes(":") ? /\/128$/ : /\/32$/, "").replace(
         /\/([0-9]+\.[0-9.]+)$/,
         (_, mask) => `/${maskLength(mask)}`,
       )

@@ -146,6 +146,26 @@ Deno.test("a dotted mask is a prefix, and one with a gap is left out", () => {
   assertStringIncludes(imported.text, "is not an address that a prefix can say");
 });
 
+Deno.test("a prefix of 32 is one host in IPv4, and a network in IPv6", () => {
+  const accepting = (...addresses: readonly string[]) =>
+    iptables(
+      ":INPUT DROP [0:0]",
+      ...addresses.map((address) => `-A INPUT -s ${address} -j ACCEPT`),
+    );
+  const six = accepting("2001:db8::/32", "2001:dead::1/128"), four = accepting("10.0.0.1/32");
+  const from = (imported: Imported, host: string, to: string) =>
+    verdict(imported, `input tcp ${host}:9 > ${to}:9`);
+  assertEquals(
+    ["[2001:db8:1::1]", "[2001:db9::1]", "[2001:dead::1]", "[2001:dead::2]"]
+      .map((host) => from(six, host, "[2001:db8::2]")),
+    ["accept", "drop", "accept", "drop"],
+  );
+  assertEquals(["10.0.0.1", "10.0.0.2"].map((host) => from(four, host, "192.0.2.2")), [
+    "accept",
+    "drop",
+  ]);
+});
+
 Deno.test("of nft's address types, fragments and extension headers, what can be said is", () => {
   const match = (left: unknown, right: unknown) => ({ match: { op: "==", left, right } });
   const offset = { payload: { protocol: "ip", field: "frag-off" } };
