@@ -41,7 +41,7 @@ export class Operands {
   readonly runtime: RuntimeSet[] = [];
   readonly #constants = new Map<string, Define>();
   readonly #sets = new Map<string, SetDefinition>();
-  readonly #read = new Map<string, IntervalSet | undefined>();
+  readonly #read = new Map<ValueType, Map<string, IntervalSet | undefined>>();
   readonly #readRows = new Map<string, readonly Row[] | undefined>();
   readonly #open: string[] = [];
   readonly #report: Report;
@@ -82,7 +82,7 @@ export class Operands {
     const types = set.types.map((declared) => this.#typeNamed(declared));
     if (!types.every((type) => type !== undefined)) return;
     if (types.length > 1) this.#rowsOf(set, types);
-    else this.#setValues(set, types[0]!);
+    else this.#valuesOf(`@${set.name.text}`, set.elements ?? [], types[0]!);
   }
 
   /** A set that changes at run time holds addresses. */
@@ -229,7 +229,10 @@ export class Operands {
         const constant = this.#constantOf(atom);
         if (!constant) return this.#undefined("constant", value, this.#constants.keys());
         if (!constant.value.negated) {
-          return this.#guard(value, () => this.#members(constant.value.elements, type));
+          return this.#guard(
+            value,
+            () => this.#valuesOf(value.text, constant.value.elements, type),
+          );
         }
         this.#report({
           code: "FW207",
@@ -252,20 +255,25 @@ export class Operands {
           }
           return undefined;
         }
-        return this.#guard(value, () => this.#setValues(set, type));
+        return this.#guard(value, () => this.#valuesOf(value.text, set.elements ?? [], type));
       }
       default:
         return this.#literal(value, type);
     }
   }
 
-  /** The members of a set as values of a type, worked out once. */
-  #setValues(set: SetDefinition, type: ValueType): IntervalSet | undefined {
-    const key = `${type.name} ${set.name.text}`;
-    if (this.#read.has(key)) return this.#read.get(key);
-    const values = this.#members(set.elements ?? [], type);
+  /** What the set or the constant of a name holds as values of a type, worked out once. */
+  #valuesOf(
+    name: string,
+    elements: readonly Element[],
+    type: ValueType,
+  ): IntervalSet | undefined {
+    const ofType = this.#read.get(type) ?? new Map<string, IntervalSet | undefined>();
+    this.#read.set(type, ofType);
+    if (ofType.has(name)) return ofType.get(name);
+    const values = this.#members(elements, type);
     // Kept even when unreadable: its mistakes are reported once.
-    this.#read.set(key, values);
+    ofType.set(name, values);
     return values;
   }
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { check, OPTION_NAMES, severityOf } from "../../compiler/mod.ts";
 import { Grammar } from "../../compiler/syntax/grammar.ts";
+import { span } from "../../compiler/policy/interval.ts";
 import { KEYWORDS } from "../../compiler/syntax/token.ts";
 
 /** Words that are reserved, and refused so far. */
@@ -59,4 +60,21 @@ Deno.test("each value of an option that docs/language.md spells can be written i
     const errors = diagnostics.filter((d) => severityOf(d) === "error");
     assertEquals(errors.map(({ message }) => message), [], line);
   }
+});
+
+Deno.test("names that stand for a name twice, sixty deep, are worked out once each", () => {
+  const doubled = (first: string, next: (name: string) => string) =>
+    Array.from({ length: 60 }, (_, i) => i === 0 ? first : next(`${i - 1}`).replace("NEW", `${i}`))
+      .join("\n");
+  const { policy } = check(
+    "x.fw",
+    [
+      doubled("define c0 = 22", (name) => `define cNEW = { $c${name}, $c${name} }`),
+      doubled("set s0 = { 192.0.2.1 }", (name) => `set sNEW = { @s${name}, @s${name} }`),
+      "chain input default drop { accept tcp from @s59 dport $c59 }",
+    ].join("\n"),
+  );
+  const region = policy!.rules[0]!.regions[0]!;
+  assertEquals(region.dport, span(22));
+  assertEquals(region.src, span(0xc0000201));
 });
