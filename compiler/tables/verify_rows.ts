@@ -54,6 +54,8 @@ export function* checkRows(ground: Ground, kind: "decide" | "effect"): Generator
   }
   if (entryOf.length === 0) return;
   const reader = (axis: ReadOf<"axis"> | undefined) => rowsOf(tables, axis, kind, entryOf.length);
+  // Shapes come to the same states of an axis where they differ in other fields.
+  const known = new Map<readonly State[], Seen>();
   for (const family of [0, 1]) {
     const addresses = (["src", "dst"] as const).flatMap((field) => {
       const axis = tables.axes.find(({ kind }) =>
@@ -66,7 +68,10 @@ export function* checkRows(ground: Ground, kind: "decide" | "effect"): Generator
     for (const shape of shapesOf(family)) {
       const scalars = ground.scalars.map((axis) => {
         const states = ground.states(axis, shape);
-        return followStates(states, axis, reader(axis.axis), bitOf, entryOf.length);
+        const seen = known.get(states) ??
+          followStates(states, axis, reader(axis.axis), bitOf, entryOf.length);
+        known.set(states, seen);
+        return seen;
       });
       const axes = [...addresses, ...scalars];
       for (let w = 0; w < axes[0]!.wrong.length; w++) {
@@ -172,11 +177,13 @@ function followStates(
   const members: number[][] = Array.from({ length: axis.combinations }, () => []);
   for (const [i, bit] of bitOf.entries()) if (bit >= 0) members[axis.of[i]!]!.push(bit);
   const tally = new Tally(rows, bits);
-  let before = new Uint32Array(axis.bits.words);
+  let before: Uint32Array = new Uint32Array(axis.bits.words);
+  const changed = new Uint32Array(axis.bits.words);
   for (const state of states) {
     const left = axis.bits.at(state.left);
-    eachBit(left.map((word, w) => word ^ before[w]!), (c) => tally.toggle(members[c]!));
-    before = left.slice();
+    for (let w = 0; w < left.length; w++) changed[w] = left[w]! ^ before[w]!;
+    eachBit(changed, (c) => tally.toggle(members[c]!));
+    before = left;
     tally.look(state.cls);
   }
   return tally.seen(function* (bit, entry) {
