@@ -67,9 +67,9 @@ OUTLINE void find_addresses(const struct fw_classifier *axis, const struct group
 	const size_t stride = sizeof *g->keys;
 
 	if (g->v6.count == 0)
-		search_tree(axis->v4, false, &first->lo, NULL, stride, g->count, classes);
+		search_tree(axis->v4, false, &first->lo, stride, g->count, classes);
 	else if (g->v4.count == 0)
-		search_halves(axis->v6, &first->hi, &first->lo, stride, g->count, classes);
+		search_halves(axis->v6, first, stride, g->count, classes);
 	else
 		find_mixed(axis, g, classes);
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FW_MAGIC 0x31425746u
-#define FW_LAYOUT_HASH 0x105b0111u
+#define FW_LAYOUT_HASH 0x3d07efc9u
 #define FW_CHECKSUM_LANES 8u
 #define FW_FNV_BASIS 0x811c9dc5u
 #define FW_FNV_PRIME 0x1000193u
@@ -555,14 +555,14 @@ static_assert(offsetof(struct fw_tree, low_count) == 28, "fw_tree.low_count");
 
 /* What the upper half of a wide key leads to: a class, or LOW and a low node. */
 struct fw_leaf {
-	uint64_t lo; /* the lower half that is apart */
-	uint32_t own; /* what that leads to */
+	uint32_t own; /* what the lower half that is apart leads to */
 	uint32_t other; /* what all others lead to */
+	uint64_t lo; /* that lower half: where an address has its own */
 };
 static_assert(sizeof(struct fw_leaf) == 16, "fw_leaf size");
-static_assert(offsetof(struct fw_leaf, lo) == 0, "fw_leaf.lo");
-static_assert(offsetof(struct fw_leaf, own) == 8, "fw_leaf.own");
-static_assert(offsetof(struct fw_leaf, other) == 12, "fw_leaf.other");
+static_assert(offsetof(struct fw_leaf, own) == 0, "fw_leaf.own");
+static_assert(offsetof(struct fw_leaf, other) == 4, "fw_leaf.other");
+static_assert(offsetof(struct fw_leaf, lo) == 8, "fw_leaf.lo");
 
 /* A sparse row: a bit a block of 4096, and the blocks in order. */
 struct fw_row {

@@ -46,8 +46,8 @@ struct sought {
 	size_t stride;
 	bool keys;
 	const uint32_t *places; /* NULL: of the root */
-	const void *lows; /* wide: the lower halves */
-	size_t low_stride;
+	const struct fw_address *addresses; /* wide: the numbers with their lower halves */
+	size_t address_stride;
 };
 
 INLINE int32_t key_32(const struct sought *k, size_t i)
@@ -88,7 +88,7 @@ INLINE uint32_t value_at(const struct fw_search *s, bool wide, uint64_t place, c
 	const struct fw_leaf *leaf = (const void *)((const char *)s->leaves + 2 * place);
 	const char *values = (const char *)leaf + offsetof(struct fw_leaf, own);
 	/* A branch would go either way as often. */
-	return number_32(values, 4, leaf->lo != number_64(k->lows, k->low_stride, i));
+	return number_32(values, 4, leaf->lo != number_64(&k->addresses->lo, k->address_stride, i));
 }
 
 /* One after the other. */
@@ -102,6 +102,10 @@ INLINE void search_each(const struct fw_search *s, bool wide, const struct sough
 		values[i] = value_at(s, wide, at, k, i);
 	}
 }
+
+#ifdef __AVX512VL__
+#include "tree_avx512.h"
+#endif
 
 #ifdef __AVX2__
 
@@ -130,6 +134,12 @@ INLINE void search_abreast(const struct fw_search *s, bool wide, const void *con
 #pragma GCC unroll 8
 		for (uint32_t j = 0; j < abreast; j++)
 			at[j] = next_place(level[l], wide, at[j], k, i + j);
+#ifdef __AVX512VL__
+	if (wide && abreast == 4) {
+		four_values(s->leaves, at, k->addresses + i, values + i);
+		return;
+	}
+#endif
 #pragma GCC unroll 8
 	for (uint32_t j = 0; j < abreast; j++)
 		values[i + j] = value_at(s, wide, at[j], k, i + j);
@@ -143,12 +153,20 @@ INLINE void search_together(const struct fw_search *s, bool wide, uint32_t known
 	const void *const *level = &s->level[known];
 	lanes at;
 
+#pragma GCC unroll 4
 	for (size_t i = 0; i < n; i++)
 		at[i] = (uint32_t)next_place(*level, wide, k->places ? k->places[i] : 0, k, i);
 	while (++level < &s->level[s->levels])
+#pragma GCC unroll 4
 		for (size_t i = 0; i < n; i++)
 			at[i] = (uint32_t)next_place(*level, wide, at[i], k, i);
-	for (size_t i = 0; i < n; i++)
+	size_t i = 0;
+#ifdef __AVX512VL__
+	for (; wide && i + 4 <= n; i += 4)
+		four_values(s->leaves, (uint64_t[]){ at[i], at[i + 1], at[i + 2], at[i + 3] },
+			    k->addresses + i, values + i);
+#endif
+	for (; i < n; i++)
 		values[i] = value_at(&local, wide, at[i], k, i);
 }
 
@@ -197,19 +215,40 @@ INLINE void search_below(const struct fw_search *s, bool wide, uint32_t known, c
 }
 
 #ifdef __AVX512VL__
-#include "tree_avx512.h"
-#endif
 
+/* What numbers lead to, by what the first levels say of all of them at once. */
+INLINE void search_from_top(const struct fw_search *s, bool wide, const struct sought *k, uint32_t n,
+			    uint32_t *values)
+{
+	struct fw_address addresses[FW_GROUP] __attribute__((aligned(64)));
+	int64_t wide_keys[FW_GROUP] __attribute__((aligned(64)));
+	lanes keys, places;
+
+	if (wide) {
+		search_top_64(s->top.wide, k, n, addresses, wide_keys, places);
+		const struct sought below = {
+			wide_keys, sizeof *wide_keys, true, places, addresses, sizeof *addresses,
+		};
+		search_below(s, true, s->top_levels, &below, n, values);
+	} else {
+		search_top_32(s->top.narrow, k, n, keys, places);
+		const struct sought below = { keys, sizeof *keys, true, places, NULL, 0 };
+		search_below(s, false, s->top_levels, &below, n, values);
+	}
+}
+
+#endif
 #endif
 
 /*
- * What each number leads to: of a wide tree, its upper half, and for leaves its lower one. (Plain C has
- * so much to do at each node that it goes number by number.)
+ * What each number leads to: in a wide tree, each address, by its upper half, and in leaves by its
+ * lower one. (Plain C has so much to do at each node that it goes number by number.)
  */
-INLINE void search_tree(const struct fw_search *s, bool wide, const void *numbers, const void *lo,
-			size_t stride, uint32_t n, uint32_t *values)
+INLINE void search_tree(const struct fw_search *s, bool wide, const void *numbers, size_t stride,
+			uint32_t n, uint32_t *values)
 {
-	const struct sought sought = { numbers, stride, false, NULL, lo, stride };
+	static_assert(offsetof(struct fw_address, hi) == 0, "an address begins with its upper half");
+	const struct sought sought = { numbers, stride, false, NULL, wide ? numbers : NULL, stride };
 
 #if defined __AVX512VL__
 	if (n >= FEW)
@@ -248,23 +287,23 @@ INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uin
 }
 
 /* The class of each address: by its leaf, and by nodes for the lower half where that does not suffice. */
-INLINE void search_halves(const struct fw_search *s, const void *hi, const void *lo, size_t stride,
+INLINE void search_halves(const struct fw_search *s, const struct fw_address *first, size_t stride,
 			  uint32_t n, uint32_t *values)
 {
 	lanes open;
 
-	search_tree(s, true, hi, lo, stride, n, values);
+	search_tree(s, true, first, stride, n, values);
 	if (!s->low)
 		return;
 	const uint32_t left = lanes_with(FW_LOW, values, n, open);
 	for (uint32_t j = 0; j < left; j++) {
 		const uint32_t i = open[j];
-		values[i] = low_value(s, values[i] & ~FW_LOW, number_64(lo, stride, i));
+		values[i] = low_value(s, values[i] & ~FW_LOW, number_64(&first->lo, stride, i));
 	}
 	for (uint32_t j = 0; s->deep && j < left; j++) {
 		const uint32_t i = open[j];
 		while (values[i] & FW_BRANCH)
-			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(lo, stride, i));
+			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(&first->lo, stride, i));
 	}
 }
 
@@ -272,13 +311,13 @@ INLINE void search_halves(const struct fw_search *s, const void *hi, const void 
 OUTLINE void search_numbers(const struct fw_search *s, const uint32_t *numbers, uint32_t n,
 			    uint32_t *classes)
 {
-	search_tree(s, false, numbers, NULL, sizeof *numbers, n, classes);
+	search_tree(s, false, numbers, sizeof *numbers, n, classes);
 }
 
 OUTLINE void search_wide(const struct fw_search *s, const struct fw_address *numbers, uint32_t n,
 			 uint32_t *classes)
 {
-	search_halves(s, &numbers->hi, &numbers->lo, sizeof *numbers, n, classes);
+	search_halves(s, numbers, sizeof *numbers, n, classes);
 }
 
 /* The classes of scalars, by a tree of either width. */

@@ -42,7 +42,7 @@ export * from "./layout/rules.ts";
 export { type Layout, readRecord, type Scalar, writeRecord } from "./layout/record.ts";
 
 /** Raised when a field keeps its name and place but changes its meaning. */
-const FORMAT = 11;
+const FORMAT = 12;
 
 /** All records, in the order in which `native/layout.h` has them. */
 export const RECORDS = {

@@ -75,9 +75,9 @@ export const FRONT = {
     low_count: ["u32", "those a value leads to stand behind its own"],
   }),
   leaf: record("What the upper half of a wide key leads to: a class, or LOW and a low node.", {
-    lo: ["u64", "the lower half that is apart"],
-    own: ["u32", "what that leads to"],
+    own: ["u32", "what the lower half that is apart leads to"],
     other: ["u32", "what all others lead to"],
+    lo: ["u64", "that lower half: where an address has its own"],
   }),
   wide: record("Values from `hi:lo` to the next record's start are in `class`.", {
     hi: ["u64", "high half; an address or an interface name is read as a big-endian number"],
