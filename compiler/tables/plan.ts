@@ -251,10 +251,16 @@ function combinationRows({ axes, others }: ScalarAxes, combinations: number): Bi
 
 /** Who is in the classes of a scalar axis: those that ask nothing of its fields are in all. */
 function scalarHolders({ members }: ScalarAxis, { of, count }: Numbers): Holders {
+  // The entries of a number side by side, for nearly all of them are read for each class.
   const entriesOf = groupBy(of, count);
+  const inOrder = Uint32Array.from(entriesOf.flat());
+  const starts = new Uint32Array(count + 1);
+  for (let n = 0; n < count; n++) starts[n + 1] = starts[n]! + entriesOf[n]!.length;
   const entries = (bits: Bits) => {
     const found: number[] = [];
-    for (const number of onesOf(bits)) for (const entry of entriesOf[number]!) found.push(entry);
+    for (const number of onesOf(bits)) {
+      for (let i = starts[number]!; i < starts[number + 1]!; i++) found.push(inOrder[i]!);
+    }
     return found;
   };
   const always = members.reduce((all, bits) => all.map((word, w) => word & bits[w]!));
