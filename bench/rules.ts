@@ -67,6 +67,27 @@ function service(random: Random, ports: readonly number[], range: number): strin
 }
 
 /**
+ * An `acl` rule file of `size` rules each of which asks for one field more that others seldom ask
+ * for, of which `values` are told apart, if it has so many.
+ */
+export function rareFields(size: number, values: number, seed = 1): string {
+  const random = new Random(seed);
+  const below = (most: number) => random.below(Math.min(most, values));
+  const clauses: readonly (() => string)[] = [
+    () => `mark ${1 + below(60_000)}`,
+    () => `mac 02:00:00:00:${below(256).toString(16).padStart(2, "0")}:01`,
+    () => `length 60-${100 + below(1400)}`,
+    () => `ttl ${1 + below(250)}`,
+    () => `dscp ${below(64)}`,
+    () => `state ${random.pick(["new", "established", "related"])}`,
+  ];
+  return ruleFile("acl", size, 4, seed).replace(
+    /^ {2}.*$/gm,
+    (rule) => `${rule} ${random.pick(clauses)()}`,
+  );
+}
+
+/**
  * A rule file of `size` rules that name two to five of fourteen fields, one in four also what is
  * true only for a time. `wide`: three fields and most values of each, so that all overlap and
  * nearly every packet is taken by some.

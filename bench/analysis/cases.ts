@@ -9,7 +9,7 @@ import { uncovered } from "../../compiler/analysis/uncovered.ts";
 import { span } from "../../compiler/policy/interval.ts";
 import type { Region } from "../../compiler/policy/region.ts";
 import { Random } from "../../test/support/policy.ts";
-import { type Kind, manyFields, ruleFile } from "../rules.ts";
+import { type Kind, manyFields, rareFields, ruleFile } from "../rules.ts";
 
 export interface Case {
   readonly name: string;
@@ -44,14 +44,21 @@ export function casesOf(sizes: readonly number[], seed: number): Case[] {
       {
         name: `compile of ${size} rules`,
         limit: Infinity,
-        prepare: () => compiled(size, seed, false),
+        prepare: () => compiled(ruleFile("acl", size, 4, seed), false),
       },
       {
         name: `compile of ${size} rules, with its proof`,
         limit: COMPILE[size] ?? Infinity,
-        prepare: () => compiled(size, seed, true),
+        prepare: () => compiled(ruleFile("acl", size, 4, seed), true),
       },
     ]),
+    ...[10_000, 50_000].flatMap((size) =>
+      [16, 60_000].map((values): Case => ({
+        name: `compile of ${size} rules with a rare field of ${values} values each, with its proof`,
+        limit: COMPILE[100_000]!,
+        prepare: () => compiled(rareFields(size, values, seed), true),
+      }))
+    ),
     ...[1000, 2000, 10_000].map((size): Case => ({
       name: `relations of ${size} rules over 14 fields and literals`,
       limit: Infinity,
@@ -84,8 +91,8 @@ function relations(text: string): () => string {
   };
 }
 
-function compiled(size: number, seed: number, verified: boolean): () => string {
-  const policy = policyOf(ruleFile("acl", size, 4, seed));
+function compiled(text: string, verified: boolean): () => string {
+  const policy = policyOf(text);
   return () => `${(compile(policy, { verified }) as Uint8Array).length} bytes`;
 }
 
