@@ -80,22 +80,27 @@ rootTest("an interface that is renamed, or made again, is known by its new name"
   const [client, server] = [net.host("client"), net.host("server")];
   const rules = "chain input default drop { accept icmp in on lan label lan  drop icmp in on wan }";
   await using barrage = await Barrage.start(server, rules);
-  const named = async (name: string) => {
+  /** The change is heard of by a thread of its own, which may come a moment after a packet. */
+  const soon = async (to: string, answers: number) => {
+    for (let tries = 0; await ping(client, to, 1) !== answers; tries++) assert(tries < 20, to);
+  };
+  const named = async (name: string, answers: number) => {
     const ip = ["ip", "-n", server.namespace];
     await server.run([...ip, "link", "set", server.leftLink, "name", name]);
-    const answered = await ping(client, server.v4, 1);
+    await soon(server.v4, answers);
     await server.run([...ip, "link", "set", name, "name", server.leftLink]);
-    return answered;
   };
-  assertEquals([await named("lan"), await named("wan"), await named("lan")], [1, 0, 1]);
+  await named("lan", 1);
+  await named("wan", 0);
+  await named("lan", 1);
   const veth = ["type", "veth", "peer", "name", "lan", "netns", server.namespace];
   await client.run(["ip", "link", "add", "other", ...veth]);
   await client.run(["ip", "addr", "add", "10.9.0.1/24", "dev", "other"]);
   await client.run(["ip", "link", "set", "other", "up"]);
   await server.run(["ip", "addr", "add", "10.9.0.2/24", "dev", "lan"]);
   await server.run(["ip", "link", "set", "lan", "up"]);
-  assertEquals(await ping(client, "10.9.0.2", 1), 1);
-  assertEquals(packetsOf(await barrage.stop(), "lan"), 3);
+  await soon("10.9.0.2", 1);
+  assert(packetsOf(await barrage.stop(), "lan") >= 3);
 });
 
 rootTest("uid and gid are those of the process that sends", async () => {
