@@ -3,14 +3,15 @@
  *
  *   deno task bench classify [--sizes 24,1000] [--kinds acl,fw,ipc] [--families 4,6]
  *     [--traces uniform,zipf] [--batches 1,32,256] [--rounds 9] [--packets 32768] [--seed 1]
- *     [--data FOLDER] [--flows 65536] [--fields five|all] [--acl no]
+ *     [--data FOLDER] [--flows 65536] [--fields five,all] [--acl no]
  *
  * FOLDER holds ClassBench sets, `NAME.rules.gz`. One JSON line a set, trace, batch and contestant
  * goes to standard output, a table to standard error. Ratios are to the quickest of rte_acl's scalar,
  * SSE and AVX2 paths, round by round, and the median of them counts; a second one (`ratioOfAll`) is
  * to the quickest of all its paths, those for AVX-512 too. `barrage + flows` is the engine behind a
  * flow cache of so many flows. With all fields, some rules ask for others than the five as well,
- * which all packets have; only the engine is told. The build in TypeScript includes the verification
+ * which all packets have; only the engine is told. What IPv6 takes of IPv4's time, and all fields of
+ * five's, is said at the end, by the quickest rounds, as these are not interleaved. The build in TypeScript includes the verification
  * of the tables, and is in CPU time: it does not depend on what else the machine does.
  *
  * @module
@@ -128,6 +129,15 @@ async function* ruleSets(options: Record<string, string>): AsyncGenerator<RuleSe
   }
 }
 
+/** Each set, with each choice of fields. */
+async function* setsWith(options: Record<string, string>): AsyncGenerator<[RuleSet, string]> {
+  const choices = options.fields!.split(",");
+  if (!choices.every((fields) => fields === "five" || fields === "all")) {
+    throw new Error(`Cannot use --fields ${options.fields}: five, all, or both`);
+  }
+  for await (const set of ruleSets(options)) for (const fields of choices) yield [set, fields];
+}
+
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 }
@@ -146,6 +156,46 @@ function ratioTo(
   return median(line.rounds.map((ns, r) => Math.min(...paths.map((p) => p.rounds[r]!)) / ns));
 }
 
+/** What the engine was timed with. */
+interface Own {
+  readonly kind: string;
+  readonly family: 4 | 6;
+  readonly fields: string;
+  /** How many rules, which trace and batch: these are summed up together. */
+  readonly of: string;
+  /** In the quickest round. */
+  readonly ns: number;
+  readonly ratio: number | undefined;
+}
+
+/** Of those with `change`, how many times the time each takes that it would with `from` instead. */
+function timesOf(
+  own: readonly Own[],
+  from: Partial<Own>,
+  change: Partial<Own>,
+): [string, number][] {
+  const keyOf = ({ kind, family, fields, of }: Own) => [kind, family, fields, of].join();
+  const known = new Map(own.map((one) => [keyOf(one), one.ns]));
+  return own.flatMap((one): [string, number][] => {
+    const before = known.get(keyOf({ ...one, ...from }));
+    const isChanged = keyOf(one) === keyOf({ ...one, ...change });
+    return isChanged && before !== undefined ? [[one.of, one.ns / before]] : [];
+  });
+}
+
+/** A line for each key: the ratios' mean, and the worst of them. */
+function sayMeans(ratios: readonly [string, number][], what: string, worst: "lowest" | "highest") {
+  for (const [key, own] of Map.groupBy(ratios, ([key]) => key)) {
+    const numbers = own.map(([, ratio]) => ratio);
+    const mean = Math.exp(numbers.reduce((sum, r) => sum + Math.log(r), 0) / numbers.length);
+    const end = worst === "lowest" ? Math.min(...numbers) : Math.max(...numbers);
+    console.error(
+      `${key}: ${mean.toFixed(2)} x ${what} (geometric mean of ${numbers.length}), ` +
+        `${worst} ${end.toFixed(2)}`,
+    );
+  }
+}
+
 /** Measures and prints; throws once `signal` aborts. */
 export async function bench(given: Options, signal: AbortSignal): Promise<void> {
   const options = complete(given);
@@ -157,10 +207,10 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
       "set           rules trace   batch contestant        ns/packet  (best-worst)    x rte_acl" +
         "  of all   KB     build ms  read ms  load ms",
     );
-    const summary = new Map<string, number[]>();
-    for await (const set of ruleSets(options)) {
+    const own: Own[] = [];
+    for await (const [set, fields] of setsWith(options)) {
       signal.throwIfAborted();
-      const policy = policyOf(set, Number(options.flows), options.fields === "all");
+      const policy = policyOf(set, Number(options.flows), fields === "all");
       const before = cpuUsage();
       const bytes = image(policy, plan(policy));
       verify(policy, bytes);
@@ -178,20 +228,20 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
         );
         const lines = output.trim().split("\n").map((text): Line => JSON.parse(text));
         for (const line of lines) {
-          const about = { set: set.name, rules: set.rules.length, trace };
+          const about = { set: set.name, rules: set.rules.length, fields, trace };
           if (line.failed) {
             console.error(`${set.name}: ${line.contestant} could not take these rules`);
             continue;
           }
           const ratio = ratioTo((name) => COMMON_PATHS.includes(name), line, lines);
           const ratioOfAll = ratioTo((name) => name.startsWith("rte_acl"), line, lines);
-          const own = line.contestant === "barrage";
+          const isOwn = line.contestant === "barrage";
           console.log(
-            JSON.stringify({ ...about, ...line, ratio, ratioOfAll, ...own && { buildMs } }),
+            JSON.stringify({ ...about, ...line, ratio, ratioOfAll, ...isOwn && { buildMs } }),
           );
           console.error(
             [
-              set.name.padEnd(13),
+              (fields === "all" ? `${set.name} all` : set.name).padEnd(13),
               String(about.rules).padStart(5),
               trace.padEnd(7),
               String(line.batch).padStart(5),
@@ -201,7 +251,7 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
               ratio?.toFixed(2).padStart(8) ?? "",
               ratioOfAll?.toFixed(2).padStart(8) ?? "",
               (line.bytes / 1024).toFixed(0).padStart(8),
-              own ? buildMs.toFixed(0).padStart(9) : "".padStart(9),
+              isOwn ? buildMs.toFixed(0).padStart(9) : "".padStart(9),
               line.contestant.startsWith("barrage")
                 ? line.readMs.toFixed(1).padStart(8)
                 : "".padStart(8),
@@ -209,23 +259,28 @@ export async function bench(given: Options, signal: AbortSignal): Promise<void> 
               line.wrong ? ` ${line.wrong} WRONG` : "",
             ].join(" "),
           );
-          if (own && ratio !== undefined) {
-            const key = `${
-              about.rules.toString().padStart(6)
-            } rules, ${trace}, batch ${line.batch}`;
-            summary.set(key, [...summary.get(key) ?? [], ratio]);
+          if (isOwn) {
+            own.push({
+              kind: set.name.replace(/ v[46]$/, ""),
+              family: set.family,
+              fields,
+              of: `${about.rules.toString().padStart(6)} rules, ${trace}, batch ${line.batch}`,
+              ns: line.best,
+              ratio,
+            });
           }
           if (line.wrong) Deno.exitCode = 1;
         }
       }
     }
-    for (const [key, ratios] of summary) {
-      const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length);
-      console.error(
-        `${key}: ${mean.toFixed(2)} x rte_acl (geometric mean of ${ratios.length}), ` +
-          `lowest ${Math.min(...ratios).toFixed(2)}`,
-      );
-    }
+    const toRival = own.flatMap(({ of, ratio }): [string, number][] => ratio ? [[of, ratio]] : []);
+    sayMeans(toRival, "rte_acl", "lowest");
+    sayMeans(timesOf(own, { family: 4 }, { family: 6 }), "IPv4's time for IPv6", "highest");
+    sayMeans(
+      timesOf(own, { fields: "five" }, { fields: "all" }),
+      "five fields' time for all",
+      "highest",
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
