@@ -7,7 +7,9 @@ import { DEFAULTS } from "../compiler/mod.ts";
 import { followControl } from "../runtime/mod.ts";
 import type { Arguments } from "./command.ts";
 import type { News } from "./observe/observer.ts";
-import { after, type Choice, type Line, screen, type Style, type View } from "./observe/screen.ts";
+import type { Line, Style } from "./observe/line.ts";
+import { type Choice, screen } from "./observe/screen.ts";
+import { after, type View } from "./observe/view.ts";
 import { UsageError } from "./report.ts";
 
 const INTERVAL_MS = 1000;

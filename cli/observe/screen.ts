@@ -4,56 +4,15 @@
  * @module
  */
 import { duration } from "../status.ts";
-import type { RuleCount } from "../running.ts";
+import { cut, type Line, type Style, wrapped } from "./line.ts";
 import type { News } from "./observer.ts";
 import { type Histogram, inFront } from "./snapshot.ts";
-
-/** A rule, and packets a second since the news before. */
-export interface Ranked extends RuleCount {
-  readonly rate: number;
-}
-
-/** What is known of a run, from its news so far. */
-export interface View {
-  readonly now: News;
-  readonly before: News | undefined;
-  /** By chain and name, in the order of the policy. */
-  readonly rules: ReadonlyMap<string, Ranked>;
-  /** Packets that waited at each of the last news, the latest last. */
-  readonly depths: readonly number[];
-}
-
-const KEPT_DEPTHS = 60;
-
-/** The view after news. */
-export function after(view: View | undefined, now: News): View {
-  const before = view?.now;
-  const same = before !== undefined && before.reloads === now.reloads && before.pid === now.pid;
-  const seconds = before ? secondsBetween(before, now) : 0;
-  const known = [...view?.rules ?? []].map(([key, rule]) => [key, { ...rule, rate: 0 }] as const);
-  const rules = new Map<string, Ranked>(same ? known : []);
-  for (const rule of now.rules) {
-    const key = `${rule.chain} ${rule.rule}`;
-    const earlier = view?.rules.get(key);
-    const rate = earlier ? Math.max(0, rule.packets - earlier.packets) / seconds : 0;
-    rules.set(key, { ...rule, rate });
-  }
-  const waiting = now.queues.reduce((sum, queue) => sum + queue.waiting, 0);
-  return { now, before, rules, depths: [...view?.depths ?? [], waiting].slice(-KEPT_DEPTHS) };
-}
-
-function secondsBetween(before: News, now: News): number {
-  return Math.max(0.001, (now.upMs - before.upMs) / 1000);
-}
+import { growth, type Ranked, type View } from "./view.ts";
 
 /** What the user has chosen. */
 export interface Choice {
   readonly by: "rate" | "packets";
 }
-
-export type Style = "bold" | "faint" | "good" | "bad" | "accept" | "drop" | "reject" | "match";
-/** A line is pieces of text, each in at most one style. */
-export type Line = readonly (string | readonly [Style, string])[];
 
 /** Lines of the table of rules that come before anything else but the head: its own head, and four. */
 const LEAST_TABLE = 5;
@@ -117,11 +76,6 @@ function headLines(view: View): Line[] {
       `${totals.kernelDropped} queue full, ${totals.userDropped} socket full`,
     ],
   ];
-}
-
-/** A figure's growth a second. */
-function growth({ before, now }: View, read: (news: News) => number): number {
-  return before ? Math.max(0, read(now) - read(before)) / secondsBetween(before, now) : 0;
 }
 
 const EIGHTHS = "▁▂▃▄▅▆▇█";
@@ -284,35 +238,4 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignif
 
 function short(n: number): string {
   return compact.format(n);
-}
-
-/** Of what goes on in another line: as wide as a figure before its text. */
-const INDENT = " ".repeat(7);
-
-/** A line as lines of at most `columns` characters, unless a word is longer. */
-function wrapped(line: Line, columns: number): Line[] {
-  const lines: Line[number][][] = [[]];
-  let width = 0;
-  for (const piece of line) {
-    const [style, text] = typeof piece === "string" ? [undefined, piece] : piece;
-    for (const word of text.match(/\s*\S+|\s+$/g) ?? []) {
-      const breaks = width > 0 && width + word.length > columns;
-      if (breaks) lines.push([]);
-      const fits = breaks ? INDENT + word.trimStart() : word;
-      width = (breaks ? 0 : width) + fits.length;
-      lines.at(-1)!.push(style ? [style, fits] : fits);
-    }
-  }
-  return lines;
-}
-
-/** A line's first `columns` characters. */
-function cut(line: Line, columns: number): Line {
-  let left = columns;
-  return line.map((piece) => {
-    const [style, text] = typeof piece === "string" ? [undefined, piece] : piece;
-    const fits = text.slice(0, left);
-    left -= fits.length;
-    return style ? [style, fits] as const : fits;
-  });
 }
