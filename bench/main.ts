@@ -40,7 +40,8 @@ async function main([name, ...rest]: readonly string[]): Promise<number> {
     await (await load()).bench(optionsIn(rest), interrupted.signal);
     return interrupted.signal.aborted ? 130 : 0;
   } catch (error) {
-    if (!interrupted.signal.aborted) throw error;
+    const isAbort = error instanceof DOMException && error.name === "AbortError";
+    if (!interrupted.signal.aborted && !isAbort) throw error;
     return 130;
   }
 }

@@ -57,8 +57,9 @@ export async function bench(options: Options, signal: AbortSignal): Promise<void
   const idleMs = options.idle ?? "2000";
   const steps = stepsOf(options, idleMs, findings);
   await succeed("make", ["--silent", "-C", HERE]);
-  await measureAll(steps, signal);
+  const all = await measureAll(steps, signal);
   await conclude(findings, idleMs, BUILD);
+  if (!all) throw new DOMException("it was interrupted", "AbortError");
 }
 
 /** What is to be measured, in order, and where to put it. */
@@ -112,8 +113,8 @@ function roundMs([rules, , batch]: readonly string[], slice: number): number {
   return CONTESTANTS * Math.max(1.25 * slice, 6 * batchMs) + 6 * threadsMs;
 }
 
-/** Returns when all is done, or when it was interrupted: with what there is by then. */
-async function measureAll(steps: readonly Step[], signal: AbortSignal): Promise<void> {
+/** Returns when all is done, or false when it was interrupted: with what there is by then. */
+async function measureAll(steps: readonly Step[], signal: AbortSignal): Promise<boolean> {
   const expected = (some: readonly Step[]) => some.reduce((sum, s) => sum + s.expectedMs, 0);
   const start = performance.now();
   for (const [i, { program, into }] of steps.entries()) {
@@ -130,12 +131,13 @@ async function measureAll(steps: readonly Step[], signal: AbortSignal): Promise<
     if (signal.aborted || by === "SIGINT") {
       progress("");
       console.error(`interrupted: ${i} of ${steps.length} were measured`);
-      return;
+      return false;
     }
     if (code !== 0) throw new Error(`${program.join(" ")} ended with ${code}`);
     into.push(...parse(new TextDecoder().decode(stdout)));
   }
   progress("");
+  return true;
 }
 
 /** The matrix with what the user has asked for in place of some of it. */
