@@ -69,7 +69,7 @@ OUTLINE void find_addresses(const struct fw_classifier *axis, const struct group
 	if (g->v6.count == 0)
 		search_tree(axis->v4, false, &first->lo, stride, g->count, classes);
 	else if (g->v4.count == 0)
-		search_halves(axis->v6, first, stride, g->count, classes);
+		search_tree(axis->v6, true, first, stride, g->count, classes);
 	else
 		find_mixed(axis, g, classes);
 }

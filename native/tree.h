@@ -107,6 +107,50 @@ INLINE void search_each(const struct fw_search *s, bool wide, const struct sough
 #include "tree_avx512.h"
 #endif
 
+INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
+{
+	const struct fw_low *low = &s->lows[node];
+
+	return low->value[fw_answer_64(low->key, wide_key(lo))];
+}
+
+/* The lanes whose value has the bit, in `open`; their number. */
+INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uint32_t *open)
+{
+	uint32_t left = 0;
+
+#ifdef __AVX512VL__
+	for (uint32_t i = 0; i < n; i += WIDTH)
+		left += sixteen_with(bit, values, i, n, open + left);
+#else
+	for (uint32_t i = 0; i < n; i++) {
+		open[left] = i;
+		left += (values[i] & bit) != 0;
+	}
+#endif
+	return left;
+}
+
+/* Of addresses whose leaf leads to nodes for the lower half, what these lead to. */
+INLINE void search_lows(const struct fw_search *s, const struct fw_address *first, size_t stride,
+			uint32_t n, uint32_t *values)
+{
+	lanes open;
+
+	if (!s->low)
+		return;
+	const uint32_t left = lanes_with(FW_LOW, values, n, open);
+	for (uint32_t j = 0; j < left; j++) {
+		const uint32_t i = open[j];
+		values[i] = low_value(s, values[i] & ~FW_LOW, number_64(&first->lo, stride, i));
+	}
+	for (uint32_t j = 0; s->deep && j < left; j++) {
+		const uint32_t i = open[j];
+		while (values[i] & FW_BRANCH)
+			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(&first->lo, stride, i));
+	}
+}
+
 #ifdef __AVX2__
 
 /*
@@ -216,7 +260,7 @@ INLINE void search_below(const struct fw_search *s, bool wide, uint32_t known, c
 
 #ifdef __AVX512VL__
 
-/* What numbers lead to, by what the first levels say of all of them at once. */
+/* The class of each number, by what the first levels say of all of them at once. */
 INLINE void search_from_top(const struct fw_search *s, bool wide, const struct sought *k, uint32_t n,
 			    uint32_t *values)
 {
@@ -230,6 +274,7 @@ INLINE void search_from_top(const struct fw_search *s, bool wide, const struct s
 			wide_keys, sizeof *wide_keys, true, places, addresses, sizeof *addresses,
 		};
 		search_below(s, true, s->top_levels, &below, n, values);
+		search_lows(s, addresses, sizeof *addresses, n, values);
 	} else {
 		search_top_32(s->top.narrow, k, n, keys, places);
 		const struct sought below = { keys, sizeof *keys, true, places, NULL, 0 };
@@ -241,8 +286,8 @@ INLINE void search_from_top(const struct fw_search *s, bool wide, const struct s
 #endif
 
 /*
- * What each number leads to: in a wide tree, each address, by its upper half, and in leaves by its
- * lower one. (Plain C has so much to do at each node that it goes number by number.)
+ * The class of each number: in a wide tree, of each address, by its upper half, and in leaves and nodes
+ * behind them by its lower one. (Plain C has so much to do at each node that it goes number by number.)
  */
 INLINE void search_tree(const struct fw_search *s, bool wide, const void *numbers, size_t stride,
 			uint32_t n, uint32_t *values)
@@ -251,63 +296,21 @@ INLINE void search_tree(const struct fw_search *s, bool wide, const void *number
 	const struct sought sought = { numbers, stride, false, NULL, wide ? numbers : NULL, stride };
 
 #if defined __AVX512VL__
-	if (n >= FEW)
+	if (n >= FEW) {
 		search_from_top(s, wide, &sought, n, values);
-	else
+		return;
+	}
 #elif defined __AVX2__
 	if (n >= FEW)
 		search_below(s, wide, 0, &sought, n, values);
 	else
 #endif
 		search_each(s, wide, &sought, n, values);
+	if (wide)
+		search_lows(s, sought.addresses, stride, n, values);
 }
 
-INLINE uint32_t low_value(const struct fw_search *s, uint32_t node, uint64_t lo)
-{
-	const struct fw_low *low = &s->lows[node];
-
-	return low->value[fw_answer_64(low->key, wide_key(lo))];
-}
-
-/* The lanes whose value has the bit, in `open`; their number. */
-INLINE uint32_t lanes_with(uint32_t bit, const uint32_t *values, uint32_t n, uint32_t *open)
-{
-	uint32_t left = 0;
-
-#ifdef __AVX512VL__
-	for (uint32_t i = 0; i < n; i += WIDTH)
-		left += sixteen_with(bit, values, i, n, open + left);
-#else
-	for (uint32_t i = 0; i < n; i++) {
-		open[left] = i;
-		left += (values[i] & bit) != 0;
-	}
-#endif
-	return left;
-}
-
-/* The class of each address: by its leaf, and by nodes for the lower half where that does not suffice. */
-INLINE void search_halves(const struct fw_search *s, const struct fw_address *first, size_t stride,
-			  uint32_t n, uint32_t *values)
-{
-	lanes open;
-
-	search_tree(s, true, first, stride, n, values);
-	if (!s->low)
-		return;
-	const uint32_t left = lanes_with(FW_LOW, values, n, open);
-	for (uint32_t j = 0; j < left; j++) {
-		const uint32_t i = open[j];
-		values[i] = low_value(s, values[i] & ~FW_LOW, number_64(&first->lo, stride, i));
-	}
-	for (uint32_t j = 0; s->deep && j < left; j++) {
-		const uint32_t i = open[j];
-		while (values[i] & FW_BRANCH)
-			values[i] = low_value(s, values[i] & ~FW_BRANCH, number_64(&first->lo, stride, i));
-	}
-}
-
-/* The class of each number, or of each of two halves, in a row. */
+/* The class of each number, or of each address, in a row. */
 OUTLINE void search_numbers(const struct fw_search *s, const uint32_t *numbers, uint32_t n,
 			    uint32_t *classes)
 {
@@ -317,7 +320,7 @@ OUTLINE void search_numbers(const struct fw_search *s, const uint32_t *numbers, 
 OUTLINE void search_wide(const struct fw_search *s, const struct fw_address *numbers, uint32_t n,
 			 uint32_t *classes)
 {
-	search_halves(s, numbers, sizeof *numbers, n, classes);
+	search_tree(s, true, numbers, sizeof *numbers, n, classes);
 }
 
 /* The classes of scalars, by a tree of either width. */
