@@ -11,8 +11,9 @@
  * to the quickest of all its paths, those for AVX-512 too. `barrage + flows` is the engine behind a
  * flow cache of so many flows. With all fields, some rules ask for others than the five as well,
  * which all packets have; only the engine is told. What IPv6 takes of IPv4's time, and all fields of
- * five's, is said at the end, by the quickest rounds, as these are not interleaved. The build in TypeScript includes the verification
- * of the tables, and is in CPU time: it does not depend on what else the machine does.
+ * five's, is said at the end, by the quickest rounds, as these are not interleaved. The build in
+ * TypeScript includes the verification of the tables, and is in CPU time: it does not depend on what
+ * else the machine does.
  *
  * @module
  */
@@ -22,6 +23,7 @@ import { plan } from "../compiler/tables/plan.ts";
 import { verify } from "../compiler/tables/verify.ts";
 import { buildLibrary } from "../native/build.ts";
 import type { Options } from "./main.ts";
+import { geometricMean } from "./report.ts";
 import {
   generate,
   type Kind,
@@ -187,10 +189,11 @@ function timesOf(
 function sayMeans(ratios: readonly [string, number][], what: string, worst: "lowest" | "highest") {
   for (const [key, own] of Map.groupBy(ratios, ([key]) => key)) {
     const numbers = own.map(([, ratio]) => ratio);
-    const mean = Math.exp(numbers.reduce((sum, r) => sum + Math.log(r), 0) / numbers.length);
     const end = worst === "lowest" ? Math.min(...numbers) : Math.max(...numbers);
     console.error(
-      `${key}: ${mean.toFixed(2)} x ${what} (geometric mean of ${numbers.length}), ` +
+      `${key}: ${
+        geometricMean(numbers).toFixed(2)
+      } x ${what} (geometric mean of ${numbers.length}), ` +
         `${worst} ${end.toFixed(2)}`,
     );
   }

@@ -10,6 +10,11 @@ export interface Summary {
   readonly max: number;
 }
 
+/** The geometric mean of numbers above 0; NaN if there are none. */
+export function geometricMean(numbers: readonly number[]): number {
+  return Math.exp(numbers.reduce((sum, n) => sum + Math.log(n), 0) / numbers.length);
+}
+
 /** Sums up samples, at least one; `digits` behind the point. */
 export function summarize(samples: readonly number[], digits = 0): Summary {
   const sorted = [...samples].sort((a, b) => a - b);

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { summarize } from "../report.ts";
+import { geometricMean, summarize } from "../report.ts";
 import { type Choices, isDistinct, same, type Setting, START } from "./setting.ts";
 
 /** What was seen at one offered rate. */
@@ -35,8 +35,7 @@ export type Goal = (typeof GOALS)[number];
 /** How good a sample is, more is better: ratios of it are ratios of what was measured. */
 export function worth(sample: Sample, goal: Goal): number {
   const paced = sample.slice(0, -1);
-  const mean = (of: (f: Figures) => number) =>
-    Math.exp(paced.reduce((sum, f) => sum + Math.log(of(f)), 0) / paced.length);
+  const mean = (of: (f: Figures) => number) => geometricMean(paced.map(of));
   switch (goal) {
     case "throughput":
       return sample.at(-1)!.packetsPerSecond;

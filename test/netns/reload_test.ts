@@ -26,6 +26,16 @@ async function filtered(
   await use(barrage, hosts);
 }
 
+/** Runs `use` with a folder that is there meanwhile. */
+async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 const DENY = "chain input default drop { accept ipv6 label six }\n";
 const PING = "chain input default drop { accept icmp label ping  accept ipv6 label six }\n";
 
@@ -138,8 +148,7 @@ rootTest("options that cannot change while it runs are said, and stay", async ()
 });
 
 rootTest("the rule file and what it takes in are watched", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
+  await inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/list.txt`, "192.0.2.1\n");
     const rules = `set bad : addr file "${folder}/list.txt"\n` +
       "chain input default accept { drop from @bad }\n";
@@ -155,14 +164,11 @@ rootTest("the rule file and what it takes in are watched", async () => {
       assertEquals(await ping(hosts), "answered");
       await barrage.stop();
     }, "--watch");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 rootTest("a folder that goes and comes back is watched again", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
+  await inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/lists`);
     await Deno.writeTextFile(`${folder}/lists/bad`, "192.0.2.1\n");
     const rules = `set bad : addr file "${folder}/lists/bad"\n` +
@@ -177,16 +183,13 @@ rootTest("a folder that goes and comes back is watched again", async () => {
       assertEquals(await ping(hosts), "timeout");
       await barrage.stop();
     }, "--watch");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 rootTest(
   "files that a refused policy asks for are watched as those of the one in force",
   async () => {
-    const folder = await Deno.makeTempDir();
-    try {
+    await inFolder(async (folder) => {
       await filtered(PING, async (barrage, hosts) => {
         await Deno.writeTextFile(
           barrage.rules,
@@ -205,9 +208,7 @@ rootTest(
         assertEquals(await ping(hosts), "answered");
         await barrage.stop();
       }, "--watch");
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   },
 );
 
