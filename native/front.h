@@ -160,18 +160,17 @@ INLINE void add_identities(const struct fw_product *product, const struct fw_key
 
 static void add_search(const struct fw_lookup *step, const struct group *g, uint32_t *index)
 {
-	const uint32_t n = g->count, *values;
+	const uint32_t n = g->count;
 	lanes own = { 0 }, classes;
+	const uint32_t *values = own;
 
 #ifdef __AVX512VL__
-	values = g->rows[step->field];
-	if (n < FEW)
+	if (n >= FEW)
+		values = g->rows[step->field];
+	else
 #endif
-	{
 		for (uint32_t i = 0; i < n; i++)
 			own[i] = g->keys[i].scalar[step->field];
-		values = own;
-	}
 	search_scalars(step->search, values, n, classes);
 	for (uint32_t i = 0; i < n; i++)
 		index[i] += step->stride * classes[i];
