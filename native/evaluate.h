@@ -383,7 +383,7 @@ static void find_scalar(const struct fw_tables *t, uint32_t axis, const struct f
 	struct group group;
 
 	for (uint32_t from = 0; from < n; from += FW_GROUP) {
-		begin_group(t, keys + from, smaller(n - from, FW_GROUP), &group);
+		begin_group(t, keys + from, smaller(n - from, FW_GROUP), false, &group);
 		find_scalars(&t->axes[axis], &group, classes + from);
 	}
 }

@@ -30,48 +30,68 @@ struct group {
 	const struct fw_key *keys;
 	uint32_t count;
 #ifdef __AVX512VL__
-	lanes rows[FW_FIELD_COUNT]; /* of the quads that are asked for, unless they are but FEW */
+	struct rows rows; /* unless they are but FEW */
 #endif
 	struct family v4, v6;
 };
 
-INLINE const struct fw_address *address(const struct fw_classifier *axis, const struct fw_key *key)
+/* Addresses of a side, so many bytes apart. */
+struct side {
+	const struct fw_address *first;
+	size_t stride;
+};
+
+INLINE const struct fw_address *address(struct side side, size_t i)
 {
-	return axis->kind == FW_AXIS_SOURCE ? &key->source : &key->destination;
+	return (const void *)((const char *)side.first + i * side.stride);
 }
 
 /* Packets of both families, some of each: each family searched as a row of its own. */
-INLINE void find_mixed(const struct fw_classifier *axis, const struct group *g, uint32_t *classes)
+INLINE void find_mixed(const struct fw_classifier *axis, const struct group *g, struct side side,
+		       uint32_t *classes)
 {
 	const struct family *v4 = &g->v4, *v6 = &g->v6;
 	struct fw_address wide[FW_GROUP];
 	lanes narrow, found;
 
 	for (uint32_t j = 0; j < v4->count; j++)
-		narrow[j] = (uint32_t)address(axis, &g->keys[v4->lane[j]])->lo;
+		narrow[j] = (uint32_t)address(side, v4->lane[j])->lo;
 	search_numbers(axis->v4, narrow, v4->count, found);
 	for (uint32_t j = 0; j < v4->count; j++)
 		classes[v4->lane[j]] = found[j];
 	uint32_t six = 0;
 	do
-		wide[six] = *address(axis, &g->keys[v6->lane[six]]);
+		wide[six] = *address(side, v6->lane[six]);
 	while (++six < v6->count);
 	search_wide(axis->v6, wide, v6->count, found);
 	for (uint32_t j = 0; j < v6->count; j++)
 		classes[v6->lane[j]] = found[j];
 }
 
+INLINE void find_on_side(const struct fw_classifier *axis, const struct group *g, struct side side,
+			 uint32_t *classes)
+{
+	if (g->v6.count == 0)
+		search_tree(axis->v4, false, &side.first->lo, side.stride, g->count, classes);
+	else if (g->v4.count == 0)
+		search_tree(axis->v6, true, side.first, side.stride, g->count, classes);
+	else
+		find_mixed(axis, g, side, classes);
+}
+
 OUTLINE void find_addresses(const struct fw_classifier *axis, const struct group *g, uint32_t *classes)
 {
-	const struct fw_address *first = address(axis, g->keys);
-	const size_t stride = sizeof *g->keys;
+	const bool source = axis->kind == FW_AXIS_SOURCE;
+	const struct fw_address *first = source ? &g->keys->source : &g->keys->destination;
 
-	if (g->v6.count == 0)
-		search_tree(axis->v4, false, &first->lo, stride, g->count, classes);
-	else if (g->v4.count == 0)
-		search_tree(axis->v6, true, first, stride, g->count, classes);
-	else
-		find_mixed(axis, g, classes);
+#ifdef __AVX512VL__
+	if (g->count >= FEW) {
+		const struct side row = { g->rows.sides[source ? 0 : 1], sizeof *first };
+		find_on_side(axis, g, row, classes);
+		return;
+	}
+#endif
+	find_on_side(axis, g, (struct side){ first, sizeof *g->keys }, classes);
 }
 
 /* Adds the classes of `count` fields, each with a table entry a value, times their strides. */
@@ -166,7 +186,7 @@ static void add_search(const struct fw_lookup *step, const struct group *g, uint
 
 #ifdef __AVX512VL__
 	if (n >= FEW)
-		values = g->rows[step->field];
+		values = g->rows.fields[step->field];
 	else
 #endif
 		for (uint32_t i = 0; i < n; i++)
@@ -185,7 +205,7 @@ INLINE void add_steps(const struct fw_product *product, const struct group *g, u
 
 #ifdef __AVX512VL__
 	if (n >= FEW)
-		add_all(product->steps, product->step_count, g->rows, n, index);
+		add_all(product->steps, product->step_count, g->rows.fields, n, index);
 	else
 #endif
 	{
@@ -252,7 +272,7 @@ INLINE uint32_t count_six(const struct group *g)
 
 #ifdef __AVX512VL__
 	if (g->count >= FEW)
-		return count_odd(g->rows[FW_FIELD_FAMILY], g->count);
+		return count_odd(g->rows.fields[FW_FIELD_FAMILY], g->count);
 #endif
 	for (uint32_t i = 0; i < g->count; i++) {
 		six += g->keys[i].scalar[FW_FIELD_FAMILY] & 1;
@@ -281,16 +301,17 @@ INLINE void split_families(struct group *g)
 	}
 }
 
-/* A group whose scalars can be found. */
-INLINE void begin_group(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, struct group *g)
+/* A group whose scalars can be found, and its addresses if they are to be. */
+INLINE void begin_group(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, bool addresses,
+			struct group *g)
 {
 	g->keys = keys;
 	g->count = n;
 #ifdef __AVX512VL__
 	if (n >= FEW)
-		make_rows(keys, n, t->quads, g->rows);
+		make_rows(keys, n, t->quads, addresses, &g->rows);
 #else
-	(void)t;
+	(void)t, (void)addresses;
 #endif
 }
 
@@ -298,7 +319,7 @@ OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint
 {
 	struct group group;
 
-	begin_group(t, keys, n, &group);
+	begin_group(t, keys, n, true, &group);
 	split_families(&group);
 	for (uint32_t a = 0; a < t->axis_count; a++) {
 		const struct fw_classifier *axis = &t->axes[a];

@@ -19,7 +19,7 @@ struct abreast {
 	uint32_t count; /* vectors */
 	__mmask16 in[VECTORS]; /* packets that there are */
 	__mmask16 paired[VECTORS]; /* those that may be in a pair of narrow sides */
-	vectors classes[FW_MAX_AXES];
+	lanes *classes; /* what is behind the last packet is of none */
 	vectors parts[2];
 	vectors rules;
 };
@@ -53,42 +53,51 @@ INLINE __mmask16 leaves(const struct fw_tables *t, uint32_t a, __m512i classes, 
 	return mask & _mm512_test_epi32_mask(gather(words, at, mask), bit);
 }
 
-INLINE void take_packets(const struct fw_tables *t, uint32_t scalars, lanes *classes, uint32_t n,
-			 const uint32_t *rules, struct abreast *p)
+/* The classes of sixteen packets on an axis. */
+INLINE __m512i classes_on(const struct abreast *p, uint32_t axis, uint32_t i)
+{
+	return _mm512_load_si512(p->classes[axis] + i * WIDTH);
+}
+
+/* The parts of their addresses on a side, with FW_LONE, which records end with. */
+INLINE __m512i parts_on(const struct abreast *p, uint32_t side, const uint32_t *records, uint32_t width,
+			uint32_t i)
 {
 	const __m512i one = all(1);
+	const __m512i next = _mm512_mullo_epi32(_mm512_add_epi32(classes_on(p, side, i), one), all(width));
 
+	return gather(records, _mm512_sub_epi32(next, one), p->in[i]);
+}
+
+INLINE void take_packets(const struct fw_tables *t, lanes *classes, uint32_t n,
+			 const uint32_t *rules, struct abreast *p)
+{
+	p->classes = classes;
 	p->count = (n + WIDTH - 1) / WIDTH;
 	for (uint32_t i = 0; i < p->count; i++) {
 		p->in[i] = first_lanes(n - i * WIDTH);
 		p->rules[i] = _mm512_maskz_loadu_epi32(p->in[i], rules + i * WIDTH);
-		for (uint32_t a = 0; a < 2 + scalars; a++)
-			p->classes[a][i] = _mm512_maskz_loadu_epi32(p->in[i], classes[a] + i * WIDTH);
-	}
-	for (uint32_t side = 0; side < 2; side++) {
-		const uint32_t *records = side ? t->destinations : t->sources;
-		const uint32_t width = side ? t->parted->destination_width : t->parted->source_width;
-		for (uint32_t i = 0; i < p->count; i++) {
-			const __m512i next = _mm512_mullo_epi32(_mm512_add_epi32(p->classes[side][i], one), all(width));
-			p->parts[side][i] = gather(records, _mm512_sub_epi32(next, one), p->in[i]);
-		}
-	}
-	for (uint32_t i = 0; i < p->count; i++) {
-		const __m512i lone = _mm512_or_si512(p->parts[0][i], p->parts[1][i]);
-		p->paired[i] = p->in[i] & ~_mm512_movepi32_mask(lone);
-		for (uint32_t side = 0; side < 2; side++)
-			p->parts[side][i] = _mm512_andnot_si512(all(FW_LONE), p->parts[side][i]);
+		const __m512i source = parts_on(p, 0, t->sources, t->parted->source_width, i);
+		const __m512i destination = parts_on(p, 1, t->destinations, t->parted->destination_width, i);
+		p->paired[i] = p->in[i] & ~_mm512_movepi32_mask(_mm512_or_si512(source, destination));
+		p->parts[0][i] = _mm512_andnot_si512(all(FW_LONE), source);
+		p->parts[1][i] = _mm512_andnot_si512(all(FW_LONE), destination);
 	}
 }
 
+/* A side's numbers for a group of some kind, as in evaluate.h. */
 INLINE const __m512i *sources_of(const struct abreast *p, uint32_t kind)
 {
-	return kind == FW_GROUP_SOURCE || kind == FW_GROUP_PAIR ? p->classes[0] : p->parts[0];
+	const bool narrow = kind == FW_GROUP_SOURCE || kind == FW_GROUP_PAIR;
+
+	return narrow ? (const void *)p->classes[0] : p->parts[0];
 }
 
 INLINE const __m512i *destinations_of(const struct abreast *p, uint32_t kind)
 {
-	return kind == FW_GROUP_DESTINATION || kind == FW_GROUP_PAIR ? p->classes[1] : p->parts[1];
+	const bool narrow = kind == FW_GROUP_DESTINATION || kind == FW_GROUP_PAIR;
+
+	return narrow ? (const void *)p->classes[1] : p->parts[1];
 }
 
 /* Two numbers for each lane. */
@@ -168,17 +177,13 @@ INLINE void find_in_slots(const struct fw_rows *g, const struct abreast *p, __m5
 /* Takes what long rows say: rules, or rows that are not long where there is more than one scalar axis. */
 INLINE void follow_longs(const struct fw_tables *t, uint32_t scalars, __m512i *rows, struct abreast *p)
 {
-	__mmask16 any = 0;
-
-	for (uint32_t i = 0; i < p->count; i++)
-		any |= _mm512_movepi32_mask(rows[i]);
-	if (!any)
-		return;
 	for (uint32_t i = 0; i < p->count; i++) {
 		const __mmask16 longs = _mm512_movepi32_mask(rows[i]);
+		if (!longs)
+			continue;
 		const __m512i first = _mm512_mullo_epi32(_mm512_andnot_si512(all(FW_BRANCH), rows[i]),
 							 all(t->first_classes));
-		const __m512i said = gather(t->long_rows, _mm512_add_epi32(first, p->classes[2][i]), longs);
+		const __m512i said = gather(t->long_rows, _mm512_add_epi32(first, classes_on(p, 2, i)), longs);
 		rows[i] = _mm512_mask_mov_epi32(rows[i], longs, scalars > 1 ? said : _mm512_setzero_si512());
 		if (scalars == 1)
 			p->rules[i] = _mm512_mask_min_epu32(p->rules[i], longs, p->rules[i], said);
@@ -195,14 +200,17 @@ INLINE void take_firsts(const struct fw_tables *t, uint32_t scalars, __m512i *ro
 	__mmask16 lists[VECTORS], any = 0;
 	vectors rules, asked;
 
+	for (uint32_t i = 0; i < p->count; i++)
+		any |= _mm512_test_epi32_mask(rows[i], rows[i]);
+	if (!any)
+		return;
 	for (uint32_t i = 0; i < p->count; i++) {
 		lists[i] = _mm512_cmplt_epu32_mask(_mm512_sub_epi32(rows[i], all(1)), all(FW_ONE - 1));
-		any |= lists[i];
 		rules[i] = _mm512_srl_epi32(_mm512_andnot_si512(all(FW_ONE), rows[i]),
 					    _mm_cvtsi32_si128((int)bits));
 		asked[i] = _mm512_and_si512(rows[i], all((UINT32_C(1) << bits) - 1));
-	}
-	for (uint32_t i = 0; any && i < p->count; i++) {
+		if (!lists[i])
+			continue;
 		const struct twice candidate = gather_two(t->lists, rows[i], lists[i]);
 		rules[i] = _mm512_mask_mov_epi32(rules[i], lists[i], candidate.first);
 		asked[i] = _mm512_mask_mov_epi32(asked[i], lists[i], candidate.second);
@@ -213,7 +221,7 @@ INLINE void take_firsts(const struct fw_tables *t, uint32_t scalars, __m512i *ro
 			_mm512_test_epi32_mask(rows[i], rows[i]), rules[i], p->rules[i]);
 		__mmask16 yes = sooner;
 		for (uint32_t a = 2; a < 2 + scalars; a++)
-			yes = leaves(t, a, p->classes[a][i], combination, yes);
+			yes = leaves(t, a, classes_on(p, a, i), combination, yes);
 		p->rules[i] = _mm512_mask_mov_epi32(p->rules[i], yes, rules[i]);
 		const __mmask16 on = lists[i] & sooner & ~yes & ~_mm512_movepi32_mask(asked[i]);
 		rows[i] = _mm512_maskz_add_epi32(on, rows[i], all(1));
@@ -294,7 +302,7 @@ INLINE void groups_abreast(const struct fw_tables *t, const struct fw_rows *firs
 	struct abreast p;
 	struct open_lists lists;
 
-	take_packets(t, scalars, classes, n, rules, &p);
+	take_packets(t, classes, n, rules, &p);
 	for (uint32_t g = 0; g < count; g++)
 		if (first[g].destination_stride > 0)
 			find_in_tables(&first[g], &p, rows[g]);

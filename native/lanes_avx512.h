@@ -28,6 +28,16 @@ INLINE __m512i gather(const uint32_t *from, __m512i at, __mmask16 mask)
 	return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, from, 4);
 }
 
+/* Four records of 16 bytes. */
+INLINE __m512i four(const void *a, const void *b, const void *c, const void *d)
+{
+	__m512i records = _mm512_castsi128_si512(_mm_loadu_si128(a));
+
+	records = _mm512_inserti64x2(records, _mm_loadu_si128(b), 1);
+	records = _mm512_inserti64x2(records, _mm_loadu_si128(c), 2);
+	return _mm512_inserti64x2(records, _mm_loadu_si128(d), 3);
+}
+
 INLINE __m512i lane_numbers(void)
 {
 	return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

@@ -6,67 +6,12 @@
 #define FW_SCALARS_AVX512_H
 
 #include "classify.h"
-#include "lanes_avx512.h"
-
-/*
- * The fields of a group's keys, each in a row, are made four at a time: to turn four fields of sixteen
- * keys takes as long as sixteen loads of one.
- */
-static_assert(FW_FIELD_COUNT % FW_QUAD == 0, "all fields are in some quad");
-
-/* Four fields of a key; of the first, if there are not so many. */
-INLINE __m128i fields_of(const struct fw_key *keys, uint32_t key, uint32_t left, uint32_t first)
-{
-	return _mm_loadu_si128((const void *)&keys[key < left ? key : 0].scalar[first]);
-}
-
-/* Four fields of sixteen keys, of which `left` are there: words change places, then pairs of words. */
-INLINE void turn(const struct fw_key *keys, uint32_t left, uint32_t first, uint32_t from, lanes *rows)
-{
-	__m512i a[4], b[4];
-
-	for (uint32_t i = 0; i < 4; i++) {
-		a[i] = _mm512_castsi128_si512(fields_of(keys, i, left, first));
-		a[i] = _mm512_inserti32x4(a[i], fields_of(keys, i + 4, left, first), 1);
-		a[i] = _mm512_inserti32x4(a[i], fields_of(keys, i + 8, left, first), 2);
-		a[i] = _mm512_inserti32x4(a[i], fields_of(keys, i + 12, left, first), 3);
-	}
-	for (uint32_t i = 0; i < 4; i += 2) {
-		b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
-		b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
-	}
-	for (uint32_t i = 0; i < 2; i++) {
-		_mm512_store_si512(rows[first + 2 * i] + from, _mm512_unpacklo_epi64(b[i], b[i + 2]));
-		_mm512_store_si512(rows[first + 2 * i + 1] + from, _mm512_unpackhi_epi64(b[i], b[i + 2]));
-	}
-}
-
-INLINE void make_rows(const struct fw_key *keys, uint32_t n, uint32_t quads, lanes *rows)
-{
-	for (uint32_t first = 0; first < FW_FIELD_COUNT; first += FW_QUAD, quads >>= 1) {
-		uint32_t i = 0;
-		for (; (quads & 1) && i + WIDTH <= n; i += WIDTH)
-			turn(keys + i, WIDTH, first, i, rows);
-		if ((quads & 1) && i < n)
-			turn(keys + i, n - i, first, i, rows);
-	}
-}
+#include "rows_avx512.h"
 
 /* A field, which steps ask for, of sixteen keys from the `from`-th on. */
 INLINE __m512i field_of(const lanes *rows, uint32_t field, uint32_t from)
 {
 	return _mm512_load_si512(rows[field] + from);
-}
-
-/* How many of a row are odd. */
-INLINE uint32_t count_odd(const uint32_t *row, uint32_t n)
-{
-	uint32_t odd = 0;
-
-	for (uint32_t i = 0; i < n; i += WIDTH)
-		odd += (uint32_t)__builtin_popcount(
-			_mm512_mask_test_epi32_mask(first_lanes(n - i), _mm512_loadu_si512(row + i), all(1)));
-	return odd;
 }
 
 /* Entries of 16 bits: each is half of a word, so that none beyond the table's are read. */

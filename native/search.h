@@ -17,7 +17,7 @@
 #define OUTLINE static __attribute__((noinline))
 
 /* At most this many packets at once: the more, the seldomer one step has to end before the next. */
-enum { FW_GROUP = 128 };
+enum { FW_GROUP = 256 };
 
 /* A number for each packet of a group; no vector of them lies across cache lines. */
 typedef uint32_t lanes[FW_GROUP] __attribute__((aligned(64)));

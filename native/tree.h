@@ -260,21 +260,19 @@ INLINE void search_below(const struct fw_search *s, bool wide, uint32_t known, c
 
 #ifdef __AVX512VL__
 
-/* The class of each number, by what the first levels say of all of them at once. */
+/* The class of each number in a row, by what the first levels say of all of them at once. */
 INLINE void search_from_top(const struct fw_search *s, bool wide, const struct sought *k, uint32_t n,
 			    uint32_t *values)
 {
-	struct fw_address addresses[FW_GROUP] __attribute__((aligned(64)));
 	int64_t wide_keys[FW_GROUP] __attribute__((aligned(64)));
 	lanes keys, places;
 
 	if (wide) {
-		search_top_64(s->top.wide, k, n, addresses, wide_keys, places);
+		search_top_64(s->top.wide, k->addresses, n, wide_keys, places);
 		const struct sought below = {
-			wide_keys, sizeof *wide_keys, true, places, addresses, sizeof *addresses,
+			wide_keys, sizeof *wide_keys, true, places, k->addresses, k->address_stride,
 		};
 		search_below(s, true, s->top_levels, &below, n, values);
-		search_lows(s, addresses, sizeof *addresses, n, values);
 	} else {
 		search_top_32(s->top.narrow, k, n, keys, places);
 		const struct sought below = { keys, sizeof *keys, true, places, NULL, 0 };
@@ -296,10 +294,10 @@ INLINE void search_tree(const struct fw_search *s, bool wide, const void *number
 	const struct sought sought = { numbers, stride, false, NULL, wide ? numbers : NULL, stride };
 
 #if defined __AVX512VL__
-	if (n >= FEW) {
+	/* Of more than a few, all is in rows. */
+	if (n >= FEW && stride <= sizeof(struct fw_address))
 		search_from_top(s, wide, &sought, n, values);
-		return;
-	}
+	else
 #elif defined __AVX2__
 	if (n >= FEW)
 		search_below(s, wide, 0, &sought, n, values);
