@@ -63,10 +63,9 @@ INLINE __m512i classes_on(const struct abreast *p, uint32_t axis, uint32_t i)
 INLINE __m512i parts_on(const struct abreast *p, uint32_t side, const uint32_t *records, uint32_t width,
 			uint32_t i)
 {
-	const __m512i one = all(1);
-	const __m512i next = _mm512_mullo_epi32(_mm512_add_epi32(classes_on(p, side, i), one), all(width));
+	const __m512i first = _mm512_mullo_epi32(classes_on(p, side, i), all(width));
 
-	return gather(records, _mm512_sub_epi32(next, one), p->in[i]);
+	return gather(records, _mm512_add_epi32(first, all(width - 1)), p->in[i]);
 }
 
 INLINE void take_packets(const struct fw_tables *t, lanes *classes, uint32_t n,
@@ -153,25 +152,59 @@ INLINE __m512i row_in_slot(const struct fw_rows *g, __m512i slots, __m512i sourc
 	return gather(g->slots + 2, at, found);
 }
 
-/* The rows of pairs that are hashed: see slot_of(). */
+/* Pairs that may have a row, side by side; room for a vector behind the last. */
+struct pairs {
+	uint32_t count;
+	uint32_t sources[FW_GROUP + WIDTH], destinations[FW_GROUP + WIDTH], rows[FW_GROUP + WIDTH];
+};
+
+INLINE void keep_pairs(const __m512i *sources, const __m512i *destinations, const __mmask16 *wanted,
+		       uint32_t count, struct pairs *pairs)
+{
+	pairs->count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		_mm512_storeu_si512(pairs->sources + pairs->count,
+				    _mm512_maskz_compress_epi32(wanted[i], sources[i]));
+		_mm512_storeu_si512(pairs->destinations + pairs->count,
+				    _mm512_maskz_compress_epi32(wanted[i], destinations[i]));
+		pairs->count += (uint32_t)__builtin_popcount(wanted[i]);
+	}
+}
+
+/* The slots of pairs: see slot_of(). */
+INLINE __m512i slots_of(const struct fw_rows *g, const struct pairs *pairs, uint32_t j)
+{
+	const __mmask16 in = first_lanes(pairs->count - j);
+	const __m512i sources = _mm512_loadu_si512(pairs->sources + j);
+	const __m512i mixed = _mm512_mullo_epi32(sources, all(FW_PAIR_MIX));
+	const __m512i both = _mm512_add_epi32(mixed, _mm512_loadu_si512(pairs->destinations + j));
+	const __m512i hash = _mm512_mullo_epi32(both, all(FW_PAIR_SPREAD));
+	const __m512i multipliers = gather(g->multipliers, high_product(hash, g->block_count), in);
+	const __m512i spread = _mm512_mullo_epi32(_mm512_or_si512(hash, all(1)), multipliers);
+
+	return high_product(_mm512_add_epi32(spread, mixed), g->slot_count);
+}
+
+/* The rows of pairs that are hashed. */
 INLINE void find_in_slots(const struct fw_rows *g, const struct abreast *p, __m512i *rows)
 {
-	const __m512i *sources = sources_of(p, g->kind), *destinations = destinations_of(p, g->kind);
-	const __mmask16 *in = g->kind == FW_GROUP_PAIR ? p->paired : p->in;
+	const __mmask16 *wanted = g->kind == FW_GROUP_PAIR ? p->paired : p->in;
+	struct pairs pairs;
 	vectors slots;
 
-	for (uint32_t i = 0; i < p->count; i++) {
-		const __m512i mixed = _mm512_mullo_epi32(sources[i], all(FW_PAIR_MIX));
-		const __m512i hash =
-			_mm512_mullo_epi32(_mm512_add_epi32(mixed, destinations[i]), all(FW_PAIR_SPREAD));
-		const __m512i multipliers =
-			gather(g->multipliers, high_product(hash, g->block_count), in[i]);
-		const __m512i odd = _mm512_or_si512(hash, all(1));
-		slots[i] = high_product(_mm512_add_epi32(_mm512_mullo_epi32(odd, multipliers), mixed),
-					g->slot_count);
+	keep_pairs(sources_of(p, g->kind), destinations_of(p, g->kind), wanted, p->count, &pairs);
+	for (uint32_t j = 0; j < pairs.count; j += WIDTH)
+		slots[j / WIDTH] = slots_of(g, &pairs, j);
+	for (uint32_t j = 0; j < pairs.count; j += WIDTH) {
+		const __m512i sources = _mm512_loadu_si512(pairs.sources + j);
+		const __m512i destinations = _mm512_loadu_si512(pairs.destinations + j);
+		const __mmask16 in = first_lanes(pairs.count - j);
+		_mm512_storeu_si512(pairs.rows + j, row_in_slot(g, slots[j / WIDTH], sources, destinations, in));
 	}
-	for (uint32_t i = 0; i < p->count; i++)
-		rows[i] = row_in_slot(g, slots[i], sources[i], destinations[i], in[i]);
+	for (uint32_t i = 0, at = 0; i < p->count; i++) {
+		rows[i] = _mm512_maskz_expand_epi32(wanted[i], _mm512_loadu_si512(pairs.rows + at));
+		at += (uint32_t)__builtin_popcount(wanted[i]);
+	}
 }
 
 /* Takes what long rows say: rules, or rows that are not long where there is more than one scalar axis. */
@@ -233,6 +266,8 @@ INLINE void keep_lists(const __m512i *rows, uint32_t count, struct open_lists *l
 	for (uint32_t i = 0; i < count; i++) {
 		const __m512i numbers = _mm512_add_epi32(all(i * WIDTH), lane_numbers());
 		const __mmask16 lists = _mm512_test_epi32_mask(rows[i], rows[i]);
+		if (!lists)
+			continue;
 		_mm512_storeu_si512(l->rows + l->count, _mm512_maskz_compress_epi32(lists, rows[i]));
 		_mm512_storeu_si512(l->lanes + l->count, _mm512_maskz_compress_epi32(lists, numbers));
 		l->count += (uint32_t)__builtin_popcount(lists);
