@@ -315,7 +315,16 @@ INLINE void begin_group(const struct fw_tables *t, const struct fw_key *keys, ui
 #endif
 }
 
-OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
+/* The classes of addresses alone. */
+INLINE void forget_parts(const struct fw_tables *t, uint32_t *classes, uint32_t n)
+{
+	for (uint32_t i = 0; t->says_parts && i < n; i++)
+		classes[i] &= FW_CLASS_MASK;
+}
+
+/* With the parts that searches say with the classes of addresses, or without. */
+OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, bool with_parts,
+		      lanes *classes)
 {
 	struct group group;
 
@@ -327,6 +336,8 @@ OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint
 			find_scalars(axis, &group, classes[a]);
 		else
 			find_addresses(axis, &group, classes[a]);
+		if (axis->kind != FW_AXIS_SCALAR && !with_parts)
+			forget_parts(t, classes[a], n);
 		prefetch_class(t, axis, classes[a], n);
 	}
 }

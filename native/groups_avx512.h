@@ -59,28 +59,47 @@ INLINE __m512i classes_on(const struct abreast *p, uint32_t axis, uint32_t i)
 	return _mm512_load_si512(p->classes[axis] + i * WIDTH);
 }
 
-/* The parts of their addresses on a side, with FW_LONE, which records end with. */
-INLINE __m512i parts_on(const struct abreast *p, uint32_t side, const uint32_t *records, uint32_t width,
-			uint32_t i)
+/* The parts of their addresses on a side, and which are in no pair: of records, which end with them. */
+INLINE __mmask16 parts_of_records(const struct abreast *p, uint32_t side, const uint32_t *records,
+				  uint32_t width, uint32_t i, __m512i *parts)
 {
 	const __m512i first = _mm512_mullo_epi32(classes_on(p, side, i), all(width));
+	const __m512i last = gather(records, _mm512_add_epi32(first, all(width - 1)), p->in[i]);
 
-	return gather(records, _mm512_add_epi32(first, all(width - 1)), p->in[i]);
+	*parts = _mm512_andnot_si512(all(FW_LONE), last);
+	return _mm512_movepi32_mask(last);
 }
 
-INLINE void take_packets(const struct fw_tables *t, lanes *classes, uint32_t n,
+/* The same if searches have said them with the classes; leaves those alone. */
+INLINE __mmask16 parts_said(const struct abreast *p, uint32_t side, uint32_t i, __m512i *parts)
+{
+	const __m512i said = classes_on(p, side, i);
+
+	_mm512_store_si512(p->classes[side] + i * WIDTH, _mm512_and_si512(said, all(FW_CLASS_MASK)));
+	*parts = _mm512_and_si512(_mm512_srli_epi32(said, FW_PART_SHIFT), all((1 << FW_PART_BITS) - 1));
+	return _mm512_test_epi32_mask(said, all(FW_ALONE));
+}
+
+INLINE void take_packets(const struct fw_tables *t, lanes *classes, uint32_t n, bool with_parts,
 			 const uint32_t *rules, struct abreast *p)
 {
+	const struct fw_parted *parted = t->parted;
+
 	p->classes = classes;
 	p->count = (n + WIDTH - 1) / WIDTH;
 	for (uint32_t i = 0; i < p->count; i++) {
 		p->in[i] = first_lanes(n - i * WIDTH);
 		p->rules[i] = _mm512_maskz_loadu_epi32(p->in[i], rules + i * WIDTH);
-		const __m512i source = parts_on(p, 0, t->sources, t->parted->source_width, i);
-		const __m512i destination = parts_on(p, 1, t->destinations, t->parted->destination_width, i);
-		p->paired[i] = p->in[i] & ~_mm512_movepi32_mask(_mm512_or_si512(source, destination));
-		p->parts[0][i] = _mm512_andnot_si512(all(FW_LONE), source);
-		p->parts[1][i] = _mm512_andnot_si512(all(FW_LONE), destination);
+		__m512i *sources = &p->parts[0][i], *destinations = &p->parts[1][i];
+		p->paired[i] = p->in[i];
+		if (with_parts) {
+			p->paired[i] &= ~parts_said(p, 0, i, sources);
+			p->paired[i] &= ~parts_said(p, 1, i, destinations);
+		} else {
+			p->paired[i] &= ~parts_of_records(p, 0, t->sources, parted->source_width, i, sources);
+			p->paired[i] &= ~parts_of_records(p, 1, t->destinations, parted->destination_width, i,
+							  destinations);
+		}
 	}
 }
 
@@ -331,13 +350,14 @@ INLINE uint32_t first_of_list(const struct fw_tables *t, uint32_t scalars, lanes
 }
 
 INLINE void groups_abreast(const struct fw_tables *t, const struct fw_rows *first, uint32_t count,
-			   uint32_t scalars, lanes *classes, uint32_t n, uint32_t *rules)
+			   uint32_t scalars, lanes *classes, uint32_t n, bool with_parts,
+			   uint32_t *rules)
 {
 	vectors rows[FW_GROUP_COUNT];
 	struct abreast p;
 	struct open_lists lists;
 
-	take_packets(t, classes, n, rules, &p);
+	take_packets(t, classes, n, with_parts, rules, &p);
 	for (uint32_t g = 0; g < count; g++)
 		if (first[g].destination_stride > 0)
 			find_in_tables(&first[g], &p, rows[g]);

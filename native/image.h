@@ -105,6 +105,15 @@ struct fw_rows {
 	uint32_t slot_width; /* 2 or 4 */
 };
 
+/*
+ * Where partitions have few enough parts, a search of addresses says with the class what its record ends
+ * with, so that nobody has to look there: the part, and FW_ALONE for FW_LONE. FW_LOW and FW_BRANCH are
+ * above.
+ */
+enum { FW_PART_SHIFT = 18, FW_PART_BITS = 11 };
+#define FW_CLASS_MASK ((UINT32_C(1) << FW_PART_SHIFT) - 1)
+#define FW_ALONE (UINT32_C(1) << (FW_PART_SHIFT + FW_PART_BITS))
+
 struct fw_tables {
 	const struct fw_header *header; /* the image itself, in memory of our own */
 	const struct fw_rule *rules;
@@ -135,6 +144,7 @@ struct fw_tables {
 	const uint32_t *long_rows; /* first_classes for each */
 	uint32_t first_classes; /* of the first scalar axis */
 	uint32_t scalar_count; /* scalar axes, behind those of the addresses */
+	bool says_parts; /* searches of addresses say parts with classes: see FW_PART_SHIFT */
 	const uint32_t *others; /* if more than one: what each combination asks of those behind the first */
 	struct fw_rows groups[FW_GROUP_COUNT];
 	uint32_t quads; /* a bit for each four fields of which one is asked for, or the family is one */

@@ -326,7 +326,68 @@ static bool find_parted(struct fw_tables *t)
 	return true;
 }
 
+/* What a value of a tree says if it is a class: see FW_PART_SHIFT. */
+static void say_part(uint32_t *value, uint32_t flag, const uint32_t *records, uint32_t width)
+{
+	if (*value & flag)
+		return;
+	const uint32_t last = records[(uint64_t)(*value + 1) * width - 1];
+	*value |= (last & ~FW_LONE) << FW_PART_SHIFT | (last & FW_LONE ? FW_ALONE : 0);
+}
+
+static void say_parts(const struct fw_search *s, const struct fw_tree *tree, const uint32_t *records,
+		      uint32_t width)
+{
+	uint32_t *values = (uint32_t *)(uintptr_t)s->values;
+	struct fw_leaf *leaves = (struct fw_leaf *)(uintptr_t)s->leaves;
+	struct fw_low *lows = (struct fw_low *)(uintptr_t)s->lows;
+
+	for (uint32_t i = 0; values && i < tree->value_count; i++)
+		say_part(&values[i], 0, records, width);
+	for (uint32_t i = 0; leaves && i < tree->value_count; i++) {
+		say_part(&leaves[i].own, FW_LOW, records, width);
+		say_part(&leaves[i].other, FW_LOW, records, width);
+	}
+	for (uint32_t i = 0; i < tree->low_count; i++)
+		for (uint32_t way = 0; way < FW_WAYS; way++)
+			say_part(&lows[i].value[way], FW_BRANCH, records, width);
+}
+
+/* Whether the trees of addresses have room for parts beside classes, and are for one thing each. */
+static bool can_say_parts(const struct fw_tables *t, const struct fw_axis *axes)
+{
+	const struct fw_parted *p = t->parted;
+
+	for (uint32_t i = 0; i < t->header->step_count; i++)
+		for (uint32_t a = 0; a < 2; a++)
+			if (t->steps[i].search == t->axes[a].v4 || t->steps[i].search == t->axes[a].v6)
+				return false;
+	return axes[0].v4_tree != axes[1].v4_tree && axes[0].v6_tree != axes[1].v6_tree &&
+	       axes[0].classes <= FW_CLASS_MASK && axes[1].classes <= FW_CLASS_MASK &&
+	       p->source_parts <= 1u << FW_PART_BITS && p->destination_parts <= 1u << FW_PART_BITS;
+}
+
+/* Once all is right, trees are made to say more. */
+static void find_parts(struct fw_tables *t)
+{
+	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
+	const struct fw_tree *trees = fw_at(t, t->header->trees_at);
+
+	if (t->header->back_end != FW_BACK_END_PARTED || !can_say_parts(t, axes))
+		return;
+	for (uint32_t a = 0; a < 2; a++) {
+		const uint32_t *records = a ? t->destinations : t->sources;
+		const uint32_t width = a ? t->parted->destination_width : t->parted->source_width;
+		say_parts(t->axes[a].v4, &trees[axes[a].v4_tree], records, width);
+		say_parts(t->axes[a].v6, &trees[axes[a].v6_tree], records, width);
+	}
+	t->says_parts = true;
+}
+
 bool fw_find_back(struct fw_tables *t)
 {
-	return find_numbers(t) && find_blocks(t) && find_rows(t) && find_parted(t);
+	if (!find_numbers(t) || !find_blocks(t) || !find_rows(t) || !find_parted(t))
+		return false;
+	find_parts(t);
+	return true;
 }
