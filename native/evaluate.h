@@ -306,11 +306,13 @@ INLINE void groups_with(const struct fw_tables *t, const struct fw_rows *first, 
 	walk(t, scalars, &found.lists, classes, rules);
 }
 
+/* `with_parts`: the classes of addresses are as find_all() says them. */
 static void groups(const struct fw_tables *t, const struct fw_rows *first, uint32_t count, lanes *classes,
 		   uint32_t n, bool with_parts, uint32_t *rules)
 {
 #ifdef __AVX512VL__
-	if (n >= FEW) {
+	if (goes_abreast(n)) {
+		with_parts &= t->says_parts;
 		if (t->scalar_count > 1)
 			groups_abreast(t, first, count, t->scalar_count, classes, n, with_parts, rules);
 		else
@@ -328,8 +330,8 @@ static void groups(const struct fw_tables *t, const struct fw_rows *first, uint3
 		groups_with(t, first, count, classes, n, false, 1, rules);
 }
 
-INLINE void find_rules(const struct fw_tables *t, lanes *classes, uint32_t n, bool with_parts,
-		       uint32_t *rules)
+/* Leaves the classes alone. */
+INLINE void find_rules(const struct fw_tables *t, lanes *classes, uint32_t n, uint32_t *rules)
 {
 	for (uint32_t i = 0; i < n; i++)
 		rules[i] = FW_NO_RULE;
@@ -341,7 +343,7 @@ INLINE void find_rules(const struct fw_tables *t, lanes *classes, uint32_t n, bo
 		sparse(t, classes, n, 0, fw_parts(t) * 4096, rules);
 		break;
 	default:
-		groups(t, t->groups, t->parted->group_count, classes, n, with_parts, rules);
+		groups(t, t->groups, t->parted->group_count, classes, n, true, rules);
 		break;
 	}
 }
@@ -354,17 +356,6 @@ INLINE void put_classes(const struct fw_tables *t, lanes *classes, uint32_t n,
 			out[i].of[a] = classes[a][i];
 }
 
-/* Whether the back end takes so many packets' parts from what searches say; it leaves the classes alone. */
-INLINE bool takes_parts(const struct fw_tables *t, uint32_t n)
-{
-#ifdef __AVX512VL__
-	return t->says_parts && n >= FEW;
-#else
-	(void)t, (void)n;
-	return false;
-#endif
-}
-
 static void classify(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, uint32_t *rules,
 		     struct fw_classes *out)
 {
@@ -372,9 +363,8 @@ static void classify(const struct fw_tables *t, const struct fw_key *keys, uint3
 
 	for (uint32_t from = 0; from < n; from += FW_GROUP) {
 		const uint32_t count = smaller(n - from, FW_GROUP);
-		const bool with_parts = takes_parts(t, count);
-		find_all(t, keys + from, count, with_parts, classes);
-		find_rules(t, classes, count, with_parts, rules + from);
+		find_all(t, keys + from, count, classes);
+		find_rules(t, classes, count, rules + from);
 		if (t->header->effect_count > 0)
 			put_classes(t, classes, count, out + from);
 	}
@@ -387,7 +377,9 @@ static void find_classes(const struct fw_tables *t, const struct fw_key *keys, u
 
 	for (uint32_t from = 0; from < n; from += FW_GROUP) {
 		const uint32_t count = smaller(n - from, FW_GROUP);
-		find_all(t, keys + from, count, false, classes);
+		find_all(t, keys + from, count, classes);
+		for (uint32_t a = 0; t->says_parts && a < 2; a++)
+			forget_parts(classes[a], count);
 		put_classes(t, classes, count, out + from);
 	}
 }

@@ -316,15 +316,25 @@ INLINE void begin_group(const struct fw_tables *t, const struct fw_key *keys, ui
 }
 
 /* The classes of addresses alone. */
-INLINE void forget_parts(const struct fw_tables *t, uint32_t *classes, uint32_t n)
+OUTLINE void forget_parts(uint32_t *classes, uint32_t n)
 {
-	for (uint32_t i = 0; t->says_parts && i < n; i++)
+	for (uint32_t i = 0; i < n; i++)
 		classes[i] &= FW_CLASS_MASK;
 }
 
-/* With the parts that searches say with the classes of addresses, or without. */
-OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, bool with_parts,
-		      lanes *classes)
+/* Whether so many packets go through the partitions sixteen at a time, and their parts with classes. */
+INLINE bool goes_abreast(uint32_t n)
+{
+#ifdef __AVX512VL__
+	return n >= FEW;
+#else
+	(void)n;
+	return false;
+#endif
+}
+
+/* Of packets that go abreast, the classes of addresses are what searches say: with parts if they say them. */
+OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint32_t n, lanes *classes)
 {
 	struct group group;
 
@@ -336,8 +346,8 @@ OUTLINE void find_all(const struct fw_tables *t, const struct fw_key *keys, uint
 			find_scalars(axis, &group, classes[a]);
 		else
 			find_addresses(axis, &group, classes[a]);
-		if (axis->kind != FW_AXIS_SCALAR && !with_parts)
-			forget_parts(t, classes[a], n);
+		if (t->says_parts && !goes_abreast(n) && axis->kind != FW_AXIS_SCALAR)
+			forget_parts(classes[a], n);
 		prefetch_class(t, axis, classes[a], n);
 	}
 }
