@@ -83,11 +83,11 @@ uint32_t fw_image_place(uint8_t *room, uint32_t size)
 	return at;
 }
 
-static uint8_t *image_memory(uint32_t size)
+uint8_t *fw_image_memory(size_t size)
 {
 	const size_t align = size < HUGE_FROM ? FW_SECTION_ALIGN : HUGE_PAGE;
 	/* C11 wants a multiple of the alignment. */
-	const size_t whole = ((size_t)size + align - 1) / align * align;
+	const size_t whole = (size + align - 1) / align * align;
 	uint8_t *memory = aligned_alloc(align, whole);
 
 	if (memory && align == HUGE_PAGE)
@@ -102,14 +102,14 @@ static uint8_t *image_memory(uint32_t size)
  */
 static uint8_t *take(uint8_t *image, uint32_t size)
 {
-	uint8_t *own = image_memory(size);
+	uint8_t *own = fw_image_memory(size);
 	size_t moved = (uintptr_t)image % HUGE_PAGE == 0 ? size / HUGE_PAGE * HUGE_PAGE : 0;
 
 	if (own && moved > 0 &&
 	    mremap(image, moved, moved, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, own) != own) {
 		/* What was there may be gone. It stays ours, unused: another thread's could be there now. */
 		moved = 0;
-		own = image_memory(size);
+		own = fw_image_memory(size);
 	}
 	if (own)
 		memcpy(own + moved, image + moved, size - moved);
@@ -156,5 +156,6 @@ void fw_tables_free(struct fw_tables *t)
 	if (!t)
 		return;
 	free((void *)(uintptr_t)t->header);
+	free(t->own);
 	free(t);
 }

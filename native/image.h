@@ -145,6 +145,7 @@ struct fw_tables {
 	uint32_t first_classes; /* of the first scalar axis */
 	uint32_t scalar_count; /* scalar axes, behind those of the addresses */
 	bool says_parts; /* searches of addresses say parts with classes: see FW_PART_SHIFT */
+	uint8_t *own; /* what those then lead to, in place of the image's */
 	const uint32_t *others; /* if more than one: what each combination asks of those behind the first */
 	struct fw_rows groups[FW_GROUP_COUNT];
 	uint32_t quads; /* a bit for each four fields of which one is asked for, or the family is one */

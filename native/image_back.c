@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "image_rooms.h"
 
 /* u64 words of a dense row: one, or 256 bits times a power of two. */
@@ -335,22 +337,48 @@ static void say_part(uint32_t *value, uint32_t flag, const uint32_t *records, ui
 	*value |= (last & ~FW_LONE) << FW_PART_SHIFT | (last & FW_LONE ? FW_ALONE : 0);
 }
 
-static void say_parts(const struct fw_search *s, const struct fw_tree *tree, const uint32_t *records,
-		      uint32_t width)
-{
-	uint32_t *values = (uint32_t *)(uintptr_t)s->values;
-	struct fw_leaf *leaves = (struct fw_leaf *)(uintptr_t)s->leaves;
-	struct fw_low *lows = (struct fw_low *)(uintptr_t)s->lows;
+enum { TREES = 4 }; /* of addresses */
 
-	for (uint32_t i = 0; values && i < tree->value_count; i++)
-		say_part(&values[i], 0, records, width);
-	for (uint32_t i = 0; leaves && i < tree->value_count; i++) {
+/* So many bytes of an image in memory of our own, where they can be changed: sections may share theirs. */
+static void *own(uint8_t **room, const void *from, size_t size)
+{
+	uint8_t *to = *room;
+
+	memcpy(to, from, size);
+	*room += (size + FW_SECTION_ALIGN - 1) / FW_SECTION_ALIGN * FW_SECTION_ALIGN;
+	return to;
+}
+
+static size_t room_of(const struct fw_tree *tree)
+{
+	const size_t size = tree->kind == FW_TREE_WIDE ? sizeof(struct fw_leaf) : sizeof(uint32_t);
+
+	return tree->value_count * size + tree->low_count * sizeof(struct fw_low) + (size_t)2 * FW_SECTION_ALIGN;
+}
+
+static void say_parts(struct fw_search *s, const struct fw_tree *tree, const uint32_t *records,
+		      uint32_t width, uint8_t **room)
+{
+	if (s->values) {
+		uint32_t *values = own(room, s->values, tree->value_count * sizeof *values);
+		for (uint32_t i = 0; i < tree->value_count; i++)
+			say_part(&values[i], 0, records, width);
+		s->values = values;
+		return;
+	}
+	struct fw_leaf *leaves = own(room, s->leaves, tree->value_count * sizeof *leaves);
+	for (uint32_t i = 0; i < tree->value_count; i++) {
 		say_part(&leaves[i].own, FW_LOW, records, width);
 		say_part(&leaves[i].other, FW_LOW, records, width);
 	}
+	s->leaves = leaves;
+	if (tree->low_count == 0)
+		return;
+	struct fw_low *lows = own(room, s->lows, tree->low_count * sizeof *lows);
 	for (uint32_t i = 0; i < tree->low_count; i++)
 		for (uint32_t way = 0; way < FW_WAYS; way++)
 			say_part(&lows[i].value[way], FW_BRANCH, records, width);
+	s->lows = lows;
 }
 
 /* Whether the trees of addresses have room for parts beside classes, and are for one thing each. */
@@ -367,7 +395,7 @@ static bool can_say_parts(const struct fw_tables *t, const struct fw_axis *axes)
 	       p->source_parts <= 1u << FW_PART_BITS && p->destination_parts <= 1u << FW_PART_BITS;
 }
 
-/* Once all is right, trees are made to say more. */
+/* Once all is right, trees are made to say more, if there is memory for it. */
 static void find_parts(struct fw_tables *t)
 {
 	const struct fw_axis *axes = fw_at(t, t->header->axes_at);
@@ -375,12 +403,16 @@ static void find_parts(struct fw_tables *t)
 
 	if (t->header->back_end != FW_BACK_END_PARTED || !can_say_parts(t, axes))
 		return;
-	for (uint32_t a = 0; a < 2; a++) {
-		const uint32_t *records = a ? t->destinations : t->sources;
-		const uint32_t width = a ? t->parted->destination_width : t->parted->source_width;
-		say_parts(t->axes[a].v4, &trees[axes[a].v4_tree], records, width);
-		say_parts(t->axes[a].v6, &trees[axes[a].v6_tree], records, width);
-	}
+	const uint32_t of[TREES] = { axes[0].v4_tree, axes[0].v6_tree, axes[1].v4_tree, axes[1].v6_tree };
+	size_t size = 0;
+	for (uint32_t i = 0; i < TREES; i++)
+		size += room_of(&trees[of[i]]);
+	uint8_t *room = t->own = fw_image_memory(size);
+	if (!room)
+		return;
+	for (uint32_t i = 0; i < TREES; i++)
+		say_parts(&t->searches[of[i]], &trees[of[i]], i < 2 ? t->sources : t->destinations,
+			  i < 2 ? t->parted->source_width : t->parted->destination_width, &room);
 	t->says_parts = true;
 }
 

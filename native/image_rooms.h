@@ -14,6 +14,9 @@
 /* `count` records of `width` bytes, or NULL if they are none or not all in the image. */
 const void *fw_section(const struct fw_tables *t, uint32_t at, uint64_t count, uint64_t width);
 
+/* Memory for tables, for free(); NULL if there is none. Large ones lie in huge pages where the kernel has them. */
+uint8_t *fw_image_memory(size_t size);
+
 bool fw_find_dynamic(struct fw_tables *t);
 bool fw_find_front(struct fw_tables *t);
 bool fw_find_back(struct fw_tables *t);
