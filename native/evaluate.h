@@ -378,7 +378,7 @@ static void find_classes(const struct fw_tables *t, const struct fw_key *keys, u
 	for (uint32_t from = 0; from < n; from += FW_GROUP) {
 		const uint32_t count = smaller(n - from, FW_GROUP);
 		find_all(t, keys + from, count, classes);
-		for (uint32_t a = 0; t->says_parts && a < 2; a++)
+		for (uint32_t a = 0; t->says_parts && goes_abreast(count) && a < 2; a++)
 			forget_parts(classes[a], count);
 		put_classes(t, classes, count, out + from);
 	}

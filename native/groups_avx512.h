@@ -182,10 +182,8 @@ INLINE void keep_pairs(const __m512i *sources, const __m512i *destinations, cons
 {
 	pairs->count = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		_mm512_storeu_si512(pairs->sources + pairs->count,
-				    _mm512_maskz_compress_epi32(wanted[i], sources[i]));
-		_mm512_storeu_si512(pairs->destinations + pairs->count,
-				    _mm512_maskz_compress_epi32(wanted[i], destinations[i]));
+		put_those(pairs->sources + pairs->count, wanted[i], sources[i]);
+		put_those(pairs->destinations + pairs->count, wanted[i], destinations[i]);
 		pairs->count += (uint32_t)__builtin_popcount(wanted[i]);
 	}
 }
@@ -287,8 +285,8 @@ INLINE void keep_lists(const __m512i *rows, uint32_t count, struct open_lists *l
 		const __mmask16 lists = _mm512_test_epi32_mask(rows[i], rows[i]);
 		if (!lists)
 			continue;
-		_mm512_storeu_si512(l->rows + l->count, _mm512_maskz_compress_epi32(lists, rows[i]));
-		_mm512_storeu_si512(l->lanes + l->count, _mm512_maskz_compress_epi32(lists, numbers));
+		put_those(l->rows + l->count, lists, rows[i]);
+		put_those(l->lanes + l->count, lists, numbers);
 		l->count += (uint32_t)__builtin_popcount(lists);
 	}
 }
@@ -315,9 +313,8 @@ INLINE void step_lists(const struct fw_tables *t, uint32_t scalars, lanes *class
 		for (__mmask16 found = yes & sooner; found;
 		     found = _mm512_mask_cmplt_epu32_mask(yes & sooner, rule, gather(rules, lane, in)))
 			_mm512_mask_i32scatter_epi32(rules, found, lane, rule, 4);
-		_mm512_storeu_si512(l->rows + still,
-				    _mm512_maskz_compress_epi32(on, _mm512_add_epi32(row, all(1))));
-		_mm512_storeu_si512(l->lanes + still, _mm512_maskz_compress_epi32(on, lane));
+		put_those(l->rows + still, on, _mm512_add_epi32(row, all(1)));
+		put_those(l->lanes + still, on, lane);
 		still += (uint32_t)__builtin_popcount(on);
 	}
 	l->count = still;

@@ -28,6 +28,12 @@ INLINE __m512i gather(const uint32_t *from, __m512i at, __mmask16 mask)
 	return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, from, 4);
 }
 
+/* Puts those side by side; room for sixteen. */
+INLINE void put_those(uint32_t *to, __mmask16 those, __m512i numbers)
+{
+	_mm512_storeu_si512(to, _mm512_maskz_compress_epi32(those, numbers));
+}
+
 /* Four records of 16 bytes. */
 INLINE __m512i four(const void *a, const void *b, const void *c, const void *d)
 {

@@ -94,7 +94,7 @@ INLINE uint32_t sixteen_with(uint32_t bit, const uint32_t *values, uint32_t from
 	const __mmask16 with = _mm512_test_epi32_mask(found, all(bit));
 	const __m512i numbers = _mm512_add_epi32(all(from), lane_numbers());
 
-	_mm512_storeu_si512(open, _mm512_maskz_compress_epi32(with, numbers));
+	put_those(open, with, numbers);
 	return (uint32_t)__builtin_popcount(with);
 }
 
