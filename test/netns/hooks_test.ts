@@ -4,6 +4,7 @@ import { refusal } from "../../compiler/mod.ts";
 import type { HookPlan, PushedRule, RejectKind } from "../../runtime/hooks/mod.ts";
 import { nft } from "../../runtime/hooks/nft.ts";
 import { rejectMark } from "../../runtime/hooks/plan.ts";
+import { inFolder } from "../support/folder.ts";
 import { hooks } from "../support/hooks.ts";
 import { type Host, Network, rootTest } from "../support/netns.ts";
 import { type Outcome, serve, traffic } from "../support/traffic.ts";
@@ -317,16 +318,13 @@ rootTest("leftovers of every tool are found and removed, and nothing else", asyn
 
 /** Puts tools that only fail in front of the PATH of what `use` runs. */
 async function withFailing(tools: Record<string, string>, use: (path: string) => Promise<void>) {
-  const path = await Deno.makeTempDir();
-  try {
+  await inFolder(async (path) => {
     for (const [tool, says] of Object.entries(tools)) {
       const script = `#!/bin/sh\necho "${says}" >&2\nexit 1\n`;
       await Deno.writeTextFile(`${path}/${tool}`, script, { mode: 0o755 });
     }
     await use(path);
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
+  });
 }
 
 /** The nft hooks with the queue taken out, and of no owner, for kernels whose nft cannot queue. */

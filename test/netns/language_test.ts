@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Barrage, fw, packetsOf } from "../support/barrage.ts";
+import { inFolder } from "../support/folder.ts";
 import { type Host, Network, rootTest } from "../support/netns.ts";
 
 const NEIGHBOURS = "accept icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
@@ -38,15 +39,6 @@ async function send(
 }
 
 const IPV6_HOPOPTS = 54, IPV6_DSTOPTS = 59;
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 rootTest("length, ttl, dscp and the source hardware address are those of the packet", async () => {
   await using net = await Network.create("client", "server");

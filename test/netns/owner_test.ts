@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { HookPlan } from "../../runtime/hooks/mod.ts";
 import { fw, ruleFile } from "../support/barrage.ts";
+import { inFolder } from "../support/folder.ts";
 import { hooks } from "../support/hooks.ts";
 import { type Background, type Host, Network, rootTest } from "../support/netns.ts";
 import { traffic } from "../support/traffic.ts";
@@ -12,13 +13,10 @@ exec /usr/sbin/nft "$@" < <(sed -u 's/queue num [^;]*/accept/')
 
 /** Runs `use` with a PATH that begins with the stand-in. */
 async function withStandIn(use: (path: string) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempDir();
-  try {
+  await inFolder(async (path) => {
     await Deno.writeTextFile(`${path}/nft`, STAND_IN, { mode: 0o755 });
     await use(path);
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
+  });
 }
 
 interface Run {

@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { askControl } from "../../runtime/mod.ts";
 import { Barrage, fw, packetsOf, ruleFile } from "../support/barrage.ts";
+import { inFolder } from "../support/folder.ts";
 import { type Host, Network, rootTest } from "../support/netns.ts";
 import { startFlood, traffic } from "../support/traffic.ts";
 
@@ -24,16 +25,6 @@ async function filtered(
   const hosts = { client: net.host("client"), server: net.host("server") };
   await using barrage = await Barrage.start(hosts.server, text, ...args);
   await use(barrage, hosts);
-}
-
-/** Runs `use` with a folder that is there meanwhile. */
-async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 const DENY = "chain input default drop { accept ipv6 label six }\n";

@@ -1,16 +1,14 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import fs, { constants } from "node:fs";
 import { appendTo } from "../../cli/log_file.ts";
+import { inFolder } from "../support/folder.ts";
 
 /** Has `use` write to a pipe, and look at what was said of that. */
 async function piped(use: (path: string, said: string[]) => void | Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  await inFolder(async (folder) => {
     await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output();
     await use(`${folder}/pipe`, []);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 /** Reads what is in a pipe, up to its end or to where it is empty. */
